@@ -1,0 +1,35 @@
+"""perturb: find a vision model's dead pixels, measure the detection accuracy they cost, decide.
+
+The map of the house is in README.md. Public names load their rooms when first used: importing perturb costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "InputError": "perturb.errors",
+    "PerturbError": "perturb.errors",
+    "UsageError": "perturb.errors",
+    "Network": "perturb.model",
+    "Preprocessing": "perturb.model",
+    "load": "perturb.model",
+}
+
+if TYPE_CHECKING:
+    from perturb.errors import InputError, PerturbError, UsageError
+    from perturb.model import Network, Preprocessing, load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'perturb' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
+
+
+__all__ = ["InputError", "Network", "PerturbError", "Preprocessing", "UsageError", "load"]

@@ -1,0 +1,6 @@
+"""How strongly each pixel moves the output: three estimators, each giving a Contribution."""
+
+from perturb.contribution.gradient import centre, energy, fit_gaussian, target
+from perturb.contribution.structural import structural
+
+__all__ = ["centre", "energy", "fit_gaussian", "structural", "target"]

@@ -1,0 +1,143 @@
+"""Gradient maps, measured on pictures: `energy`, `target` (Kim et al. 2023), `centre` (Luo et al. 2016)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.optimize import OptimizeWarning, curve_fit
+from torch import Tensor
+
+from perturb.errors import InputError
+from perturb.protocols import Model
+from perturb.records import Contribution, GaussianFit
+from perturb.streams import stream
+
+Pictures = Float[np.ndarray, "image channel row column"]
+Tick = Callable[[int], None]
+
+
+def energy(
+    model: Model,
+    pictures: Pictures,
+    layer: str = "output",
+    *,
+    probes: int = 8,
+    batch: int = 16,
+    seed: int = 0,
+    tick: Tick = lambda done: None,
+) -> Contribution:
+    """S(p) = sqrt(E sum_c (d v'F(x) / d x_{c,p})^2) over pictures x and Rademacher probes v; F is what `layer` gives.
+
+    S^2 is an unbiased estimate of the squared Frobenius norm of the Jacobian's column at pixel p: signs cannot cancel.
+    `pictures` are fractions of the raw pixel range. The value does not depend on `batch` beyond rounding.
+    Raises InputError where the gradient is not finite or zero everywhere.
+    """
+    total = np.zeros(model.input_shape[1:])
+    for start in range(0, len(pictures), batch):
+        x, y = _forward(model, pictures[start : start + batch], layer)
+        for probe in range(probes):
+            signs = np.stack(
+                [
+                    stream(seed, f"energy/{start + i}/{probe}").integers(0, 2, y.shape[1:], dtype=np.int8)
+                    for i in range(len(y))
+                ]
+            )
+            v = torch.from_numpy(signs).to(y.device, y.dtype) * 2 - 1
+            (gradient,) = torch.autograd.grad((v * y).sum(), x, retain_graph=probe < probes - 1)
+            total += gradient.double().square().sum((0, 1)).cpu().numpy()
+        tick(len(y))
+    return _record(model, np.sqrt(total / (len(pictures) * probes)), "energy", layer, len(pictures))
+
+
+def target(
+    model: Model,
+    pictures: Pictures,
+    *,
+    output: int | None = None,
+    batch: int = 16,
+    tick: Tick = lambda done: None,
+) -> Contribution:
+    """Sum over pictures of relu(mean_c d y_target / d x_c): the map of Kim et al. (2023).
+
+    The target is output number `output`, or each picture's largest one. Gradients are taken image by image, in batches.
+    """
+
+    def of_target(y: Tensor) -> Tensor:
+        if output is None:
+            return y.flatten(1).amax(1)
+        if not 0 <= output < y.flatten(1).shape[1]:
+            raise InputError(f"{model.name} has outputs 0 to {y.flatten(1).shape[1] - 1}, not {output}.")
+        return y.flatten(1)[:, output]
+
+    return _rectified(model, pictures, "output", of_target, "target", batch, tick)
+
+
+def centre(
+    model: Model, pictures: Pictures, layer: str, *, batch: int = 16, tick: Tick = lambda done: None
+) -> Contribution:
+    """Sum over pictures of relu(mean_c d z / d x_c), z the channel mean of the central unit of `layer`.
+
+    The effective receptive field of Luo et al. (2016); of an even grid the unit below and right of the middle.
+    """
+
+    def of_centre(y: Tensor) -> Tensor:
+        return y[:, :, y.shape[2] // 2, y.shape[3] // 2].mean(1)
+
+    return _rectified(model, pictures, layer, of_centre, "centre", batch, tick)
+
+
+def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
+    """Least-squares fit of a axis-parallel 2-D Gaussian to a map; sigmas in pixels. Raises InputError if none fits."""
+    rows, columns = np.indices(values.shape)
+    weight = values / values.sum()
+    centre_of = [float((axis * weight).sum()) for axis in (rows, columns)]
+    spread = [float(np.sqrt((((axis - c) ** 2) * weight).sum())) for axis, c in zip((rows, columns), centre_of, strict=True)]
+
+    def gaussian(
+        at: tuple[np.ndarray, np.ndarray], height: float, row: float, column: float, s_row: float, s_column: float
+    ) -> np.ndarray:
+        return height * np.exp(-0.5 * (((at[0] - row) / s_row) ** 2 + ((at[1] - column) / s_column) ** 2))
+
+    at = (rows.ravel(), columns.ravel())
+    try:
+        best, _ = curve_fit(gaussian, at, values.ravel(), [values.max(), *centre_of, *spread])
+    except (RuntimeError, OptimizeWarning) as error:
+        raise InputError(f"no Gaussian fits this map: {error}") from error
+    residual = values.ravel() - gaussian(at, *best)
+    r_squared = 1 - float((residual**2).sum() / ((values - values.mean()) ** 2).sum())
+    return GaussianFit(sigma_row=abs(float(best[3])), sigma_column=abs(float(best[4])), r_squared=r_squared)
+
+
+def _forward(model: Model, pictures: Pictures, layer: str) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        x = torch.from_numpy(np.ascontiguousarray(pictures, dtype=np.float32)).requires_grad_()
+        return x, model.propagate(model.normalise(x), layer)
+
+
+def _rectified(
+    model: Model,
+    pictures: Pictures,
+    layer: str,
+    scalar: Callable[[Tensor], Tensor],
+    kind: str,
+    batch: int,
+    tick: Tick,
+) -> Contribution:
+    """Images do not meet in evaluation mode: one backward pass of the batch's sum gives each image's own gradient."""
+    total = np.zeros(model.input_shape[1:])
+    for start in range(0, len(pictures), batch):
+        x, y = _forward(model, pictures[start : start + batch], layer)
+        (gradient,) = torch.autograd.grad(scalar(y).sum(), x)
+        total += gradient.double().mean(1).relu().sum(0).cpu().numpy()
+        tick(len(y))
+    return _record(model, total, kind, layer, len(pictures))
+
+
+def _record(model: Model, values: Float[np.ndarray, "row column"], kind: str, layer: str, images: int) -> Contribution:
+    if not np.isfinite(values).all():
+        raise InputError(f"{model.name}: the gradient of `{layer}` is not finite.")
+    if not values.any():
+        raise InputError(f"{model.name}: the gradient of `{layer}` is zero everywhere.")
+    period = model.stride_of(layer) if layer != "output" else model.stride_of(model.find_layer("last"))
+    return Contribution(values=values / values.sum(), kind=kind, layer=layer, period=period, images=images)

@@ -1,0 +1,106 @@
+"""The structural map: the lattice that strides and kernels alone impose, exact, without data or trained weights."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from perturb.contribution.operations import Linearised
+from perturb.contribution.torus import CanvasError
+from perturb.errors import InputError, PerturbError
+from perturb.protocols import Model
+from perturb.records import Contribution, Window
+
+LARGEST_CANVAS = 1024
+
+
+def structural(model: Model, layer: str = "output") -> Contribution:
+    """The expected squared input gradient of `layer` under independent zero-mean weights of variance 1/fan_in.
+
+    Propagated on a torus, whose period is the returned map's size: `values` is one T x T cell, in float64, scaled to
+    sum 1. Weights count by their shape alone, nonlinearities as the identity, gates as 1, fixed coefficients by their
+    square. Deterministic; relative accuracy about 1e-12.
+    Raises UnsupportedOperationError naming the operation and layer through which a gradient cannot be followed.
+    """
+    squared, windows = _on_some_torus(model, layer)
+    if not squared.any():
+        raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through gates.")
+    period = _period(squared)
+    cell = squared[:period, :period]
+    return Contribution(
+        values=cell / cell.sum(), kind="structural", layer=layer, period=period, windows=tuple(windows)
+    )
+
+
+def _on_some_torus(model: Model, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
+    """A small torus if the network allows; else the size it was made for; else one that most windows divide."""
+    rows, columns = model.input_shape[1:]
+    reason: Exception | None = None
+    for canvas in dict.fromkeys((64, rows if rows == columns else 64, 256)):
+        try:
+            return _on_torus(model, layer, canvas)
+        except PerturbError:
+            raise
+        except Exception as error:  # the network asserts a size, or reshapes to one
+            reason = reason or error
+    raise InputError(f"{model.name} cannot be followed on a torus: {reason}") from reason
+
+
+def _on_torus(model: Model, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
+    while canvas <= LARGEST_CANVAS:
+        try:
+            return _propagate(model, layer, (canvas, canvas))
+        except CanvasError as error:
+            canvas *= error.factor
+    raise InputError(f"{model.name}: no torus up to {LARGEST_CANVAS} pixels fits its strides.")
+
+
+def _propagate(
+    model: Model, layer: str, canvas: tuple[int, int]
+) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
+    device = next((p.device for p in model.module.parameters()), torch.device("cpu"))
+    x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=device, requires_grad=True)
+    with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current) as recorder:
+        output = recorder.without_gates(model.propagate(x, layer))
+    if output.requires_grad:
+        recorder.check_graph(output)
+        (gradient,) = torch.autograd.grad(output.sum(), x)
+    else:
+        gradient = torch.zeros_like(x)
+    return gradient.sum((0, 1)).cpu().numpy(), recorder.windows
+
+
+@contextmanager
+def _names(module: nn.Module) -> Iterator[Callable[[], str]]:
+    """While open: the qualified name of the module that is running."""
+    stack: list[str] = []
+
+    def enter(name: str) -> Callable[..., None]:
+        return lambda *_: stack.append(name)
+
+    def leave(*_: Any) -> None:
+        stack.pop()
+
+    handles = []
+    for name, part in module.named_modules():
+        handles += [part.register_forward_pre_hook(enter(name)), part.register_forward_hook(leave, prepend=True)]
+    try:
+        yield lambda: stack[-1] if stack else ""
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _period(values: Float[np.ndarray, "row column"]) -> int:
+    """The smallest T that divides the canvas and by which a shift changes nothing."""
+    size = values.shape[0]
+    tolerance = 1e-12 * values.max()
+    for period in (t for t in range(1, size + 1) if size % t == 0):
+        shifted = (np.roll(values, period, axis) for axis in (0, 1))
+        if all(np.abs(values - other).max() <= tolerance for other in shifted):
+            return period
+    raise AssertionError("a torus repeats itself at its own size")

@@ -1,0 +1,51 @@
+"""Sliding windows on a torus: n/s positions each, wrapping around, so that no border disturbs the lattice."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Pair = tuple[int, int]
+
+
+class CanvasError(Exception):
+    """A canvas of this size cannot be moved over by this stride; `factor` says how much larger it must be."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__(factor)
+        self.factor = factor
+
+
+def pair(value: int | Sequence[int]) -> Pair:
+    if isinstance(value, int):
+        return value, value
+    return (int(value[0]), int(value[-1]))
+
+
+def coverage(kernel: int, stride: int, padding: int, dilation: int) -> tuple[int, ...]:
+    """How many taps of a window fall on each residue of the stride: c(r) = #{i < k : i d - p = r (mod s)}."""
+    counts = [0] * stride
+    for i in range(kernel):
+        counts[(i * dilation - padding) % stride] += 1
+    return tuple(counts)
+
+
+def window_sum(
+    x: Float[Tensor, "n channel row column"], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Float[Tensor, "n channel out_row out_column"]:
+    """Sums over windows; window j begins at s j - p and wraps around. Raises CanvasError where s does not divide n."""
+    for axis in (0, 1):
+        x = _sum_along(x, 2 + axis, kernel[axis], stride[axis], padding[axis], dilation[axis])
+    return x
+
+
+def _sum_along(x: Tensor, dim: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
+    size = x.shape[dim]
+    if size % stride:
+        raise CanvasError(stride)
+    starts = torch.arange(size // stride, device=x.device) * stride - padding
+    total = x.index_select(dim, starts % size)
+    for tap in range(1, kernel):
+        total = total + x.index_select(dim, (starts + tap * dilation) % size)
+    return total

@@ -1,0 +1,189 @@
+"""One experiment: find the level on pictures that are not judged, then measure both arms on those that are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perturb import quantities
+from perturb.errors import InputError
+from perturb.locations import anywhere
+from perturb.outcomes import collect, fit, observe, pin_threshold, silent
+from perturb.protocols import Detector, Model, Perturbation
+from perturb.records import Experiment, Images, Locations, Outcomes
+from perturb.tasks import Presence
+from perturb.trials import design
+
+LEVELS = tuple(float(level) for level in np.geomspace(1 / 64, 1, 7))  # among which the calibrated level is sought
+CALIBRATION_PAIRS = 2
+Tick = Callable[[int], None]
+Progress = Callable[[str, int], Tick]  # (stage, steps) -> tick
+
+
+def quiet(stage: str, steps: int) -> Tick:
+    """A progress that nobody watches."""
+    return silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How an experiment is run; see suite.py for what each means to a user."""
+
+    name: str
+    perturbation: Perturbation
+    detector: Detector
+    level: float | None  # None: calibrated
+    live_target: float
+    false_alarms: float
+    pairs: int
+    seed: int
+
+
+def run(
+    model: Model,
+    protocol: Protocol,
+    locations: Locations,
+    calibration: Images,
+    judged: Images,
+    *,
+    progress: Progress = quiet,
+) -> tuple[Outcomes, Experiment]:
+    """Outcomes on the judged images, and the account of how they came about.
+
+    Everything that is learnt - the level, a probe's weights, a threshold that is not an image's own - is learnt on
+    `calibration`. Raises InputError where calibration finds no level at which a number can be had.
+    """
+    known = _learn(model, protocol, locations, calibration, progress(f"{protocol.name}: level", len(calibration.pixels)))
+    trials = design(
+        judged,
+        locations,
+        size=protocol.perturbation.size,
+        pairs=protocol.pairs,
+        seed=protocol.seed,
+        purpose=f"{protocol.name}/judged",
+    )
+    outcomes = observe(
+        model,
+        known.detector,
+        _task(protocol, (known.level,)),
+        judged,
+        trials,
+        false_alarms=protocol.false_alarms,
+        threshold=known.threshold,
+        tick=progress(f"{protocol.name}: judging", len(judged.pixels)),
+    )
+    return outcomes, _account(protocol, known, locations, outcomes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the calibration images taught."""
+
+    level: float
+    detector: Detector
+    threshold: float | None
+
+
+def _learn(model: Model, protocol: Protocol, locations: Locations, images: Images, tick: Tick) -> _Known:
+    if protocol.detector.needs_examples:
+        levels = LEVELS if protocol.level is None else (protocol.level,)
+        taught = [_at_level(model, protocol, locations, images, level) for level in levels]
+        tick(len(images.pixels))
+        if protocol.level is not None:
+            return taught[0][0]
+        level = _crossing(LEVELS, [hit for _, hit in taught], protocol.live_target)
+        return _at_level(model, protocol, locations, images, level)[0]
+    if protocol.level is not None and protocol.detector.own_threshold:
+        return _Known(level=protocol.level, detector=protocol.detector, threshold=None)
+    levels = LEVELS if protocol.level is None else (protocol.level,)
+    thresholds, hits = _detection(model, protocol, protocol.detector, locations, images, levels, tick)
+    level = _crossing(levels, hits, protocol.live_target) if protocol.level is None else protocol.level
+    return _Known(
+        level=level, detector=protocol.detector, threshold=None if protocol.detector.own_threshold else thresholds
+    )
+
+
+def _at_level(
+    model: Model, protocol: Protocol, locations: Locations, images: Images, level: float
+) -> tuple[_Known, float]:
+    """Teach a detector that needs examples at this level, on one half of the images; try it on the other."""
+    half = np.arange(len(images.pixels)) % 2 == 0
+    lessons, trial_run = (_only(images, half), _only(images, ~half))
+    trials = _design(protocol, anywhere(locations.period), lessons, "lessons")
+    detector = fit(model, protocol.detector, _task(protocol, (level,)), lessons, trials)
+    threshold, (hit,) = _detection(model, protocol, detector, locations, trial_run, (level,), silent)
+    return _Known(level=level, detector=detector, threshold=threshold), hit
+
+
+def _detection(
+    model: Model,
+    protocol: Protocol,
+    detector: Detector,
+    locations: Locations,
+    images: Images,
+    levels: tuple[float, ...],
+    tick: Tick,
+) -> tuple[float, list[float]]:
+    """The common threshold of the images' clean shots, and the share detected at live places at each level."""
+    trials = _design(protocol, locations, images, "calibration")
+    found = collect(model, detector, _task(protocol, levels), images, trials, ("live",), tick=tick)
+    common = float(pin_threshold(found.shots.ravel(), protocol.false_alarms))
+    own = pin_threshold(found.shots, protocol.false_alarms)[:, None] if detector.own_threshold else common
+    return common, [float((evidence > own).mean()) for evidence in found.retakes[:, 0]]
+
+
+def _crossing(levels: tuple[float, ...], hits: list[float], target: float) -> float:
+    """The level at which detection first reaches the target, interpolated in its logarithm; the highest if it never does."""
+    rising = np.maximum.accumulate(hits)
+    if not np.isfinite(rising).all():
+        raise InputError("calibration gave no detection rate.")
+    above = int(np.argmax(rising >= target))
+    if rising[above] < target:
+        return levels[-1]
+    if above == 0:
+        return levels[0]
+    share = (target - rising[above - 1]) / (rising[above] - rising[above - 1])
+    return float(levels[above - 1] * (levels[above] / levels[above - 1]) ** share)
+
+
+def _design(protocol: Protocol, locations: Locations, images: Images, purpose: str) -> Any:
+    return design(
+        images,
+        locations,
+        size=protocol.perturbation.size,
+        pairs=CALIBRATION_PAIRS,
+        seed=protocol.seed,
+        purpose=f"{protocol.name}/{purpose}",
+    )
+
+
+def _task(protocol: Protocol, levels: tuple[float, ...]) -> Presence:
+    return Presence(perturbation=protocol.perturbation, levels=levels, noise=protocol.detector.noise)
+
+
+def _only(images: Images, keep: np.ndarray) -> Images:
+    return Images(
+        pixels=images.pixels[keep], photograph=images.photograph[keep], names=images.names, source=images.source
+    )
+
+
+def _account(protocol: Protocol, known: _Known, locations: Locations, outcomes: Outcomes) -> Experiment:
+    return Experiment(
+        name=protocol.name,
+        perturbation=repr(protocol.perturbation),
+        detector=type(protocol.detector).__name__.lower(),
+        level=known.level,
+        calibrated=protocol.level is None,
+        live_target=protocol.live_target if protocol.level is None else None,
+        layer=protocol.detector.layer,
+        period=locations.period,
+        dead_phases=tuple((int(r), int(c)) for r, c in locations.dead),
+        live_phases=tuple((int(r), int(c)) for r, c in locations.live),
+        balanced=locations.balanced,
+        rates={arm: quantities.rate(quantities.detected(outcomes, arm), outcomes) for arm in ("clean", "dead", "live")},
+        two_afc={arm: quantities.rate(quantities.told_apart(outcomes, arm), outcomes) for arm in ("dead", "live")},
+        realised={"dead": float(outcomes.realised_dead.mean()), "live": float(outcomes.realised_live.mean())},
+        photographs=len(np.unique(outcomes.photograph)),
+        pairs=outcomes.dead.size,
+    )

@@ -1,0 +1,250 @@
+"""A Model: the user's network on a private copy, with what is needed to show it pictures."""
+
+import copy
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from perturb.errors import InputError, PerturbError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """From raw pixels to the network's input: x -> (low + (high - low) x - mean) / std for a picture x in [0, 1]."""
+
+    input_shape: tuple[int, int, int] = (3, 224, 224)  # (channel, row, column)
+    bounds: tuple[float, float] = (0.0, 1.0)  # the network's raw pixel range
+    mean: tuple[float, ...] = (0.0,)  # one for all channels, or one each; in the units of `bounds`
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if self.bounds[0] >= self.bounds[1] or min(self.std) <= 0 or min(self.input_shape) < 1:
+            raise ValueError(f"{self}: bounds must rise, std and input_shape must be positive.")
+
+
+class _ReachedError(Exception):
+    """Ends a forward pass at the layer that was asked for."""
+
+
+class Network:
+    """A torch module as perturb sees it. The module handed in is copied and left as it was found.
+
+    `untrained` says that its batch normalisation had no statistics yet; `settle` gives it some.
+    Raises InputError for NaN weights, a scripted module, or one that does not map a picture to a tensor.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        name: str = "network",
+        preprocessing: Preprocessing | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.name = name
+        self.preprocessing = preprocessing or Preprocessing()
+        self.input_shape = self.preprocessing.input_shape
+        self.device = torch.device(device)
+        self.batch = 256 if self.device.type == "cuda" else 16
+        self.module = _private_copy(module, name).to(self.device)
+        self.digest = _digest(self.module)
+        self.untrained = _is_untrained(self.module)
+        self._modules = dict(self.module.named_modules())
+        self._layers = self._probe()
+
+    def __repr__(self) -> str:
+        return f"Network({self.name!r}, weights={self.digest[:12]}, device={self.device})"
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.module.parameters())
+
+    def with_module(self, module: nn.Module) -> "Network":
+        """The same name, preprocessing and device around another module."""
+        return Network(module, name=self.name, preprocessing=self.preprocessing, device=self.device)
+
+    def settle(self, pictures: Float[Tensor, "picture channel row column"]) -> None:
+        """Give batch normalisation the statistics of these pictures, layer by layer in their own batches' mean."""
+        norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+            norm.train()
+        with torch.inference_mode(), _ieee():
+            for part in pictures.split(32):
+                self.module(self.normalise(part))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+    def normalise(self, pictures: Float[Tensor, "picture channel row column"]) -> Tensor:
+        pre = self.preprocessing
+        low, high = pre.bounds
+        x = pictures.to(self.device, non_blocking=True)
+        mean = torch.tensor(pre.mean, device=x.device, dtype=x.dtype).view(1, -1, 1, 1)
+        std = torch.tensor(pre.std, device=x.device, dtype=x.dtype).view(1, -1, 1, 1)
+        return (low + (high - low) * x - mean) / std
+
+    def propagate(self, x: Tensor, layer: str = "output") -> Tensor:
+        if layer == "output":
+            with _ieee():
+                return _tensor(self.module(x), self.name)
+        kept: list[object] = []
+
+        def stop(module: nn.Module, args: object, output: object) -> None:
+            kept.append(output)
+            raise _ReachedError
+
+        handle = self._modules[layer].register_forward_hook(stop)
+        try:
+            with _ieee():
+                self.module(x)
+        except _ReachedError:
+            pass
+        finally:
+            handle.remove()
+        ratio = x.shape[-2] / x.shape[-1]
+        found = as_map(kept[0], ratio) if kept else None
+        if found is None:
+            raise InputError(f"{self.name}: layer `{layer}` gives no feature map for an input of {tuple(x.shape[1:])}.")
+        return found
+
+    def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Tensor:
+        with torch.inference_mode():
+            result = torch.cat([self.propagate(self.normalise(part), layer) for part in pictures.split(self.batch)])
+        if not torch.isfinite(result).all():
+            raise InputError(f"{self.name}: `{layer}` is not finite (NaN or infinity) for some pictures.")
+        return result
+
+    def find_layer(self, wanted: str) -> str:
+        if wanted == "output" or wanted in self._modules:
+            return wanted
+        strides = {name: self.stride_of(name) for name in self._layers}
+        known = f"It has feature maps at strides {sorted(set(strides.values()))}."
+        if not strides:
+            raise UsageError(f"{self.name} has no module with a feature map; use a detector of kind 'as-is'.")
+        if wanted == "last":
+            target = max(strides.values())
+        elif match := re.fullmatch(r"stride:(\d+)", wanted):
+            target = int(match[1])
+        else:
+            raise UsageError(f"{self.name} has no layer `{wanted}`; expected 'last', 'stride:N' or a name. {known}")
+        names = [name for name, stride in strides.items() if stride == target]
+        if not names:
+            raise UsageError(f"{self.name} has no feature map at {wanted}. {known}")
+        # A whole stage rather than the first step of the next block: the shallowest module, then the last one run.
+        depth = min(name.count(".") for name in names)
+        return [name for name in names if name.count(".") == depth][-1]
+
+    def stride_of(self, layer: str) -> int:
+        rows = self._layers.get(layer)
+        if rows is None:
+            raise UsageError(f"{self.name}: `{layer}` is not a spatial layer.")
+        ratio = self.input_shape[1] / rows
+        return int(ratio) if ratio.is_integer() else 2 ** round(math.log2(ratio))  # unpadded windows lose some rows
+
+    def _probe(self) -> dict[str, int]:
+        """Run one grey picture; the rows of each module's feature map, in order of completion."""
+        rows: dict[str, int] = {}
+        ratio = self.input_shape[1] / self.input_shape[2]
+
+        def note(name: str) -> Callable[[nn.Module, object, object], None]:
+            def hook(module: nn.Module, args: object, output: object) -> None:
+                found = as_map(output, ratio)
+                if found is not None and found.shape[-2] * found.shape[-1] > 1:
+                    rows[name] = found.shape[-2]
+
+            return hook
+
+        handles = [m.register_forward_hook(note(name)) for name, m in self._modules.items() if name]
+        picture = torch.full((1, *self.input_shape), 0.5)
+        try:
+            with torch.inference_mode(), _ieee():
+                output = self.module(self.normalise(picture))
+        except PerturbError:
+            raise
+        except Exception as error:  # the user's own code: whatever it raises is an answer
+            raise InputError(
+                f"{self.name} does not accept a picture of shape {self.input_shape}: {_first_line(error)} "
+                "(a factory may return `(module, perturb.Preprocessing(input_shape=...))`)"
+            ) from error
+        finally:
+            for handle in handles:
+                handle.remove()
+        if not torch.isfinite(_tensor(output, self.name)).all():
+            raise InputError(f"{self.name} returns NaN or infinity for a plain grey picture.")
+        return rows
+
+
+def as_map(output: object, ratio: float) -> Tensor | None:
+    """(n, channel, row, column) from a layer's output: channels first or last, or tokens on a square grid."""
+    if not isinstance(output, Tensor) or not output.is_floating_point():
+        return None
+    shape = output.shape
+    if output.ndim == 4 and shape[2] == round(ratio * shape[3]):
+        return output
+    if output.ndim == 4 and shape[1] == round(ratio * shape[2]):
+        return output.permute(0, 3, 1, 2)
+    if output.ndim == 3 and ratio == 1:
+        for extra in (0, 1):  # with or without a class token in front
+            side = round((shape[1] - extra) ** 0.5)
+            if side > 1 and side * side == shape[1] - extra:
+                return output[:, extra:].transpose(1, 2).unflatten(2, (side, side))
+    return None
+
+
+@contextmanager
+def _ieee() -> Iterator[None]:
+    """Full float32 on CUDA: TF32 would drown the differences that are measured here."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def _private_copy(module: nn.Module, name: str) -> nn.Module:
+    if any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()):
+        raise InputError(f"{name} is a scripted module, which cannot be followed; hand over the plain nn.Module.")
+    try:
+        private = copy.deepcopy(getattr(module, "_orig_mod", module))  # _orig_mod: under torch.compile
+    except Exception as error:
+        raise InputError(f"{name} cannot be copied: {_first_line(error)}") from error
+    for key, value in private.state_dict().items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(f"{name}: weight `{key}` holds NaN or infinity.")
+    return private.eval().requires_grad_(False)
+
+
+def _digest(module: nn.Module) -> str:
+    """SHA-256 over the names, types, shapes and bytes of parameters and buffers."""
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _is_untrained(module: nn.Module) -> bool:
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    tracked = [m for m in norms if m.running_mean is not None and m.running_var is not None]
+    return bool(tracked) and all((m.running_mean == 0).all() and (m.running_var == 1).all() for m in tracked)
+
+
+def _tensor(output: object, name: str) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise InputError(f"{name} returns a {type(output).__name__}, not a tensor; wrap it so that it returns one.")
+    return output
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,158 @@
+"""The ways to name a model, and how each is loaded."""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import nn
+
+from perturb.errors import InputError, PerturbError, UsageError
+from perturb.model.network import Network, Preprocessing
+from perturb.model.weights import load_weights
+
+IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+FORMS = "torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory"
+
+
+def load(
+    reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0
+) -> Network:
+    """The Model that a reference names; one of FORMS.
+
+    Without weights the network is drawn with `seed`; the caller's random state is left alone. A factory takes no
+    arguments and returns a module, or `(module, Preprocessing(...))`.
+    Raises UsageError for an unknown name, InputError for what cannot be loaded.
+    """
+    scheme, _, rest = reference.rpartition(":") if ".py:" in reference else reference.partition(":")
+    if not scheme or not rest:
+        raise UsageError(f"model `{reference}` is not understood; expected {FORMS}.")
+    where = _device(device)
+    loader = LOADERS.get(scheme, _from_factory)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module, preprocessing = loader(scheme, rest)
+    if weights is not None:
+        load_weights(module, Path(weights))
+    return Network(module, name=reference, preprocessing=preprocessing, device=where)
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device `{wanted}` is unknown, expected auto, cpu or cuda.")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device `cuda` is not available here; use --device cpu.")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def import_torchvision() -> Any:
+    """torchvision's models, or one line on how to mend a torch and torchvision that do not fit together."""
+    try:
+        import torchvision
+    except (ImportError, RuntimeError) as error:
+        raise InputError(
+            f"torchvision does not import beside torch {torch.__version__} ({str(error).splitlines()[0]}). "
+            "Install a matching pair from one registry: `pip install --force-reinstall torch torchvision`."
+        ) from error
+    return torchvision
+
+
+def _from_torchvision(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
+    models = import_torchvision().models
+    name, _, weights_name = rest.partition("@")
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UsageError(f"torchvision has no model `{name}`.{_suggest(name, known)}")
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}  # their default takes minutes
+    if not weights_name:
+        return models.get_model(name, weights=None, **options), IMAGENET
+    choices = models.get_model_weights(name).__members__
+    if weights_name not in choices:
+        raise UsageError(f"{name} has no weights `{weights_name}`, expected one of {list(choices)}.")
+    chosen = choices[weights_name]
+    try:
+        module = models.get_model(name, weights=chosen)
+    except (URLError, OSError) as error:
+        raise InputError(f"the weights of {rest} could not be downloaded: {error}. Give a file with --weights.") from error
+    transform = chosen.transforms()
+    side = transform.crop_size[0]
+    return module, Preprocessing(input_shape=(3, side, side), mean=tuple(transform.mean), std=tuple(transform.std))
+
+
+def _from_timm(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError("timm is not installed: `pip install 'perturb-suite[timm]'`.") from error
+    name, _, option = rest.partition("@")
+    if option not in ("", "pretrained"):
+        raise UsageError(f"timm:{rest}: `@{option}` is unknown, expected @pretrained.")
+    if not timm.is_model(name.split(".")[0]):
+        raise UsageError(f"timm has no model `{name}`.{_suggest(name, timm.list_models())}")
+    try:
+        module = timm.create_model(name, pretrained=bool(option))
+    except Exception as error:  # a download may fail in many ways
+        raise InputError(f"timm could not make `{rest}`: {str(error).splitlines()[0]}") from error
+    config = timm.data.resolve_model_data_config(module)
+    shape = tuple(config["input_size"])
+    return module, Preprocessing(input_shape=shape, mean=tuple(config["mean"]), std=tuple(config["std"]))
+
+
+def _from_factory(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing | None]:
+    factory = getattr(_import_source(scheme), rest, None)
+    if not isinstance(factory, Callable):
+        raise UsageError(f"`{scheme}` has no function `{rest}`.")
+    try:
+        made = factory()
+    except PerturbError:
+        raise
+    except Exception as error:  # the user's own code
+        raise InputError(f"{scheme}:{rest} raised {type(error).__name__}: {error}") from error
+    module, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(module, nn.Module) or not isinstance(preprocessing, Preprocessing | None):
+        raise InputError(f"{scheme}:{rest} must return an nn.Module or (nn.Module, perturb.Preprocessing).")
+    return module, preprocessing
+
+
+def _import_source(source: str) -> Any:
+    """Run the file or import the module that the user named as code."""
+    try:
+        if not source.endswith(".py"):
+            sys.path.insert(0, str(Path.cwd()))
+            try:
+                return importlib.import_module(source)
+            finally:
+                sys.path.remove(str(Path.cwd()))
+        path = Path(source)
+        if not path.is_file():
+            raise UsageError(f"there is no file `{source}`.")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        code = importlib.util.module_from_spec(spec)
+        sys.modules.setdefault(path.stem, code)  # dataclasses and pickling look it up there
+        spec.loader.exec_module(code)
+        return code
+    except PerturbError:
+        raise
+    except ModuleNotFoundError as error:
+        raise UsageError(f"`{source}` cannot be imported: {error}. Models are named {FORMS}.") from error
+    except Exception as error:  # the user's own code
+        raise InputError(f"`{source}` raised {type(error).__name__} on import: {error}") from error
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean `{close[0]}`?" if close else ""
+
+
+LOADERS: dict[str, Callable[[str, str], tuple[nn.Module, Preprocessing | None]]] = {
+    "torchvision": _from_torchvision,
+    "timm": _from_timm,
+}

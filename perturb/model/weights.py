@@ -1,0 +1,57 @@
+"""Weights from a file that cannot run code: safetensors, or a state dict read with `weights_only=True`."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from perturb.errors import InputError, UsageError
+
+CONTAINERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep it in a checkpoint
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill `module` from `path`, strictly; one line names what is missing, left over, or of another shape."""
+    if not path.is_file():
+        raise UsageError(f"--weights: there is no file `{path}`.")
+    state = _read(path)
+    for name in CONTAINERS:
+        if isinstance(state.get(name), dict):
+            state = state[name]
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"`{path}` holds no state dict (names to tensors).")
+    if all(name.startswith("module.") for name in state):  # saved from DataParallel
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    own = module.state_dict()
+    faults = (
+        [f"`{name}` is missing" for name in own if name not in state]
+        + [f"`{name}` is unknown" for name in state if name not in own]
+        + [
+            f"`{name}` is {tuple(state[name].shape)}, wanted {tuple(own[name].shape)}"
+            for name in own
+            if name in state and own[name].shape != state[name].shape
+        ]
+    )
+    if faults:
+        more = f" and {len(faults) - 2} more" if len(faults) > 2 else ""
+        raise InputError(f"`{path}` does not fit the network: {'; '.join(faults[:2])}{more}.")
+    module.load_state_dict(state)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"`{path}` is a pickled model, and opening one runs code; save `model.state_dict()` or safetensors."
+        ) from error
+    except Exception as error:  # truncated, foreign or unreadable: every reader has its own words
+        raise InputError(f"`{path}` cannot be read as weights: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict):
+        raise InputError(f"`{path}` holds a {type(state).__name__}, not a state dict.")
+    return state

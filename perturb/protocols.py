@@ -1,0 +1,73 @@
+"""The seats: what a model, a perturbation and a detector must offer. Somebody else's class that fits, fits.
+
+Axis names, everywhere: image, pair, picture, channel, row, column, output, phase, cluster.
+"""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Pictures = Float[Tensor, "image picture channel row column"]
+
+
+class Model(Protocol):
+    """A network with what is needed to show it pictures. Pictures are float32 in [0, 1], the raw pixel range."""
+
+    name: str
+    module: "nn.Module"  # a private copy, in evaluation mode, frozen
+    input_shape: tuple[int, int, int]  # (channel, row, column)
+
+    def normalise(self, pictures: "Float[Tensor, 'picture channel row column']") -> "Tensor":
+        """Pictures as the network wants them, on its device; differentiable."""
+
+    def propagate(self, x: "Tensor", layer: str = "output") -> "Tensor":
+        """Normalised input -> what `layer` gives; differentiable. A spatial layer gives (n, channel, row, column)."""
+
+    def measure(self, pictures: "Tensor", layer: str = "output") -> "Tensor":
+        """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""
+
+    def find_layer(self, wanted: str) -> str:
+        """ "output", "last", "stride:8" or a module's name -> the name of a layer; UsageError where there is none."""
+
+    def stride_of(self, layer: str) -> int:
+        """Input pixels per position of a spatial layer."""
+
+
+class Perturbation(Protocol):
+    """Puts something small into a picture. Level 0 is the identity."""
+
+    @property
+    def size(self) -> int:
+        """Side of the square patch in pixels."""
+
+    def apply(
+        self,
+        picture: Float[np.ndarray, "channel row column"],
+        place: tuple[int, int],
+        level: float,
+        rng: np.random.Generator,
+    ) -> Float[np.ndarray, "channel row column"]:
+        """A changed copy, clipped to [0, 1]; only the size x size patch at `place` (its top left) differs."""
+
+
+class Detector(Protocol):
+    """Gives a re-taken picture evidence that something is there, after studying clean shots of the same picture."""
+
+    noise: float  # standard deviation of the sensor noise on every picture, a fraction of the pixel range
+    layer: str  # where it looks: see Model.find_layer
+    shots: int  # clean shots of each picture that it studies
+    own_threshold: bool  # pinned on each image's own shots; else on the clean shots of calibration images
+    needs_examples: bool  # whether `fit` learns from perturbed pictures, so that each level needs its own fit
+
+    def fit(self, model: Model, clean: "Pictures", perturbed: "Pictures") -> "Detector":
+        """Learn from re-takes of calibration images; `perturbed` are the twins of `clean`."""
+
+    def study(self, model: Model, shots: "Pictures") -> "tuple[Any, Float[Tensor, 'image shot']]":
+        """What is to be known of each image, and the evidence that clean shots of it give."""
+
+    def evidence(self, model: Model, known: Any, retakes: "Pictures") -> "Float[Tensor, 'image picture']":
+        """One number for each re-take; more means more likely perturbed."""

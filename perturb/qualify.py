@@ -1,0 +1,233 @@
+"""The main story: does this model lose accuracy at its dead pixels, and is that within the claim?"""
+
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from perturb import detectors, perturbation, quantities
+from perturb.contribution import energy, structural, target
+from perturb.controls import prove
+from perturb.errors import InputError, UsageError
+from perturb.experiment import Progress, Protocol, quiet, run
+from perturb.images import load_images, split
+from perturb.locations import choose, dead_share, fold, imbalance
+from perturb.model import Network
+from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes
+from perturb.report import SCHEMA, MapSummary, Report
+from perturb.suite import CheckTable, DetectorTable, MapTable, PerturbationTable, Suite
+from perturb.verdict import Question, judge, overall
+
+FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidence, the detector did not carry over
+
+
+def qualify(
+    model: Network,
+    suite: Suite,
+    *,
+    places: Mapping[str, Locations] | None = None,
+    command: str = "",
+    remedy: Mapping[str, Any] | None = None,
+    progress: Progress = quiet,
+) -> Report:
+    """Measure `model` by every check of `suite`, and judge.
+
+    `places` overrides the dead and live places of checks by name, to compare networks at the same ones; `remedy` and
+    `command` are noted in the report. An untrained model is given normalisation statistics from calibration images.
+    Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
+    """
+    images = load_images(
+        suite.images.source,
+        shape=model.input_shape,
+        crops=suite.images.crops,
+        count=suite.images.count,
+        seed=suite.seed,
+    )
+    calibration, judged = split(images, share=suite.images.calibration, seed=suite.seed)
+    if model.untrained:
+        model.settle(torch.from_numpy(calibration.pixels))
+
+    maps: dict[str, Contribution] = {}
+    measured: dict[str, tuple[Outcomes, Experiment]] = {}
+    questions = []
+    for check in suite.check:
+        protocol = _protocol(model, check, suite)
+        layer = protocol.detector.layer
+        if layer not in maps:
+            maps[layer] = estimate(model, suite.map, layer, calibration, seed=suite.seed, progress=progress)
+        key = repr(_experiment_key(check))
+        if key not in measured:
+            chosen = (places or {}).get(check.name) or choose(
+                maps[layer], size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed
+            )
+            measured[key] = run(model, protocol, chosen, calibration, judged, progress=progress)
+        outcomes, _ = measured[key]
+        questions.append(_question(check, outcomes, maps[layer], suite.seed))
+
+    experiments = tuple(experiment for _, experiment in measured.values())
+    controls = (*prove(calibration, judged, seed=suite.seed), *_false_alarms(experiments, suite))
+    findings = judge(questions)
+    return Report(
+        schema=SCHEMA,
+        suite={"name": suite.name, "description": suite.description, "digest": suite.digest},
+        model=_describe(model, remedy),
+        images=_describe_images(calibration, judged),
+        verdict=overall(findings, controls),
+        map=_summary(next(iter(maps.values()))),
+        findings=tuple(findings),
+        experiments=experiments,
+        controls=controls,
+        provenance=_provenance(model, suite, command),
+    )
+
+
+def estimate(
+    model: Network, table: MapTable, layer: str, images: Images, *, seed: int, progress: Progress = quiet
+) -> Contribution:
+    """The contribution map that a suite's [map] table asks for, at one layer, on these images."""
+    if table.kind == "structural":
+        return structural(model, layer)
+    pixels = images.pixels[np.linspace(0, len(images.pixels) - 1, min(table.images, len(images.pixels))).astype(int)]
+    tick = progress("map", len(pixels))
+    if table.kind == "target":
+        return target(model, pixels, tick=tick)
+    return energy(model, pixels, layer, probes=table.probes, seed=seed, tick=tick)
+
+
+def _protocol(model: Network, check: CheckTable, suite: Suite) -> Protocol:
+    table = check.detector or suite.detector
+    return Protocol(
+        name=check.name,
+        perturbation=_perturbation(check.perturbation),
+        detector=_detector(model, table),
+        level=None if check.level == "calibrated" else check.level,
+        live_target=check.live_target,
+        false_alarms=table.false_alarms,
+        pairs=check.pairs,
+        seed=suite.seed,
+    )
+
+
+def _perturbation(table: PerturbationTable) -> Any:
+    given = table.model_dump(exclude={"kind"}, exclude_none=True, exclude_defaults=True)
+    return _made(perturbation.KINDS, table.kind, given, "perturbation")
+
+
+def _detector(model: Network, table: DetectorTable) -> Any:
+    options: dict[str, Any] = {"noise": table.noise}
+    if table.kind == "as-is":
+        options = {"output": table.output, "noise": table.noise if "noise" in table.model_fields_set else 0.0}
+    else:
+        options["layer"] = model.find_layer(table.layer)
+    return _made(detectors.KINDS, table.kind, options, "detector")
+
+
+def _made(kinds: Mapping[str, Callable[..., Any]], kind: str, options: dict[str, Any], what: str) -> Any:
+    """One of ours, or somebody else's class by its "package.module:Class"."""
+    try:
+        if kind in kinds:
+            return kinds[kind](**options)
+        module, _, name = kind.partition(":")
+        return getattr(import_module(module), name)(**options)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{what} {kind!r} with {options}: {error}") from error
+
+
+def _experiment_key(check: CheckTable) -> tuple[Any, ...]:
+    """Checks that differ by their claim alone share one experiment."""
+    return check.perturbation, check.level, check.live_target, check.pairs, check.detector
+
+
+def _question(check: CheckTable, outcomes: Outcomes, contribution: Contribution, seed: int) -> Question:
+    claim = Claim(
+        quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence
+    )
+    quantity = quantities.KINDS.get(claim.quantity) or _imported(claim.quantity)
+    ask = partial(quantity, outcomes, contribution, seed=seed)
+    return Question(check=check.name, claim=claim, effect_at=lambda confidence: ask(confidence=confidence))
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"quantity {name!r}: {error}") from error
+    return found
+
+
+def _false_alarms(experiments: tuple[Experiment, ...], suite: Suite) -> list[Control]:
+    """The threshold, pinned elsewhere, must hold on the judged images."""
+    controls = []
+    for experiment in experiments:
+        check = next(c for c in suite.check if c.name == experiment.name)
+        pinned = (check.detector or suite.detector).false_alarms
+        clean = experiment.rates["clean"]
+        controls.append(
+            Control(
+                name=f"false alarms of {experiment.name}",
+                expected=f"pinned to {pinned:g}: not shown to be above {FALSE_ALARM_LIMIT * pinned:g}",
+                observed=f"{clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}]",
+                passed=clean.low <= FALSE_ALARM_LIMIT * pinned,
+            )
+        )
+    return controls
+
+
+def _summary(contribution: Contribution) -> MapSummary:
+    phases = fold(contribution)
+    ratio = imbalance(phases)
+    if not np.isfinite(phases).all():
+        raise InputError(f"the {contribution.kind} map is not finite.")
+    return MapSummary(
+        kind=contribution.kind,
+        layer=contribution.layer,
+        period=contribution.period,
+        imbalance=ratio if np.isfinite(ratio) else None,
+        dead_share=dead_share(phases),
+        images=contribution.images,
+        phases=tuple(tuple(float(v) for v in row) for row in phases),
+    )
+
+
+def _describe(model: Network, remedy: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "reference": model.name,
+        "weights": model.digest,
+        "parameters": model.parameters,
+        "input_shape": list(model.input_shape),
+        "untrained": model.untrained,
+        "remedy": dict(remedy) if remedy else None,
+    }
+
+
+def _describe_images(calibration: Images, judged: Images) -> dict[str, Any]:
+    return {
+        "source": judged.source,
+        "calibration": {"photographs": len(calibration.names), "crops": len(calibration.pixels)},
+        "judged": {"photographs": len(judged.names), "crops": len(judged.pixels)},
+    }
+
+
+def _provenance(model: Network, suite: Suite, command: str) -> dict[str, Any]:
+    packages = ("perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
+    return {
+        "command": command,
+        "device": _device_name(model.device),
+        "python": platform.python_version(),
+        "seed": suite.seed,
+        "suite_digest": suite.digest,
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in packages},
+        "weights_digest": model.digest,
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

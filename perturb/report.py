@@ -1,0 +1,70 @@
+"""The Report: what a run found, as words and numbers, to JSON and back. Opens without torch."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perturb.records import Claim, Control, Effect, Experiment, Finding, Rate, Verdict
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapSummary:
+    """The map that chose the places of the suite's first check."""
+
+    kind: str
+    layer: str
+    period: int
+    imbalance: float | None  # max/min over the phases; None where a phase is strictly dead
+    dead_share: float  # of phases, below half the mean
+    images: int
+    phases: tuple[tuple[float, ...], ...]  # contribution by phase, mean 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One model, one suite, one run."""
+
+    schema: int
+    suite: Mapping[str, Any]  # name, description, digest
+    model: Mapping[str, Any]  # reference, weights digest, parameters, what was done to it
+    images: Mapping[str, Any]  # source, calibration and judged photographs and crops
+    verdict: Verdict
+    map: MapSummary
+    findings: tuple[Finding, ...]
+    experiments: tuple[Experiment, ...]
+    controls: tuple[Control, ...]
+    provenance: Mapping[str, Any]  # versions, seed, device, command, timestamp
+
+
+def to_json(report: Report) -> str:
+    """Strict JSON, sorted keys: the same run gives the same text. NaN raises ValueError."""
+    return json.dumps(dataclasses.asdict(report), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> Report:
+    """The Report that `to_json` wrote. Raises ValueError for another schema number."""
+    data = json.loads(text)
+    if data.get("schema") != SCHEMA:
+        raise ValueError(f"report schema {data.get('schema')!r} is not the {SCHEMA} that this version reads.")
+    data["verdict"] = Verdict(data["verdict"])
+    data["map"]["phases"] = tuple(map(tuple, data["map"]["phases"]))
+    data["map"] = MapSummary(**data["map"])
+    data["findings"] = tuple(_finding(f) for f in data["findings"])
+    data["experiments"] = tuple(_experiment(e) for e in data["experiments"])
+    data["controls"] = tuple(Control(**c) for c in data["controls"])
+    return Report(**data)
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    parts = {"claim": Claim(**data["claim"]), "effect": Effect(**data["effect"]), "verdict": Verdict(data["verdict"])}
+    return Finding(**(data | parts))
+
+
+def _experiment(data: dict[str, Any]) -> Experiment:
+    rates = {name: {arm: Rate(**r) for arm, r in data[name].items()} for name in ("rates", "two_afc")}
+    phases = {name: tuple((row, column) for row, column in data[name]) for name in ("dead_phases", "live_phases")}
+    return Experiment(**(data | rates | phases))

@@ -1,0 +1,46 @@
+"""Trials of one photograph are not independent: estimates and intervals over clusters."""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import stats
+
+FEW = 30  # clusters below which the bootstrap covers too little: Cameron, Gelbach and Miller (2008)
+RESAMPLES = 9999
+
+
+def cluster_means(values: Float[np.ndarray, " trial"], cluster: Int[np.ndarray, " trial"]) -> Float[np.ndarray, " cluster"]:
+    """The mean of each cluster, in order of the clusters' numbers; clusters count alike whatever their size."""
+    _, index = np.unique(cluster, return_inverse=True)
+    return np.asarray(np.bincount(index, values) / np.bincount(index))
+
+
+def mean_interval(
+    means: Float[np.ndarray, " cluster"], confidence: float, *, rng: np.random.Generator
+) -> tuple[float, float, str]:
+    """Two-sided interval for the mean over clusters, and its method.
+
+    Below 30 clusters Student's t over cluster means, from 30 on the BCa bootstrap (Efron 1987) of clusters. All means
+    equal: the interval is the point. Raises ValueError below 2 clusters.
+    """
+    if len(means) < 2:
+        raise ValueError(f"`means` (n = {len(means)}): an interval needs at least 2 clusters.")
+    centre, n = float(means.mean()), len(means)
+    if np.ptp(means) == 0:
+        return centre, centre, "all clusters equal"
+    if n < FEW:
+        half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * float(means.std(ddof=1)) / n**0.5
+        return centre - half, centre + half, f"t over {n} clusters"
+    found = stats.bootstrap(
+        (means,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="BCa", rng=rng, batch=1000
+    ).confidence_interval
+    return float(found.low), float(found.high), f"BCa bootstrap over {n} clusters"
+
+
+def mcnemar_pvalue(means: Float[np.ndarray, " cluster"]) -> float:
+    """Exact two-sided p-value of "no difference" from paired differences by cluster.
+
+    The sign test: of the clusters that differ, as many should lie above zero as below. With one pair of yes/no
+    outcomes a cluster it is the exact McNemar test. No cluster differs: 1.
+    """
+    above, below = int((means > 0).sum()), int((means < 0).sum())
+    return float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0

@@ -1,0 +1,168 @@
+"""A suite: what is asked of a model, in TOML. Every mistake is named with its file and key."""
+
+import difflib
+import hashlib
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from perturb.errors import UsageError
+
+CUSTOM = r"^[\w.]+:\w+$"  # package.module:Class
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+class ImagesTable(_Table):
+    source: str = Field("built-in", description="built-in, folder:PATH, dead-leaves or noise")
+    crops: int = Field(4, ge=1, le=1000, description="random crops of each photograph (built-in and folder)")
+    count: int = Field(64, ge=4, description="pictures drawn (dead-leaves and noise)")
+    calibration: Share = Field(0.4, description="share of photographs used to calibrate; the others are judged")
+
+
+class MapTable(_Table):
+    kind: Literal["structural", "energy", "target"] = Field("energy", description="how the contribution is estimated")
+    images: int = Field(16, ge=1, description="calibration crops that a gradient map is measured on")
+    probes: int = Field(4, ge=1, description="random output directions for each crop (energy)")
+    share: Annotated[float, Field(gt=0, le=0.5)] = Field(0.05, description="share of phases in each arm")
+
+
+class DetectorTable(_Table):
+    kind: Literal["reference", "as-is", "probe"] = Field("reference", description="the regime")
+    layer: str = Field("last", description="where it looks: last, stride:N or a module's name")
+    noise: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="sensor noise, a fraction of the pixel range")
+    output: int = Field(0, ge=0, description="the output that is the evidence (as-is)")
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="rate that the threshold is pinned to")
+
+
+class PerturbationTable(_Table):
+    kind: str = Field(description="pixel, box, noise or package.module:Class")
+    size: int | None = Field(None, ge=1, description="side in pixels (box, noise)")
+    mode: Literal["add", "replace", "blend"] = "add"
+    colour: tuple[Share | Literal[0, 1], Share | Literal[0, 1], Share | Literal[0, 1]] | None = Field(
+        None, description="red, green, blue, each 0 to 1 (pixel, box); default white"
+    )
+
+
+class ClaimTable(_Table):
+    quantity: str = Field("accuracy-loss", description="what is bounded; see the list in docs/suites.md")
+    at_most: float = Field(description="the margin")
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.95, description="of the suite's promise, shared by Holm")
+
+
+class CheckTable(_Table):
+    name: str = Field(pattern=r"^[\w.-]+$")
+    perturbation: PerturbationTable
+    level: Literal["calibrated"] | Annotated[float, Field(gt=0, le=1)] = Field(
+        "calibrated", description="strength, a fraction of the pixel range; or sought on calibration images"
+    )
+    live_target: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.85, description="detection at live places to calibrate to")
+    pairs: int = Field(4, ge=1, le=1000, description="dead/live pairs on each crop")
+    detector: DetectorTable | None = Field(None, description="in place of the suite's")
+    claim: ClaimTable
+
+
+class Suite(_Table):
+    """A qualification suite, as `*.perturb.toml` writes it."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    description: str = ""
+    seed: int = Field(0, ge=0)
+    images: ImagesTable = ImagesTable()
+    map: MapTable = MapTable()
+    detector: DetectorTable = DetectorTable()
+    check: tuple[CheckTable, ...] = Field(min_length=1)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that the suite asks, defaults included."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+CHOICES = {  # open sets that a near miss is compared with; the closed ones stand in the types above
+    ("perturbation", "kind"): ("pixel", "box", "noise"),
+    ("claim", "quantity"): ("accuracy-loss", "accuracy-loss-2afc", "miss-rate", "imbalance", "dead-share"),
+}
+
+
+def shipped() -> dict[str, Path]:
+    """The suites that come with perturb, by name: from the wheel, or from the checkout beside it."""
+    inside = Path(str(files("perturb"))) / "_suites"
+    folder = inside if inside.is_dir() else Path(str(files("perturb"))).parent / "suites"
+    return {path.name.removesuffix(".perturb.toml"): path for path in sorted(folder.glob("*.perturb.toml"))}
+
+
+def load_suite(reference: str) -> Suite:
+    """The suite at a path, or the shipped one of that name. Raises UsageError for every mistake in it."""
+    path = Path(reference)
+    known = shipped()
+    if not path.is_file():
+        if reference not in known:
+            raise UsageError(f"there is no suite `{reference}`, expected a file or one of {list(known)}.{_near(reference, known)}")
+        path = known[reference]
+    try:
+        return parse_suite(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+
+
+def parse_suite(text: str, where: str) -> Suite:
+    try:
+        suite = Suite.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where}: not TOML: {error}") from error
+    except ValidationError as error:
+        faults = error.errors()
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise UsageError(f"{where}: {_fault(faults[0])}{more}") from error
+    names = [check.name for check in suite.check]
+    for check in suite.check:
+        for (table, key), choices in CHOICES.items():
+            value = getattr(getattr(check, table), key)
+            if value not in choices and not re.match(CUSTOM, value):
+                raise UsageError(
+                    f"{where}: [[check]] {check.name}: {table}.{key} = {value!r} is unknown, "
+                    f"expected one of {list(choices)} or package.module:Class.{_near(value, choices)}"
+                )
+        if names.count(check.name) > 1:
+            raise UsageError(f"{where}: [[check]] name = {check.name!r} is used twice.")
+    return suite
+
+
+def _fault(fault: Any) -> str:
+    path = [part for part in fault["loc"] if part not in ("calibrated", "constrained-float")]
+    *tables, key = path or ("the file",)
+    table = f"[{'.'.join(str(t) for t in tables)}] " if tables else ""
+    if fault["type"] == "extra_forbidden":
+        known = _keys(tables)
+        return f"{table}{key} is not a key, expected one of {known}.{_near(str(key), known)}"
+    if fault["type"] == "missing":
+        return f"{table}{key} is missing."
+    if fault["type"] == "literal_error":
+        choices = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
+        return f"{table}{key} = {fault['input']!r} is unknown, expected one of {choices}.{_near(str(fault['input']), choices)}"
+    return f"{table}{key} = {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}."
+
+
+def _keys(tables: list[str | int]) -> list[str]:
+    """The keys of the table that this path leads to."""
+    here: Any = Suite
+    for table in tables:
+        if isinstance(table, str):
+            here = next(t for t in TABLES if t.__name__.lower() == f"{table}table")
+    return list(here.model_fields)
+
+
+TABLES = (ImagesTable, MapTable, DetectorTable, PerturbationTable, ClaimTable, CheckTable)
+
+
+def _near(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
