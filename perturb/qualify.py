@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -27,10 +28,29 @@ from perturb.verdict import Question, judge, overall
 FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidence, the detector did not carry over
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """The pictures of a suite, and the proof that the instrument works on them. Models of one input shape can share it."""
+
+    calibration: Images
+    judged: Images
+    controls: tuple[Control, ...]
+
+
+def set_up(suite: Suite, shape: tuple[int, int, int]) -> Bench:
+    """Load the suite's pictures, split them by photograph, and measure the control networks on them."""
+    images = load_images(
+        suite.images.source, shape=shape, crops=suite.images.crops, count=suite.images.count, seed=suite.seed
+    )
+    calibration, judged = split(images, share=suite.images.calibration, seed=suite.seed)
+    return Bench(calibration=calibration, judged=judged, controls=prove(calibration, judged, seed=suite.seed))
+
+
 def qualify(
     model: Network,
     suite: Suite,
     *,
+    bench: Bench | None = None,
     places: Mapping[str, Locations] | None = None,
     command: str = "",
     remedy: Mapping[str, Any] | None = None,
@@ -38,18 +58,12 @@ def qualify(
 ) -> Report:
     """Measure `model` by every check of `suite`, and judge.
 
-    `places` overrides the dead and live places of checks by name, to compare networks at the same ones; `remedy` and
+    `bench` may be shared between models; `places` overrides the dead and live places of checks by name, to compare networks at the same ones; `remedy` and
     `command` are noted in the report. An untrained model is given normalisation statistics from calibration images.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
-    images = load_images(
-        suite.images.source,
-        shape=model.input_shape,
-        crops=suite.images.crops,
-        count=suite.images.count,
-        seed=suite.seed,
-    )
-    calibration, judged = split(images, share=suite.images.calibration, seed=suite.seed)
+    bench = bench or set_up(suite, model.input_shape)
+    calibration, judged = bench.calibration, bench.judged
     if model.untrained:
         model.settle(torch.from_numpy(calibration.pixels))
 
@@ -71,7 +85,7 @@ def qualify(
         questions.append(_question(check, outcomes, maps[layer], suite.seed))
 
     experiments = tuple(experiment for _, experiment in measured.values())
-    controls = (*prove(calibration, judged, seed=suite.seed), *_false_alarms(experiments, suite))
+    controls = (*bench.controls, *_false_alarms(experiments, suite))
     findings = judge(questions)
     return Report(
         schema=SCHEMA,

@@ -64,7 +64,7 @@ class CheckTable(_Table):
         "calibrated", description="strength, a fraction of the pixel range; or sought on calibration images"
     )
     live_target: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.85, description="detection at live places to calibrate to")
-    pairs: int = Field(4, ge=1, le=1000, description="dead/live pairs on each crop")
+    pairs: int = Field(8, ge=1, le=1000, description="dead/live pairs on each crop")
     detector: DetectorTable | None = Field(None, description="in place of the suite's")
     claim: ClaimTable
 
@@ -97,6 +97,13 @@ def shipped() -> dict[str, Path]:
     inside = Path(str(files("perturb"))) / "_suites"
     folder = inside if inside.is_dir() else Path(str(files("perturb"))).parent / "suites"
     return {path.name.removesuffix(".perturb.toml"): path for path in sorted(folder.glob("*.perturb.toml"))}
+
+
+def shipped_example(name: str) -> Path:
+    """An example that comes with perturb: from the wheel, or from the checkout beside it."""
+    package = Path(str(files("perturb")))
+    inside = package / "_examples" / name
+    return inside if inside.is_file() else package.parent / "examples" / name
 
 
 def load_suite(reference: str) -> Suite:

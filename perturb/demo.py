@@ -1,0 +1,59 @@
+"""The demonstration: a network as built and with its kernels padded, at the same places; or a trained one."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from perturb.contribution import structural
+from perturb.experiment import Progress, quiet
+from perturb.locations import choose, fold
+from perturb.model import Network, load
+from perturb.qualify import qualify, set_up
+from perturb.remedy import pad_kernels
+from perturb.report import Report
+from perturb.suite import Suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One measured network; `lattice` is its own map by phase, whatever places were measured."""
+
+    name: str
+    seed: int
+    report: Report
+    lattice: tuple[tuple[float, ...], ...]
+
+
+def before_and_after(
+    reference: str, suite: Suite, *, seeds: Iterable[int], device: str = "auto", progress: Progress = quiet
+) -> Iterator[Side]:
+    """For each seed of the initial weights: the network as built, then padded with weights drawn afresh.
+
+    Both are measured on the same pictures at the dead and live places of the first one's structural map, each at the
+    level that its own calibration finds.
+    """
+    check, bench = suite.check[0], None
+    for seed in seeds:
+        built = load(reference, device=device, seed=seed)
+        bench = bench or set_up(suite, built.input_shape)
+        contribution = structural(built, built.find_layer(suite.detector.layer))
+        places = {check.name: choose(contribution, share=suite.map.share, seed=suite.seed)}
+        module, changed = pad_kernels(built, "fresh", seed=seed)
+        remedy = {"kind": "kernel padding", "weights": "fresh", "changed": [c.name for c in changed]}
+        for name, model, done in (("as built", built, None), ("kernels padded", built.with_module(module), remedy)):
+            report = qualify(
+                model, suite, bench=bench, places=places, remedy=done, progress=progress, command="perturb demo"
+            )
+            yield Side(name=name, seed=seed, report=report, lattice=_lattice(model, report, contribution.period))
+
+
+def trained(reference: str, suite: Suite, *, device: str = "auto", progress: Progress = quiet) -> Side:
+    """A trained network at the places of its energy map: training moves the lattice, so its structure does not tell."""
+    measured = suite.model_copy(update={"map": suite.map.model_copy(update={"kind": "energy"})})
+    model = load(reference, device=device)
+    report = qualify(model, measured, progress=progress, command="perturb demo --pretrained")
+    return Side(name="trained", seed=0, report=report, lattice=report.map.phases)
+
+
+def _lattice(model: Network, report: Report, period: int) -> tuple[tuple[float, ...], ...]:
+    phases = fold(structural(model, report.map.layer), period)
+    return tuple(tuple(float(value) for value in row) for row in phases)

@@ -1,0 +1,54 @@
+"""The structural certificate: which layers make dead pixels, exactly, without data or trained weights."""
+
+from typing import Any
+
+from perturb.contribution import structural
+from perturb.locations import fold, imbalance
+from perturb.model import Network
+from perturb.records import Contribution
+
+
+def lint(model: Network, layer: str = "output") -> dict[str, Any]:
+    """What the architecture imposes on its input, as plain data.
+
+    Keys: model, layer, period, imbalance (max/min over all phases; None where a phase is strictly dead), phases
+    (period -> max/min of the map folded there, for the divisors of the period), strictly_dead (share of phases),
+    balanced, lattice (contribution by phase, mean 1) and layers: the certificate of every sliding window.
+    """
+    contribution = structural(model, model.find_layer(layer))
+    lattice = fold(contribution)
+    ratio = imbalance(lattice)
+    return {
+        "model": model.name,
+        "layer": contribution.layer,
+        "period": contribution.period,
+        "imbalance": _finite(ratio),
+        "balanced": contribution.period == 1,
+        "phases": {str(t): _finite(imbalance(fold(contribution, t))) for t in divisors(contribution.period)},
+        "strictly_dead": float((lattice == 0).mean()),
+        "lattice": lattice.tolist(),
+        "layers": _layers(contribution),
+    }
+
+
+def divisors(period: int) -> list[int]:
+    return [t for t in range(1, period + 1) if period % t == 0]
+
+
+def _layers(contribution: Contribution) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": window.name,
+            "kind": window.kind,
+            "kernel": list(window.kernel),
+            "stride": list(window.stride),
+            "dilation": list(window.dilation),
+            "coverage": [list(axis) for axis in window.coverage],
+            "balanced": window.balanced,
+        }
+        for window in contribution.windows
+    ]
+
+
+def _finite(ratio: float) -> float | None:
+    return ratio if ratio != float("inf") else None

@@ -1,0 +1,1 @@
+"""Words and pictures: pure functions of what was found."""

@@ -1,0 +1,160 @@
+"""What the terminal shows: of a Report, of a certificate, of a lattice."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from perturb.records import Experiment, Finding, Rate, Verdict
+from perturb.render.colour import paint
+from perturb.report import Report
+
+STYLE = {
+    Verdict.PASS: "bold green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "bold yellow",
+    Verdict.INVALID: "bold magenta",
+}
+WIDEST = 32  # phases that still fit beside a text
+
+
+def lattice(phases: Sequence[Sequence[float]], *, high: float | None = None) -> Text:
+    """One period of the contribution map, two phases a character: dark places are dead, bright ones live.
+
+    Periods below 8 are repeated to 8. `high` sets the brightest value, to compare lattices.
+    """
+    values = np.array(phases, dtype=float)
+    repeats = max(1, 8 // len(values))
+    values = np.tile(values, (repeats, repeats))[:WIDEST, :WIDEST]
+    values = np.repeat(values, 2, 1) if len(values) <= 16 else values
+    colours = paint(values, 0.0, high or float(values.max()))
+    if len(colours) % 2:
+        colours = np.concatenate([colours, colours[-1:]])
+    text = Text()
+    for upper, lower in zip(colours[::2], colours[1::2], strict=True):
+        for top, bottom in zip(upper, lower, strict=True):
+            text.append("▀", style=f"rgb({top[0]},{top[1]},{top[2]}) on rgb({bottom[0]},{bottom[1]},{bottom[2]})")
+        text.append("\n")
+    text.rstrip()
+    return text
+
+
+def report(found: Report) -> RenderableType:
+    """The verdict and why, then the numbers."""
+    parts: list[RenderableType] = [headline(found), Text()]
+    parts += [finding(f) for f in found.findings]
+    parts += [Text(), rates(found.experiments), Text(), _map(found)]
+    failed = [control for control in found.controls if not control.passed]
+    if failed:
+        parts += [Text(f"INVALID: {c.name}: expected {c.expected}; got {c.observed}", "magenta") for c in failed]
+    else:
+        parts.append(Text(f"Controls: all {len(found.controls)} passed.", "dim"))
+    return Group(*parts)
+
+
+def headline(found: Report) -> Text:
+    text = Text.assemble((f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"), "  ", (describe(found.model), "bold"))
+    judged = found.images["judged"]
+    text.append(f"\n{found.suite['name']}: {found.suite['description']}", "dim")
+    text.append(
+        f"\n{judged['crops']} crops of {judged['photographs']} {found.images['source']} pictures judged, "
+        f"{found.images['calibration']['photographs']} others used to calibrate.",
+        "dim",
+    )
+    return text
+
+
+def describe(model: Mapping[str, Any]) -> str:
+    """The model in a few words: what it is and what was done to it."""
+    notes = []
+    if model["untrained"]:
+        notes.append("untrained, normalisation settled on calibration pictures")
+    if model["remedy"]:
+        notes.append(f"{model['remedy']['kind']}, weights {model['remedy']['weights']}")
+    return model["reference"] + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def finding(found: Finding) -> Text:
+    effect, claim = found.effect, found.claim
+    text = Text.assemble(
+        (f"{found.verdict:<12}", STYLE[found.verdict]),
+        (f" {found.check}: ", "bold"),
+        f"{effect.quantity} {number(effect.value)}",
+    )
+    if effect.high > effect.low:
+        text.append(f" [{number(effect.low)}, {number(effect.high)}] at {effect.confidence:.4g}")
+    text.append(f", claimed at most {claim.at_most:g}")
+    text.append(f"\n{'':13}{found.reason}; {effect.method}", "dim")
+    if found.images_needed:
+        text.append(f"\n{'':13}about {found.images_needed} photographs would decide", "yellow")
+    return text
+
+
+def rates(experiments: Sequence[Experiment]) -> Table:
+    """Detection by arm, with intervals."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("check", "level", "detected at dead places", "at live places", "false alarms", "n (pairs)"):
+        table.add_column(column)
+    for e in experiments:
+        arms = [rate(e.rates[arm]) for arm in ("dead", "live", "clean")]
+        level = f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
+        table.add_row(e.name + (" (balanced map)" if e.balanced else ""), level, *arms, f"{e.photographs} ({e.pairs})")
+    return table
+
+
+def rate(found: Rate) -> str:
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def number(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
+
+
+def _map(found: Report) -> RenderableType:
+    summary = found.map
+    ratio = "infinite" if summary.imbalance is None else f"{summary.imbalance:.3g}"
+    text = Text(f"{summary.kind} map of `{summary.layer}`, one {summary.period} x {summary.period} period\n")
+    text.append(f"liveliest / deadest phase: {ratio}\n")
+    text.append(f"phases below half the mean: {summary.dead_share:.0%}\n")
+    text.append("dark = dead, bright = live", "dim")
+    grid = Table.grid(padding=(0, 3))
+    grid.add_row(lattice(summary.phases), text)
+    return grid
+
+
+def certificate(data: Mapping[str, Any]) -> RenderableType:
+    """What `lint` found."""
+    ratio = "infinite" if data["imbalance"] is None else f"{data['imbalance']:.6g}"
+    if data["balanced"]:
+        head = Text.assemble((" BALANCED ", "bold green reverse"), "  ", (data["model"], "bold"))
+        head.append("\nEvery pixel contributes alike: no layer makes a lattice.")
+        return head
+    head = Text.assemble((" UNBALANCED ", "bold red reverse"), "  ", (data["model"], "bold"))
+    head.append(f"\nThe liveliest phase contributes {ratio} times what the deadest does; the lattice repeats every ")
+    head.append(f"{data['period']} pixels.")
+    if data["strictly_dead"]:
+        head.append(f"\n{data['strictly_dead']:.1%} of all pixels are strictly dead: nothing they do reaches the output.", "red")
+    folds = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    folds.add_column("period")
+    folds.add_column("max/min")
+    for period, value in data["phases"].items():
+        folds.add_row(period, "infinite" if value is None else f"{value:.6g}")
+    grid = Table.grid(padding=(0, 4))
+    grid.add_row(lattice(data["lattice"]), folds)
+    faulty = [window for window in data["layers"] if not window["balanced"]]
+    layers = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_style="bold", title_justify="left")
+    layers.title = f"{len(faulty)} of {len(data['layers'])} sliding windows meet some pixels more often than others"
+    for column in ("layer", "kind", "kernel", "stride", "rows are met"):
+        layers.add_column(column)
+    for window in faulty:
+        layers.add_row(
+            window["name"] or "(forward)",
+            window["kind"],
+            " x ".join(map(str, window["kernel"])),
+            " x ".join(map(str, window["stride"])),
+            " : ".join(map(str, window["coverage"][0])) + " times",
+        )
+    return Group(head, Text(), grid, Text(), layers)
