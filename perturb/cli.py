@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NETWORK = "torchvision:mobilenet_v3_small"  # small, popular, and with one of the strongest lattices
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
+MAPS = ["structural", "energy", "target", "centre"]
 MODEL = "torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory"
 
 
@@ -28,7 +29,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: click.echo(f"perturb: note: {message}", err=True)  # type: ignore[assignment]
+            warnings.showwarning = lambda message, *_: click.echo(f"perturb: note: {message}", err=True)
             try:
                 return super().invoke(ctx)
             except PerturbError as error:
@@ -49,17 +50,19 @@ def main() -> None:
 
 def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--pad", type=click.Choice(["kept", "fresh"]), help="Pad the kernels first; weights kept or drawn afresh."),
-        click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of an untrained network's weights."),
+        click.option("--pad", type=click.Choice(["kept", "fresh"]), help="Pad the kernels first."),
+        click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of untrained weights."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
-        click.option("--weights", type=click.Path(), help="A .safetensors file or a state dict; never a pickled model."),
+        click.option("--weights", type=click.Path(), help="A .safetensors file or a state dict."),
         click.argument("model", metavar="MODEL"),
     ):
         command = option(command)
     return command
 
 
-def _load(model: str, weights: str | None, device: str, seed: int, pad: str | None) -> "tuple[Network, dict[str, Any] | None]":
+def _load(
+    model: str, weights: str | None, device: str, seed: int, pad: str | None
+) -> "tuple[Network, dict[str, Any] | None]":
     from perturb.model import load
     from perturb.remedy import pad_kernels
 
@@ -74,9 +77,7 @@ def _load(model: str, weights: str | None, device: str, seed: int, pad: str | No
 @_model_options
 @click.option("--layer", default="output", show_default=True, help="output, last, stride:N or a module's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
-def lint(
-    model: str, weights: str | None, device: str, seed: int, pad: str | None, layer: str, as_json: bool
-) -> None:
+def lint(model: str, weights: str | None, device: str, seed: int, pad: str | None, layer: str, as_json: bool) -> None:
     """Which layers make dead pixels: the exact structural certificate. No data, no trained weights."""
     from perturb.lint import lint as certify
     from perturb.render import terminal
@@ -91,11 +92,13 @@ def lint(
 
 @main.command("map", epilog=f"MODEL is {MODEL}.")
 @_model_options
-@click.option("--kind", type=click.Choice(["structural", "energy", "target", "centre"]), default="energy", show_default=True)
-@click.option("--layer", default=None, help="output, last, stride:N or a module's name.  [default: last for centre, else output]")
+@click.option(
+    "--kind", type=click.Choice(["structural", "energy", "target", "centre"]), default="energy", show_default=True
+)
+@click.option("--layer", default=None, help="output, last, stride:N or a module's name.")
 @click.option("--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise.")
 @click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on.")
-@click.option("--probes", default=8, show_default=True, type=click.IntRange(1), help="Random output directions (energy).")
+@click.option("--probes", default=8, show_default=True, type=click.IntRange(1), help="Random directions (energy).")
 @click.option("--target", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]")
 @click.option("--out", type=click.Path(dir_okay=False), help="A .png picture, or .npy for the values.")
 def map_(
@@ -141,7 +144,7 @@ def map_(
                 found = contribution.centre(network, pictures, where, tick=tick)
     phases = fold(found)
     console = _console()
-    console.print(terminal.lattice(phases.tolist()))
+    console.print(terminal.Lattice(phases.tolist()))
     console.print(
         f"{kind} map of {network.name}, `{found.layer}`"
         + (f", {found.images} pictures" if found.images else "")
@@ -150,7 +153,8 @@ def map_(
     if kind == "centre":
         fit = contribution.fit_gaussian(found.values)
         console.print(
-            f"effective receptive field: sigma {fit.sigma_row:.1f} x {fit.sigma_column:.1f} pixels, R² {fit.r_squared:.3f}"
+            f"effective receptive field: sigma {fit.sigma_row:.1f} x {fit.sigma_column:.1f} pixels, "
+            f"R² {fit.r_squared:.3f}"
         )
     if out is not None:
         _save_map(found, phases, network, Path(out))
@@ -183,7 +187,9 @@ def _save_map(found: Any, phases: Any, network: "Network", out: Path) -> None:
 
 @main.command(epilog=f"MODEL is {MODEL}.")
 @_model_options
-@click.option("--suite", default="small-perturbation", show_default=True, help="A shipped suite's name or a .perturb.toml file.")
+@click.option(
+    "--suite", default="small-perturbation", show_default=True, help="A shipped name or a .perturb.toml file."
+)
 @click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for report.json and report.md.")
 def qualify(
@@ -219,10 +225,12 @@ def qualify(
 
 
 @main.command()
-@click.option("--pretrained", is_flag=True, help="EfficientNet-Lite0 with ImageNet weights in place of an untrained network.")
+@click.option("--pretrained", is_flag=True, help="EfficientNet-Lite0 with ImageNet weights instead.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of the untrained weights.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--out", default="perturb-demo", show_default=True, type=click.Path(file_okay=False), help="Folder for reports.")
+@click.option(
+    "--out", default="perturb-demo", show_default=True, type=click.Path(file_okay=False), help="Folder for reports."
+)
 def demo(pretrained: bool, seeds: int, device: str, out: str) -> None:
     """The main job on real pictures, offline, in under a minute: a network before and after kernel padding."""
     from perturb import demo as story
@@ -275,7 +283,7 @@ def _written(path: Path) -> Iterator[Path]:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False)
 
 
 @contextmanager

@@ -10,14 +10,14 @@ from perturb.locations import choose
 from perturb.model import Network, Preprocessing
 from perturb.perturbation import Pixel
 from perturb.quantities import accuracy_loss
-from perturb.records import Control, Images
+from perturb.records import Control, Effect, Images, Outcomes
 
 SIDE = 64  # of the corner that these small networks look at
 STRICT = 0.999  # the controls of a thousand sound runs: one false alarm
 
 
 def prove(calibration: Images, judged: Images, *, seed: int) -> tuple[Control, ...]:
-    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), in the reference regime."""
+    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), each by reference."""
     return (*_strictly_dead(calibration, judged, seed), _balanced(calibration, judged, seed))
 
 
@@ -50,13 +50,13 @@ def _balanced(calibration: Images, judged: Images, seed: int) -> Control:
     )
 
 
-def _measure(kernel: int, calibration: Images, judged: Images, seed: int):  # type: ignore[no-untyped-def]
+def _measure(kernel: int, calibration: Images, judged: Images, seed: int) -> tuple[Outcomes, Effect]:
     calibration, judged = _corner(calibration), _corner(judged)
     shape = calibration.pixels.shape[1:]
     generator = torch.Generator().manual_seed(seed)
-    network = nn.Sequential(nn.Conv2d(shape[0], 16, kernel, stride=2, bias=False))
-    network[0].weight.data = torch.randn(network[0].weight.shape, generator=generator)
-    model = Network(network, name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
+    window = nn.Conv2d(shape[0], 16, kernel, stride=2, bias=False)
+    window.weight.data = torch.randn(window.weight.shape, generator=generator)
+    model = Network(nn.Sequential(window), name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
     contribution = structural(model, "0")
     protocol = Protocol(
         name=f"control-{kernel}",

@@ -54,7 +54,9 @@ def run(
     Everything that is learnt - the level, a probe's weights, a threshold that is not an image's own - is learnt on
     `calibration`. Raises InputError where calibration finds no level at which a number can be had.
     """
-    known = _learn(model, protocol, locations, calibration, progress(f"{protocol.name}: level", len(calibration.pixels)))
+    known = _learn(
+        model, protocol, locations, calibration, progress(f"{protocol.name}: level", len(calibration.pixels))
+    )
     trials = design(
         judged,
         locations,
@@ -134,7 +136,7 @@ def _detection(
 
 
 def _crossing(levels: tuple[float, ...], hits: list[float], target: float) -> float:
-    """The level at which detection first reaches the target, interpolated in its logarithm; the highest if it never does."""
+    """The level that first reaches the target, interpolated in its logarithm; the highest if none does."""
     rising = np.maximum.accumulate(hits)
     if not np.isfinite(rising).all():
         raise InputError("calibration gave no detection rate.")

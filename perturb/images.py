@@ -15,19 +15,19 @@ from perturb.streams import stream
 
 Picture = Float[np.ndarray, "channel row column"]
 
-# Photographs and micrographs inside the wheels of scikit-image and scikit-learn; no drawings, no scanned text.
+# Photographs and micrographs inside the wheels of scikit-image and scikit-learn; no drawings.
 BUILT_IN = {
-    "skimage.data": """astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png
-        grass.png gravel.png hubble_deep_field.jpg ihc.png microaneurysms.png moon.png motorcycle_left.png page.png
-        retina.jpg rocket.jpg""".split(),
+    "skimage.data": """
+        astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png grass.png
+        gravel.png hubble_deep_field.jpg ihc.png microaneurysms.png moon.png motorcycle_left.png page.png retina.jpg
+        rocket.jpg
+        """.split(),
     "sklearn.datasets.images": ["china.jpg", "flower.jpg"],
 }
 READABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"})
 
 
-def load_images(
-    source: str, *, shape: tuple[int, int, int], crops: int = 4, count: int = 64, seed: int = 0
-) -> Images:
+def load_images(source: str, *, shape: tuple[int, int, int], crops: int = 4, count: int = 64, seed: int = 0) -> Images:
     """Crops of `shape` (channel, row, column) from `source`, the same for the same seed.
 
     `built-in` and `folder:PATH` give `crops` random crops at native resolution of every photograph (one smaller than
@@ -108,7 +108,9 @@ def _opened(paths: list[Path], shape: tuple[int, int, int]) -> Iterable[tuple[Pa
             unreadable.append(path.name)
     if unreadable:
         more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-        warnings.warn(f"{len(unreadable)} unreadable pictures left out: {', '.join(unreadable[:5])}{more}", stacklevel=3)
+        warnings.warn(
+            f"{len(unreadable)} unreadable pictures left out: {', '.join(unreadable[:5])}{more}", stacklevel=3
+        )
 
 
 def _as_colour(opened: Image.Image, channels: int) -> Image.Image:

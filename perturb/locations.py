@@ -6,11 +6,13 @@ from jaxtyping import Float
 from perturb.records import Contribution, Locations
 from perturb.streams import stream
 
+Phases = Float[np.ndarray, "phase_row phase_column"]
+
 FLAT = 1 + 1e-9  # max/min up to which a structural map is balanced: its accuracy is far better, an effect far larger
 SMALLEST_CELL = 8  # side of the cell in which a balanced network's arms are drawn
 
 
-def fold(contribution: Contribution, period: int | None = None) -> Float[np.ndarray, "phase_row phase_column"]:
+def fold(contribution: Contribution, period: int | None = None) -> Phases:
     """Mean contribution of each phase (row mod T, column mod T), counted from the image's top left.
 
     Rows and columns nearer to the border than an eighth of the map are left out of a measured map, as far as whole
@@ -31,18 +33,18 @@ def fold(contribution: Contribution, period: int | None = None) -> Float[np.ndar
     return folded / folded.mean()
 
 
-def imbalance(phases: Float[np.ndarray, "phase_row phase_column"]) -> float:
+def imbalance(phases: Phases) -> float:
     """max/min over the phases; infinity where a phase is strictly dead."""
     smallest = float(phases.min())
     return float(phases.max()) / smallest if smallest > 0 else float("inf")
 
 
-def dead_share(phases: Float[np.ndarray, "phase_row phase_column"], below: float = 0.5) -> float:
+def dead_share(phases: Phases, below: float = 0.5) -> float:
     """Share of phases that contribute less than `below` times the mean."""
     return float((phases < below * phases.mean()).mean())
 
 
-def patch_sum(phases: Float[np.ndarray, "phase_row phase_column"], size: int) -> Float[np.ndarray, "phase_row phase_column"]:
+def patch_sum(phases: Phases, size: int) -> Phases:
     """What a size x size patch with its top left at each phase covers; the lattice repeats."""
     return sum(np.roll(phases, (-r, -c), (0, 1)) for r in range(size) for c in range(size))  # type: ignore[return-value]
 

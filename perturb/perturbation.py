@@ -50,7 +50,7 @@ class Pixel(Box):
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """A size x size patch of independent uniform noise: every value moves by l u, u in [-1, 1] (`replace`, `blend`: u in [0, 1])."""
+    """A size x size patch of independent uniform noise in place of a Box's colour: in [-1, 1] for add, else [0, 1]."""
 
     size: int = 4
     mode: Mode = "add"
@@ -66,7 +66,7 @@ class Noise:
 
 def _put(picture: Picture, place: tuple[int, int], size: int, mode: Mode, level: float, value: np.ndarray) -> Picture:
     row, column = place
-    channels, rows, columns = picture.shape
+    rows, columns = picture.shape[1:]
     if not (0 <= row <= rows - size and 0 <= column <= columns - size):
         raise ValueError(f"`place` (={place}) with size {size} leaves the {rows} x {columns} picture.")
     if not 0 <= level <= 1:

@@ -57,11 +57,25 @@ class Perturbation(Protocol):
 class Detector(Protocol):
     """Gives a re-taken picture evidence that something is there, after studying clean shots of the same picture."""
 
-    noise: float  # standard deviation of the sensor noise on every picture, a fraction of the pixel range
-    layer: str  # where it looks: see Model.find_layer
-    shots: int  # clean shots of each picture that it studies
-    own_threshold: bool  # pinned on each image's own shots; else on the clean shots of calibration images
-    needs_examples: bool  # whether `fit` learns from perturbed pictures, so that each level needs its own fit
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the sensor noise on every picture, a fraction of the pixel range."""
+
+    @property
+    def layer(self) -> str:
+        """Where it looks: see Model.find_layer."""
+
+    @property
+    def shots(self) -> int:
+        """Clean shots of each picture that it studies."""
+
+    @property
+    def own_threshold(self) -> bool:
+        """Whether it is pinned on each image's own shots; else on the clean shots of calibration images."""
+
+    @property
+    def needs_examples(self) -> bool:
+        """Whether `fit` learns from perturbed pictures, so that each level needs its own fit."""
 
     def fit(self, model: Model, clean: "Pictures", perturbed: "Pictures") -> "Detector":
         """Learn from re-takes of calibration images; `perturbed` are the twins of `clean`."""

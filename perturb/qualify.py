@@ -30,7 +30,7 @@ FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidenc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """The pictures of a suite, and the proof that the instrument works on them. Models of one input shape can share it."""
+    """A suite's pictures, and the proof that the instrument works on them; models of one input shape can share it."""
 
     calibration: Images
     judged: Images
@@ -58,8 +58,8 @@ def qualify(
 ) -> Report:
     """Measure `model` by every check of `suite`, and judge.
 
-    `bench` may be shared between models; `places` overrides the dead and live places of checks by name, to compare networks at the same ones; `remedy` and
-    `command` are noted in the report. An untrained model is given normalisation statistics from calibration images.
+    `bench` may be shared between models; `places` overrides the dead and live places of checks by name, to compare
+    networks at the same ones; `remedy` and `command` are noted in the report. An untrained model is given normalisation statistics from calibration images.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
     bench = bench or set_up(suite, model.input_shape)
@@ -159,9 +159,7 @@ def _experiment_key(check: CheckTable) -> tuple[Any, ...]:
 
 
 def _question(check: CheckTable, outcomes: Outcomes, contribution: Contribution, seed: int) -> Question:
-    claim = Claim(
-        quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence
-    )
+    claim = Claim(quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence)
     quantity = quantities.KINDS.get(claim.quantity) or _imported(claim.quantity)
     ask = partial(quantity, outcomes, contribution, seed=seed)
     return Question(check=check.name, claim=claim, effect_at=lambda confidence: ask(confidence=confidence))

@@ -73,7 +73,7 @@ def miss_rate(outcomes: Outcomes, contribution: Contribution, *, confidence: flo
 
 
 def map_imbalance(outcomes: Outcomes, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
-    """max/min of the contribution over the phases; 1 is flat. A property of the map, without sampling error of its own."""
+    """max/min of the contribution over the phases; 1 is flat. Of this map: no sampling error is counted."""
     return _of_map("imbalance", min(imbalance(fold(contribution)), 1e308), contribution, confidence)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 Phase = tuple[int, int]
 

@@ -54,11 +54,15 @@ def _pad(name: str, layer: nn.Conv2d | nn.MaxPool2d) -> Padded | None:
     if goal == kernel:
         return None
     if any(math.gcd(d, s) > 1 for d, s in zip(dilation, stride, strict=True)):
-        raise InputError(f"layer `{name}`: dilation {dilation} shares a factor with stride {stride}; padding cannot help.")
+        raise InputError(
+            f"layer `{name}`: dilation {dilation} shares a factor with stride {stride}; padding cannot help."
+        )
     grown = tuple((g - k) * d for g, k, d in zip(goal, kernel, dilation, strict=True))
     if isinstance(layer, nn.Conv2d):
         if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-            raise InputError(f"layer `{name}`: padding {layer.padding_mode}/{layer.padding} cannot be kept when padded.")
+            raise InputError(
+                f"layer `{name}`: padding {layer.padding_mode}/{layer.padding} cannot be kept when padded."
+            )
         extra = (0, goal[1] - kernel[1], 0, goal[0] - kernel[0])
         layer.weight = nn.Parameter(F.pad(layer.weight.detach(), extra), requires_grad=layer.weight.requires_grad)
         fill = 0.0
@@ -84,7 +88,9 @@ def _check_sizes(model: Model, padded: nn.Module, changed: list[Padded]) -> None
     before, after = (_sizes(model, module, [c.name for c in changed]) for module in (model.module, padded))
     for name, size in before.items():
         if after.get(name) != size:
-            raise InputError(f"layer `{name}` computes its own padding ({size} became {after.get(name)}): cannot be padded.")
+            raise InputError(
+                f"layer `{name}` computes its own padding ({size} became {after.get(name)}): cannot be padded."
+            )
 
 
 def _sizes(model: Model, module: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:

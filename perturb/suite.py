@@ -39,7 +39,9 @@ class DetectorTable(_Table):
     layer: str = Field("last", description="where it looks: last, stride:N or a module's name")
     noise: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="sensor noise, a fraction of the pixel range")
     output: int = Field(0, ge=0, description="the output that is the evidence (as-is)")
-    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="rate that the threshold is pinned to")
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="rate that the threshold is pinned to"
+    )
 
 
 class PerturbationTable(_Table):
@@ -54,7 +56,9 @@ class PerturbationTable(_Table):
 class ClaimTable(_Table):
     quantity: str = Field("accuracy-loss", description="what is bounded; see the list in docs/suites.md")
     at_most: float = Field(description="the margin")
-    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.95, description="of the suite's promise, shared by Holm")
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.95, description="of the suite's promise, shared by Holm"
+    )
 
 
 class CheckTable(_Table):
@@ -63,7 +67,9 @@ class CheckTable(_Table):
     level: Literal["calibrated"] | Annotated[float, Field(gt=0, le=1)] = Field(
         "calibrated", description="strength, a fraction of the pixel range; or sought on calibration images"
     )
-    live_target: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.85, description="detection at live places to calibrate to")
+    live_target: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.85, description="detection at live places to calibrate to"
+    )
     pairs: int = Field(8, ge=1, le=1000, description="dead/live pairs on each crop")
     detector: DetectorTable | None = Field(None, description="in place of the suite's")
     claim: ClaimTable
@@ -112,7 +118,9 @@ def load_suite(reference: str) -> Suite:
     known = shipped()
     if not path.is_file():
         if reference not in known:
-            raise UsageError(f"there is no suite `{reference}`, expected a file or one of {list(known)}.{_near(reference, known)}")
+            raise UsageError(
+                f"there is no suite `{reference}`, expected a file or one of {list(known)}.{_near(reference, known)}"
+            )
         path = known[reference]
     try:
         return parse_suite(path.read_text(encoding="utf-8"), str(path))
@@ -154,7 +162,8 @@ def _fault(fault: Any) -> str:
         return f"{table}{key} is missing."
     if fault["type"] == "literal_error":
         choices = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
-        return f"{table}{key} = {fault['input']!r} is unknown, expected one of {choices}.{_near(str(fault['input']), choices)}"
+        near = _near(str(fault["input"]), choices)
+        return f"{table}{key} = {fault['input']!r} is unknown, expected one of {choices}.{near}"
     return f"{table}{key} = {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}."
 
 

@@ -92,7 +92,9 @@ def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
     rows, columns = np.indices(values.shape)
     weight = values / values.sum()
     centre_of = [float((axis * weight).sum()) for axis in (rows, columns)]
-    spread = [float(np.sqrt((((axis - c) ** 2) * weight).sum())) for axis, c in zip((rows, columns), centre_of, strict=True)]
+    spread = [
+        float(np.sqrt((((axis - c) ** 2) * weight).sum())) for axis, c in zip((rows, columns), centre_of, strict=True)
+    ]
 
     def gaussian(
         at: tuple[np.ndarray, np.ndarray], height: float, row: float, column: float, s_row: float, s_column: float

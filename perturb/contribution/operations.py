@@ -5,7 +5,6 @@ without is run as it is, but its gradient is barred: if the output depends on th
 it. So a gate's inside (squeeze-and-excitation, attention scores) needs no rules, and nothing passes in silence.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,29 +15,32 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from perturb.contribution.torus import CanvasError, Pair, coverage, pair, window_sum
-from perturb.errors import InputError, UnsupportedOperationError
+from perturb.errors import UnsupportedOperationError
 from perturb.records import Window
 
 IDENTITY = frozenset(
     """
-    relu relu_ relu6 threshold hardtanh hardtanh_ leaky_relu leaky_relu_ elu elu_ selu selu_ celu celu_ gelu silu
-    hardswish mish prelu rrelu rrelu_ tanh tanh_ softplus softsign tanhshrink hardshrink softshrink abs neg __neg__
-    log_softmax clamp clamp_ clip clamp_min clamp_max
-    batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize
-    dropout dropout_ dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout
-    to type type_as float double half bfloat16 cpu cuda detach positive
+    relu relu_ relu6 threshold hardtanh hardtanh_ leaky_relu leaky_relu_ elu elu_ selu selu_ celu celu_ gelu
+    silu hardswish mish prelu rrelu rrelu_ tanh tanh_ softplus softsign tanhshrink hardshrink softshrink abs neg
+    __neg__ log_softmax clamp clamp_ clip clamp_min clamp_max batch_norm layer_norm group_norm instance_norm
+    rms_norm local_response_norm normalize dropout dropout_ dropout1d dropout2d dropout3d alpha_dropout
+    feature_alpha_dropout to type type_as float double half bfloat16 cpu cuda detach positive
     """.split()
 )
-GATES = frozenset("sigmoid sigmoid_ hardsigmoid softmax".split())
+GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
 STRUCTURE = frozenset(
     """
-    reshape flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze ravel
-    expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select narrow flip roll
-    cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle
-    broadcast_tensors
+    reshape flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
+    ravel expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select
+    narrow flip roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
+    native_channel_shuffle broadcast_tensors
     """.split()
 )
-SHAPES = frozenset("zeros_like ones_like empty_like full_like rand_like new_zeros new_ones new_empty new_full".split())
+SHAPES = frozenset(
+    """
+    zeros_like ones_like empty_like full_like rand_like new_zeros new_ones new_empty new_full
+    """.split()
+)
 
 
 class _Barred(torch.autograd.Function):
@@ -80,7 +82,8 @@ class Linearised(TorchFunctionMode):
                 continue
             seen.add(node)
             name = type(node).__name__
-            if isinstance(node, torch.autograd.function.BackwardCFunction) and name != "_BarredBackward":
+            custom = issubclass(type(node), torch.autograd.function.BackwardCFunction)
+            if custom and name != "_BarredBackward":
                 raise UnsupportedOperationError(f"custom autograd function `{name.removesuffix('Backward')}`")
             todo.extend(parent for parent, _ in node.next_functions)
 
@@ -112,14 +115,12 @@ class Linearised(TorchFunctionMode):
             return result
         if isinstance(result, Tensor):
             return self._bar_tensor(result, live[0], message)
-        return type(result)(  # type: ignore[call-arg]
-            [self._bar_tensor(r, live[0], message) if isinstance(r, Tensor) else r for r in result]
-        )
+        return type(result)([self._bar_tensor(r, live[0], message) if isinstance(r, Tensor) else r for r in result])
 
     def _bar_tensor(self, result: Tensor, source: Tensor, message: str) -> Tensor:
         if not result.is_floating_point():
             raise UnsupportedOperationError(message)
-        return _Barred.apply(result, source, message)  # type: ignore[no-any-return, no-untyped-call]
+        return _Barred.apply(result, source, message)  # type: ignore[no-untyped-call]
 
     def complaint(self, what: str) -> str:
         layer = self._layer()
@@ -162,7 +163,7 @@ def _tensors(value: Any) -> Iterable[Tensor]:
         yield from _tensors(list(value.values()))
 
 
-def _linear_padding(padding: int | str | Any, kernel: Pair, dilation: Pair) -> Pair:
+def _linear_padding(padding: Any, kernel: Pair, dilation: Pair) -> Pair:
     if padding == "same":
         return (dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2)
     return (0, 0) if padding == "valid" else pair(padding)
@@ -302,7 +303,7 @@ def _linear(trace: Linearised, /, input: Tensor, weight: Tensor, bias: Tensor | 
 def _matmul(trace: Linearised, /, a: Tensor, b: Tensor) -> Tensor:
     """With weights or attention on one side: a mean over what is contracted. Of two activations: scores, barred."""
     if a.requires_grad and b.requires_grad:
-        return trace.bar("matmul of two activations", torch.matmul, (a, b), {}, [a])  # type: ignore[no-any-return]
+        return trace.bar("matmul of two activations", torch.matmul, (a, b), {}, [a])
     a, b = (side if side.requires_grad else torch.ones_like(side, dtype=torch.float64) for side in (a, b))
     return torch.matmul(a, b) / a.shape[-1]
 
@@ -311,9 +312,13 @@ def _einsum(trace: Linearised, /, equation: str, *operands: Any) -> Tensor:
     tensors = list(_tensors(operands))
     live = [t for t in tensors if t.requires_grad]
     if len(live) > 1 or "." in equation:
-        return trace.bar("einsum", torch.einsum, (equation, *tensors), {}, live)  # type: ignore[no-any-return]
+        return trace.bar("einsum", torch.einsum, (equation, *tensors), {}, live)
     inputs, _, output = equation.replace(" ", "").partition("->")
-    sizes = {axis: n for axes, t in zip(inputs.split(","), tensors, strict=True) for axis, n in zip(axes, t.shape, strict=True)}
+    sizes = {
+        axis: n
+        for axes, t in zip(inputs.split(","), tensors, strict=True)
+        for axis, n in zip(axes, t.shape, strict=True)
+    }
     contracted = math.prod(n for axis, n in sizes.items() if axis not in output)
     ones = [t if t.requires_grad else torch.ones_like(t, dtype=torch.float64) for t in tensors]
     return torch.einsum(equation, *ones) / contracted
@@ -344,17 +349,17 @@ def _multiply(trace: Linearised, /, a: Any, b: Any, *, out: None = None) -> Tens
     """A number acts by its square, a parameter or a gate as 1. The product of two activations is barred."""
     x, other = (a, b) if isinstance(a, Tensor) and a.requires_grad else (b, a)
     if isinstance(other, Tensor) and other.requires_grad:
-        return trace.bar("product of two activations", torch.mul, (a, b), {}, [x])  # type: ignore[no-any-return]
+        return trace.bar("product of two activations", torch.mul, (a, b), {}, [x])
     if isinstance(other, Tensor):
         result = _broadcast(x, other)
         assert result is not None
         return result
-    return x * float(other) ** 2  # type: ignore[no-any-return]
+    return x * float(other) ** 2
 
 
 def _divide(trace: Linearised, /, a: Any, b: Any, **options: Any) -> Tensor:
     if isinstance(b, Tensor) and b.requires_grad:
-        return trace.bar("division by an activation", torch.div, (a, b), options, [b])  # type: ignore[no-any-return]
+        return trace.bar("division by an activation", torch.div, (a, b), options, [b])
     return _multiply(mode, a, b if isinstance(b, Tensor) else 1 / b)
 
 
@@ -378,13 +383,20 @@ def _amax(trace: Linearised, /, input: Tensor, dim: Any = (), keepdim: bool = Fa
     return input.mean(dim or tuple(range(input.ndim)), keepdim)
 
 
-def _interpolate(trace: Linearised, /, input: Tensor, size: Any = None, scale_factor: Any = None, **options: Any) -> Tensor:  # noqa: A002
+def _interpolate(
+    trace: Linearised,
+    /,
+    input: Tensor,  # noqa: A002
+    size: Any = None,
+    scale_factor: Any = None,
+    **options: Any,
+) -> Tensor:
     """Nearest neighbour by a whole factor copies; other interpolations have no rule."""
     wanted = pair(size) if size is not None else tuple(int(n * scale_factor) for n in input.shape[2:])
     factors = tuple(w / n for w, n in zip(wanted, input.shape[2:], strict=True))
     if options.get("mode", "nearest") != "nearest" or any(f != int(f) for f in factors):
         arguments = {"size": size, "scale_factor": scale_factor, **options}
-        return trace.bar("interpolate", F.interpolate, (input,), arguments, [input])  # type: ignore[no-any-return]
+        return trace.bar("interpolate", F.interpolate, (input,), arguments, [input])
     return input.repeat_interleave(int(factors[0]), 2).repeat_interleave(int(factors[1]), 3)
 
 
@@ -411,12 +423,10 @@ RULES: dict[str, Rule] = {
     "sum": _sum,
     "amax": _amax,
     "interpolate": _interpolate,
-} | {
-    name: rule
-    for rule, names in {
-        _add: "add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ subtract",
-        _multiply: "mul mul_ __mul__ __rmul__ __imul__ multiply",
-        _divide: "div div_ __truediv__ __itruediv__ divide true_divide",
-    }.items()
-    for name in names.split()
 }
+for _rule, _names in {
+    _add: "add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ subtract",
+    _multiply: "mul mul_ __mul__ __rmul__ __imul__ multiply",
+    _divide: "div div_ __truediv__ __itruediv__ divide true_divide",
+}.items():
+    RULES |= dict.fromkeys(_names.split(), _rule)

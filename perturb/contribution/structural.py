@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from perturb.contribution.operations import Linearised
 from perturb.contribution.torus import CanvasError
@@ -31,9 +31,7 @@ def structural(model: Model, layer: str = "output") -> Contribution:
         raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through gates.")
     period = _period(squared)
     cell = squared[:period, :period]
-    return Contribution(
-        values=cell / cell.sum(), kind="structural", layer=layer, period=period, windows=tuple(windows)
-    )
+    return Contribution(values=cell / cell.sum(), kind="structural", layer=layer, period=period, windows=tuple(windows))
 
 
 def _on_some_torus(model: Model, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:

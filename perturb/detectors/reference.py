@@ -19,7 +19,7 @@ class Golden(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Evidence = the largest, over positions of a feature map, mean squared standardised difference from the golden map.
+    """Evidence = the largest, over positions of a feature map, mean squared standardised difference from the golden.
 
     A golden part is photographed `shots` times under sensor noise (sigma `noise`, a fraction of the pixel range): the
     mean map is the golden one, and each channel is standardised by its spread over shots and positions of that image.

@@ -21,9 +21,7 @@ IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 FORMS = "torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory"
 
 
-def load(
-    reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0
-) -> Network:
+def load(reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0) -> Network:
     """The Model that a reference names; one of FORMS.
 
     Without weights the network is drawn with `seed`; the caller's random state is left alone. A factory takes no
@@ -79,7 +77,7 @@ def _from_torchvision(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]
     try:
         module = models.get_model(name, weights=chosen)
     except (URLError, OSError) as error:
-        raise InputError(f"the weights of {rest} could not be downloaded: {error}. Give a file with --weights.") from error
+        raise InputError(f"the weights of {rest} could not be downloaded ({error}); use --weights FILE.") from error
     transform = chosen.transforms()
     side = transform.crop_size[0]
     return module, Preprocessing(input_shape=(3, side, side), mean=tuple(transform.mean), std=tuple(transform.std))
@@ -106,7 +104,7 @@ def _from_timm(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
 
 def _from_factory(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing | None]:
     factory = getattr(_import_source(scheme), rest, None)
-    if not isinstance(factory, Callable):
+    if not callable(factory):
         raise UsageError(f"`{scheme}` has no function `{rest}`.")
     try:
         made = factory()
@@ -115,7 +113,7 @@ def _from_factory(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing | No
     except Exception as error:  # the user's own code
         raise InputError(f"{scheme}:{rest} raised {type(error).__name__}: {error}") from error
     module, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-    if not isinstance(module, nn.Module) or not isinstance(preprocessing, Preprocessing | None):
+    if not isinstance(module, nn.Module) or not isinstance(preprocessing, Preprocessing | type(None)):
         raise InputError(f"{scheme}:{rest} must return an nn.Module or (nn.Module, perturb.Preprocessing).")
     return module, preprocessing
 

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise UsageError(f"--weights: there is no file `{path}`.")
     state = _read(path)
     for name in CONTAINERS:
-        if isinstance(state.get(name), dict):
-            state = state[name]
+        inner: Any = state.get(name)
+        if isinstance(inner, dict):
+            state = inner
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"`{path}` holds no state dict (names to tensors).")
     if all(name.startswith("module.") for name in state):  # saved from DataParallel

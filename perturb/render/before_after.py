@@ -46,8 +46,10 @@ def _lattices(sides: "Sequence[Side]", names: list[str]) -> RenderableType:
     high = max(value for side in firsts for row in side.lattice for value in row)
     grid = Table.grid(padding=(0, 4))
     grid.add_row(*[Text(side.name, "bold") for side in firsts], "")
-    legend = Text("One period of the lattice:\nhow strongly each pixel\nmoves the network.\n\ndark   dead\nbright live", "dim")
-    grid.add_row(*[terminal.lattice(side.lattice, high=high) for side in firsts], legend)
+    legend = Text(
+        "One period of the lattice:\nhow strongly each pixel\nmoves the network.\n\ndark   dead\nbright live", "dim"
+    )
+    grid.add_row(*[terminal.Lattice(side.lattice, high) for side in firsts], legend)
     return grid
 
 
@@ -78,7 +80,10 @@ def _summary(sides: "Sequence[Side]", name: str) -> Text:
     margin = sides[0].report.findings[0].claim.at_most
     seen = [[s.report.experiments[0].rates[arm].value for s in sides] for arm in ("dead", "live")]
     dead, live = (sum(arm) / len(arm) for arm in seen)
-    text = Text.assemble((f"{name}: ", "bold"), f"noticed {dead:.0%} of the time at dead places, {live:.0%} at live ones; loss {mean:+.2f}")
+    text = Text.assemble(
+        (f"{name}: ", "bold"),
+        f"noticed {dead:.0%} of the time at dead places, {live:.0%} at live ones; loss {mean:+.2f}",
+    )
     if len(losses) > 1:
         text.append(f" (mean of {len(losses)} seeds, {min(losses):+.2f} to {max(losses):+.2f})")
     text.append(f", claimed at most {margin:+.2f}.")

@@ -9,8 +9,12 @@ from perturb.report import Report
 def report(found: Report) -> str:
     """The text of report.md."""
     environment = Environment(
-        loader=PackageLoader("perturb.render"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True, autoescape=False,  # noqa: S701 - Markdown; names are put into code spans
+        loader=PackageLoader("perturb.render"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
     )
     environment.filters.update(number=number, rate=rate, code=code, percent=lambda share: f"{share:.0%}")
     return environment.get_template("report.md.j2").render(r=found, description=describe(found.model))

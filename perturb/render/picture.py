@@ -31,7 +31,14 @@ def picture(
     left = SIDE + 2 * GAP
     sheet.paste(_panel(phases, 0.0, float(phases.max())), (left, TOP))
     _numbers(draw, phases, left)
-    _bar(sheet, draw, GAP, 0.0, high / float(values.mean()), f"{values.shape[0]} x {values.shape[1]} pixels, contribution / mean")
+    _bar(
+        sheet,
+        draw,
+        GAP,
+        0.0,
+        high / float(values.mean()),
+        f"{values.shape[0]} x {values.shape[1]} pixels, contribution / mean",
+    )
     _bar(sheet, draw, left, 0.0, float(phases.max()), f"one {len(phases)} x {len(phases)} period, contribution / mean")
     return sheet
 

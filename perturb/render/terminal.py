@@ -1,10 +1,12 @@
 """What the terminal shows: of a Report, of a certificate, of a lattice."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,22 +20,46 @@ STYLE = {
     Verdict.INCONCLUSIVE: "bold yellow",
     Verdict.INVALID: "bold magenta",
 }
+SHADES = " ░▒▓█"  # where there is no colour
 WIDEST = 32  # phases that still fit beside a text
 
 
-def lattice(phases: Sequence[Sequence[float]], *, high: float | None = None) -> Text:
-    """One period of the contribution map, two phases a character: dark places are dead, bright ones live.
+@dataclass(frozen=True)
+class Lattice:
+    """One period of the contribution map, dark dead and bright live; shades where the console has no colour.
 
-    Periods below 8 are repeated to 8. `high` sets the brightest value, to compare lattices.
+    Periods below 8 are repeated to 8, above 32 cut. `high` sets the brightest value, to compare lattices.
     """
-    values = np.array(phases, dtype=float)
-    repeats = max(1, 8 // len(values))
-    values = np.tile(values, (repeats, repeats))[:WIDEST, :WIDEST]
-    values = np.repeat(values, 2, 1) if len(values) <= 16 else values
-    colours = paint(values, 0.0, high or float(values.max()))
+
+    phases: Sequence[Sequence[float]]
+    high: float | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        values = np.array(self.phases, dtype=float)
+        repeats = max(1, 8 // len(values))
+        values = np.tile(values, (repeats, repeats))[:WIDEST, :WIDEST]
+        high = self.high or float(values.max())
+        yield _shaded(values, high) if console.color_system is None else _coloured(values, high)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        count = max(len(self.phases), 8)
+        width = min(count, WIDEST) * (2 if console.color_system is None or count <= 16 else 1)
+        return Measurement(width, width)
+
+
+def _shaded(values: np.ndarray, high: float) -> Text:
+    levels = np.clip(values / high * len(SHADES), 0, len(SHADES) - 1).astype(int)
+    return Text("\n".join("".join(2 * SHADES[v] for v in row) for row in levels))
+
+
+def _coloured(values: np.ndarray, high: float) -> Text:
+    """Two phases a character where they are many, else one phase two characters wide and half a character high."""
+    if len(values) <= 16:
+        values = np.repeat(values, 2, 1)
+    colours = paint(values, 0.0, high)
     if len(colours) % 2:
         colours = np.concatenate([colours, colours[-1:]])
-    text = Text()
+    text = Text(end="")
     for upper, lower in zip(colours[::2], colours[1::2], strict=True):
         for top, bottom in zip(upper, lower, strict=True):
             text.append("▀", style=f"rgb({top[0]},{top[1]},{top[2]}) on rgb({bottom[0]},{bottom[1]},{bottom[2]})")
@@ -56,7 +82,9 @@ def report(found: Report) -> RenderableType:
 
 
 def headline(found: Report) -> Text:
-    text = Text.assemble((f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"), "  ", (describe(found.model), "bold"))
+    text = Text.assemble(
+        (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"), "  ", (describe(found.model), "bold")
+    )
     judged = found.images["judged"]
     text.append(f"\n{found.suite['name']}: {found.suite['description']}", "dim")
     text.append(
@@ -121,7 +149,7 @@ def _map(found: Report) -> RenderableType:
     text.append(f"phases below half the mean: {summary.dead_share:.0%}\n")
     text.append("dark = dead, bright = live", "dim")
     grid = Table.grid(padding=(0, 3))
-    grid.add_row(lattice(summary.phases), text)
+    grid.add_row(Lattice(summary.phases), text)
     return grid
 
 
@@ -136,14 +164,16 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
     head.append(f"\nThe liveliest phase contributes {ratio} times what the deadest does; the lattice repeats every ")
     head.append(f"{data['period']} pixels.")
     if data["strictly_dead"]:
-        head.append(f"\n{data['strictly_dead']:.1%} of all pixels are strictly dead: nothing they do reaches the output.", "red")
+        head.append(
+            f"\n{data['strictly_dead']:.1%} of all pixels are strictly dead: nothing they do reaches the output.", "red"
+        )
     folds = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     folds.add_column("period")
     folds.add_column("max/min")
     for period, value in data["phases"].items():
         folds.add_row(period, "infinite" if value is None else f"{value:.6g}")
     grid = Table.grid(padding=(0, 4))
-    grid.add_row(lattice(data["lattice"]), folds)
+    grid.add_row(Lattice(data["lattice"]), folds)
     faulty = [window for window in data["layers"] if not window["balanced"]]
     layers = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_style="bold", title_justify="left")
     layers.title = f"{len(faulty)} of {len(data['layers'])} sliding windows meet some pixels more often than others"

@@ -8,7 +8,9 @@ FEW = 30  # clusters below which the bootstrap covers too little: Cameron, Gelba
 RESAMPLES = 9999
 
 
-def cluster_means(values: Float[np.ndarray, " trial"], cluster: Int[np.ndarray, " trial"]) -> Float[np.ndarray, " cluster"]:
+def cluster_means(
+    values: Float[np.ndarray, " trial"], cluster: Int[np.ndarray, " trial"]
+) -> Float[np.ndarray, " cluster"]:
     """The mean of each cluster, in order of the clusters' numbers; clusters count alike whatever their size."""
     _, index = np.unique(cluster, return_inverse=True)
     return np.asarray(np.bincount(index, values) / np.bincount(index))

@@ -38,7 +38,7 @@ class Presence:
 
     def show(self, images: Images, trials: Trials, arms: tuple[Arm, ...], *, shots: int) -> Iterator[Shown]:
         """Image by image. A picture depends on its trial alone, not on what is shown beside it."""
-        pairs = trials.dead.shape[1]
+        pairs, values = trials.dead.shape[1], images.pixels.shape[1] * self.perturbation.size**2
         for i, picture in enumerate(images.pixels):
             name = f"presence/{trials.purpose}/{i}"
             retakes = np.empty((len(self.levels), len(arms), pairs, *picture.shape), dtype=np.float32)
@@ -49,7 +49,7 @@ class Presence:
                     for a, arm in enumerate(arms):
                         texture = stream(trials.seed, f"{name}/{pair}/texture")  # the same for every level and arm
                         changed = self._perturbed(picture, trials, arm, (i, pair), level, texture)
-                        realised[v, a, pair] = np.abs(changed - picture).sum() / (len(picture) * self.perturbation.size**2)
+                        realised[v, a, pair] = np.abs(changed - picture).sum() / values
                         np.clip(changed + grain, 0, 1, out=retakes[v, a, pair])
             grains = (self._grain(picture, stream(trials.seed, f"{name}/shot/{shot}")) for shot in range(shots))
             clean = [np.clip(picture + grain, 0, 1) for grain in grains]

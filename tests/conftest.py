@@ -1,0 +1,16 @@
+import numpy as np
+import pytest
+
+from perturb.images import load_images
+from perturb.records import Images
+
+
+@pytest.fixture(scope="session")
+def leaves() -> Images:
+    """40 independent dead-leaves pictures, 64 x 64."""
+    return load_images("dead-leaves", shape=(3, 64, 64), count=40)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

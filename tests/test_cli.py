@@ -1,0 +1,216 @@
+"""The command line on real files: what it prints, what it writes, how it ends."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from perturb.cli import main
+from perturb.report import from_json, to_json
+
+NET = """
+import torch
+from torch import nn
+from perturb import Preprocessing
+SMALL = Preprocessing(input_shape=(3, 64, 64))
+def net(kernel, padding):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 16, kernel, 2, padding, bias=False), nn.ReLU()), SMALL
+def dead(): return net(1, 0)
+def even(): return net(2, 0)
+def as_dict():
+    class D(nn.Module):
+        def forward(self, x): return {"out": x}
+    return D(), SMALL
+def one_channel(): return nn.Conv2d(1, 4, 3), SMALL
+def squared():
+    class S(nn.Module):
+        def forward(self, x): return x * x
+    return S(), SMALL
+"""
+SUITE = """
+name = "tiny"
+[images]
+source = "dead-leaves"
+count = {count}
+[map]
+kind = "structural"
+[detector]
+layer = "0"
+[[check]]
+name = "pixel"
+perturbation = {{ kind = "pixel" }}
+pairs = 4
+claim = {{ quantity = "accuracy-loss", at_most = {at_most} }}
+[[check]]
+name = "shape"
+perturbation = {{ kind = "pixel" }}
+pairs = 4
+claim = {{ quantity = "imbalance", at_most = 1e9 }}
+"""
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "tiny.perturb.toml").write_text(SUITE.format(count=24, at_most=0.1))
+    return tmp_path
+
+
+def perturb(*args):
+    return CliRunner().invoke(main, [str(a) for a in args])
+
+
+def test_a_failing_model(work):
+    result = perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "run")
+    assert result.exit_code == 1, result.output
+    report = json.loads((work / "run/report.json").read_text())
+    assert report["schema"] == 1
+    assert report["verdict"] == "FAIL"
+    assert report["map"]["period"] == 2
+    finding = report["findings"][0]
+    assert finding["check"] == "pixel"
+    assert finding["claim"] == {"quantity": "accuracy-loss", "at_most": 0.1, "confidence": 0.95}
+    assert set(finding["effect"]) >= {"value", "low", "high", "n", "method", "pvalue"}
+    assert finding["effect"]["low"] > 0.5
+    assert {"versions", "seed", "suite_digest", "weights_digest", "device"} <= set(report["provenance"])
+    assert "FAIL" in result.output
+    assert (work / "run/report.md").read_text().startswith("# FAIL: `net.py:dead`")
+    assert not list((work / "run").glob(".*"))
+
+
+def test_same_seed_same_bytes(work):
+    texts = []
+    for name in ("a", "b"):
+        perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", name)
+        data = json.loads((work / name / "report.json").read_text())
+        data["provenance"].pop("timestamp")
+        data["provenance"].pop("command")
+        texts.append(json.dumps(data))
+    assert texts[0] == texts[1]
+
+
+def test_report_survives_its_json(work):
+    perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "run")
+    text = (work / "run/report.json").read_text()
+    assert to_json(from_json(text)) == text
+    with pytest.raises(ValueError, match="schema 99"):
+        from_json(text.replace('"schema": 1', '"schema": 99'))
+
+
+def test_a_balanced_model_passes(work):
+    (work / "many.perturb.toml").write_text(SUITE.format(count=250, at_most=0.1))
+    result = perturb("qualify", "net.py:even", "--suite", "many.perturb.toml")
+    assert result.exit_code == 0, result.output
+    assert "balanced map" in result.output
+
+
+def test_too_few_pictures_are_inconclusive(work):
+    (work / "few.perturb.toml").write_text(SUITE.format(count=6, at_most=0.1))
+    result = perturb("qualify", "net.py:even", "--suite", "few.perturb.toml")
+    assert result.exit_code == 3, result.output
+    assert "would decide" in result.output
+
+
+def test_folder_of_pictures(work):
+    rng = np.random.default_rng(0)
+    (work / "pictures").mkdir()
+    for i in range(5):
+        Image.fromarray(rng.integers(0, 255, (80, 90, 3), dtype=np.uint8)).save(work / f"pictures/{i}.png")
+    (work / "pictures/cut.png").write_bytes((work / "pictures/0.png").read_bytes()[:99])
+    result = perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--images", "folder:pictures")
+    assert result.exit_code in (1, 3), result.output
+    assert result.stderr.count("\n") == 1
+    assert "perturb: note: 1 unreadable pictures left out: cut.png" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("lint", "torchvision:resnet19"), 2, "Did you mean `resnet18`"),
+        (("lint", "net.py:dead", "--layer", "nothing"), 2, "no layer `nothing`"),
+        (("lint", "net.py:squared"), 4, "product of two activations"),
+        (("lint", "net.py:as_dict"), 4, "returns a dict"),
+        (("lint", "net.py:one_channel"), 4, "does not accept a picture of shape (3, 64, 64)"),
+        (("lint", "net.py:dead", "--weights", "nan.pt"), 4, "weight `0.weight` holds NaN"),
+        (("lint", "net.py:even", "--pad", "kept"), 4, "nothing to pad"),
+        (("lint", "net.py:dead", "--device", "tpu"), 2, "device `tpu` is unknown"),
+        (("map", "net.py:dead", "--out", "map.jpg"), 2, "expected a .png or .npy file"),
+        (("qualify", "net.py:dead", "--suite", "absent"), 2, "no suite `absent`"),
+        (("qualify", "net.py:dead", "--suite", "typo.perturb.toml"), 2, "typo.perturb.toml: [map] kin is not a key"),
+        (
+            ("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--images", "folder:empty"),
+            4,
+            "holds no pictures",
+        ),
+        (("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "net.py/x"), 2, "cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(work, args, code, words):
+    (work / "empty").mkdir()
+    (work / "typo.perturb.toml").write_text('name = "t"\n[map]\nkin = "energy"\n')
+    torch.save({"0.weight": torch.full((16, 3, 1, 1), float("nan"))}, work / "nan.pt")
+    result = perturb(*args)
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["structural", "energy", "target", "centre"])
+def test_maps(work, kind):
+    result = perturb("map", "net.py:dead", "--kind", kind, "--images", "noise", "--count", "4", "--out", "map.png")
+    assert result.exit_code == 0, result.output
+    assert Image.open(work / "map.png").size == (1016, 636)
+    result = perturb("map", "net.py:dead", "--kind", kind, "--images", "noise", "--count", "4", "--out", "map.npy")
+    values = np.load(work / "map.npy")
+    assert values.sum() == pytest.approx(1)
+    assert values.min() >= 0
+
+
+def test_lint_for_people_and_machines():
+    result = perturb("lint", "torchvision:resnet18")
+    assert result.exit_code == 0
+    assert "maxpool" in result.output
+    found = json.loads(perturb("lint", "torchvision:resnet18", "--json", "--pad", "kept").stdout)
+    assert set(found) >= {"model", "period", "imbalance", "phases", "strictly_dead", "layers"}
+    assert (found["period"], found["imbalance"], found["balanced"]) == (1, 1.0, True)
+    assert set(found["layers"][0]) == {"name", "kind", "kernel", "stride", "dilation", "coverage", "balanced"}
+
+
+def test_schema_is_json_schema():
+    assert json.loads(perturb("schema").stdout)["properties"]["check"]["type"] == "array"
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import perturb", {"torch", "numpy"}),
+        ("import perturb.cli", {"torch", "numpy", "rich"}),
+        ("import perturb.report, perturb.render.terminal, perturb.render.markdown, perturb.suite", {"torch"}),
+        ("import perturb.locations, perturb.trials, perturb.verdict, perturb.quantities, perturb.images", {"torch"}),
+    ],
+)
+def test_what_an_import_does_not_load(statement, absent):
+    code = f"import sys; {statement}; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & absent
+
+
+def test_demo_shows_before_and_after(tmp_path):
+    """Every number comes from the run; the padded network loses less."""
+    result = perturb("demo", "--seeds", "1", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    losses = {}
+    for folder in ("as-built-seed-0", "kernels-padded-seed-0"):
+        report = from_json((tmp_path / folder / "report.json").read_text())
+        losses[folder] = report.findings[0].effect
+        assert f"{report.findings[0].effect.value:+.2f}" in result.output
+    assert losses["as-built-seed-0"].low > losses["kernels-padded-seed-0"].high

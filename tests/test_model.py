@@ -1,0 +1,160 @@
+"""Model references, weights files, and that the user's module is left alone."""
+
+import copy
+
+import pytest
+import torch
+from toys import AsDict, network, plain, window
+from torch import nn
+
+from perturb import Network, Preprocessing, load
+from perturb.errors import InputError, UsageError
+
+FACTORY = """
+from torch import nn
+from perturb import Preprocessing
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1)), Preprocessing(input_shape=(3, 32, 32), mean=(0.5,), std=(0.5,))
+def bad():
+    raise RuntimeError("no such thing")
+def odd():
+    return 3
+"""
+
+
+@pytest.fixture
+def net_file(tmp_path):
+    (tmp_path / "net.py").write_text(FACTORY)
+    return tmp_path / "net.py"
+
+
+def test_the_users_module_is_left_as_it_was_found():
+    module = plain().train()
+    pictures = torch.rand(8, 3, 64, 64)
+    before, rng = copy.deepcopy(module.state_dict()), torch.get_rng_state()
+    model = Network(module, preprocessing=Preprocessing(input_shape=(3, 64, 64)))
+    model.settle(pictures)
+    model.measure(pictures)
+    assert module.training
+    assert all(p.requires_grad for p in module.parameters())
+    assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+    assert torch.equal(rng, torch.get_rng_state())
+
+
+def test_loading_leaves_the_random_state_and_is_seeded():
+    rng = torch.get_rng_state()
+    first, again, other = (load("torchvision:squeezenet1_1", seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(rng, torch.get_rng_state())
+    assert first.digest == again.digest != other.digest
+
+
+def test_settled_normalisation_brings_signal_through():
+    """Every channel ahead of the nonlinearity has mean 0 and variance 1 over the pictures that it was settled on."""
+    model = network(plain())
+    assert model.untrained
+    pictures = torch.rand(16, 3, 64, 64)
+    model.settle(pictures)
+    normalised = model.measure(pictures, "1")
+    assert normalised.mean((0, 2, 3)).abs().max() < 1e-3
+    assert (normalised.var((0, 2, 3)) - 1).abs().max() < 0.05
+
+
+def test_layers_by_stride():
+    model = load("torchvision:resnet18")
+    assert [model.find_layer(w) for w in ("stride:8", "last", "layer3", "output")] == [
+        "layer2",
+        "layer4",
+        "layer3",
+        "output",
+    ]
+    assert model.stride_of("layer3") == 16
+    assert model.measure(torch.rand(2, 3, 224, 224), "layer3").shape == (2, 256, 14, 14)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "shape"), [("swin_t", "last", (768, 7, 7)), ("vit_b_16", "last", (768, 14, 14))]
+)
+def test_feature_maps_of_transformers(name, layer, shape):
+    """Channels last, and tokens with a class token in front."""
+    model = load(f"torchvision:{name}")
+    assert model.measure(torch.rand(1, 3, 224, 224), model.find_layer(layer)).shape[1:] == shape
+
+
+@pytest.mark.parametrize(
+    ("reference", "kind", "words"),
+    [
+        ("resnet18", UsageError, "not understood; expected torchvision"),
+        ("torchvision:resnet19", UsageError, "Did you mean `resnet18`"),
+        ("torchvision:resnet18@V9", UsageError, "has no weights `V9`, expected one of .*IMAGENET1K_V1"),
+        ("nowhere.py:build", UsageError, "no file `nowhere.py`"),
+        ("no.such.package:build", UsageError, "cannot be imported"),
+        ("torchvision:fcn_resnet50", UsageError, "has no model"),
+    ],
+)
+def test_unknown_references(reference, kind, words):
+    with pytest.raises(kind, match=words):
+        load(reference)
+
+
+def test_factories(net_file):
+    assert load(f"{net_file}:build").input_shape == (3, 32, 32)
+    with pytest.raises(UsageError, match="no function `missing`"):
+        load(f"{net_file}:missing")
+    with pytest.raises(InputError, match="bad raised RuntimeError: no such thing"):
+        load(f"{net_file}:bad")
+    with pytest.raises(InputError, match=r"must return an nn\.Module"):
+        load(f"{net_file}:odd")
+
+
+def test_weights_from_safetensors_and_state_dicts(net_file, tmp_path):
+    from safetensors.torch import save_file
+
+    state = load(f"{net_file}:build").module.state_dict()
+    marked = {key: torch.full_like(value, 0.25).contiguous() for key, value in state.items()}
+    save_file(marked, tmp_path / "w.safetensors")
+    torch.save({"state_dict": {f"module.{k}": v for k, v in marked.items()}}, tmp_path / "w.pt")
+    for name in ("w.safetensors", "w.pt"):
+        loaded = load(f"{net_file}:build", weights=tmp_path / name)
+        assert all((p == 0.25).all() for p in loaded.module.parameters())
+
+
+def test_broken_weights(net_file, tmp_path):
+    torch.save(nn.Linear(2, 2), tmp_path / "pickled.pt")
+    torch.save({"0.weight": torch.zeros(4, 3, 5, 5)}, tmp_path / "shape.pt")
+    torch.save({"0.weight": torch.full((4, 3, 3, 3), float("nan")), "0.bias": torch.zeros(4)}, tmp_path / "nan.pt")
+    (tmp_path / "short.safetensors").write_bytes(b"\x10\x00")
+    for name, words in {
+        "pickled.pt": "pickled model",
+        "shape.pt": r"`0.bias` is missing; `0.weight` is \(4, 3, 5, 5\), wanted \(4, 3, 3, 3\)",
+        "nan.pt": "weight `0.weight` holds NaN",
+        "short.safetensors": "cannot be read",
+    }.items():
+        with pytest.raises(InputError, match=words):
+            load(f"{net_file}:build", weights=tmp_path / name)
+    with pytest.raises(UsageError, match="no file"):
+        load(f"{net_file}:build", weights=tmp_path / "absent.pt")
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (AsDict(), "returns a dict, not a tensor"),
+        (nn.Conv2d(1, 4, 3), r"does not accept a picture of shape \(3, 64, 64\)"),
+        (nn.Sequential(window(3), nn.Hardtanh(float("nan"), 1)), "NaN or infinity"),
+    ],
+)
+def test_modules_that_cannot_be_measured(module, words):
+    with pytest.raises(InputError, match=words):
+        network(module)
+
+
+def test_one_channel_networks_work_with_their_shape():
+    model = network(nn.Conv2d(1, 4, 3, 2, 1), shape=(1, 32, 32))
+    assert model.measure(torch.rand(2, 1, 32, 32)).shape == (2, 4, 16, 16)
+
+
+def test_preprocessing_maps_the_pixel_range():
+    pre = Preprocessing(input_shape=(3, 4, 4), bounds=(0, 255), mean=(127.5,), std=(127.5,))
+    model = Network(nn.Identity(), preprocessing=pre)
+    assert model.measure(torch.ones(1, 3, 4, 4)).unique().tolist() == [1.0]
+    assert model.measure(torch.zeros(1, 3, 4, 4)).unique().tolist() == [-1.0]

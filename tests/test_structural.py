@@ -1,0 +1,118 @@
+"""The structural map against closed forms, published tables and the gradient at initialisation."""
+
+import numpy as np
+import pytest
+import torch
+from toys import Hidden, Residual, Squared, network, window
+from torch import nn
+
+from perturb import load
+from perturb.contribution import energy, structural
+from perturb.contribution.torus import coverage
+from perturb.errors import UnsupportedOperationError
+from perturb.images import load_images
+from perturb.lint import lint
+from perturb.locations import fold, imbalance
+from perturb.records import Contribution
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "expected"),
+    [(3, 2, 1, 1, (1, 2)), (7, 2, 3, 1, (3, 4)), (2, 2, 0, 1, (1, 1)), (1, 2, 0, 1, (1, 0)), (3, 2, 0, 2, (3, 0))],
+)
+def test_coverage_is_the_closed_form(kernel, stride, padding, dilation, expected):
+    """c(r) = #{i < k : i d - p = r (mod s)}."""
+    assert coverage(kernel, stride, padding, dilation) == expected
+
+
+def test_one_window_is_its_coverage():
+    """A single 3 x 3 kernel with stride 2: phases contribute 1, 2, 2 and 4 ninths of a window."""
+    found = structural(network(window(3, padding=1)))
+    assert found.period == 2
+    np.testing.assert_allclose(found.values, np.array([[1, 2], [2, 4]]) / 9, rtol=1e-12)
+
+
+def test_strictly_dead_is_exactly_zero():
+    found = lint(network(window(1)))
+    assert (found["strictly_dead"], found["imbalance"], found["period"]) == (0.75, None, 2)
+
+
+def test_residual_branches_add_up():
+    """Main branch 1, 2, 2, 4 ninths; the shortcut adds 1 at phase (0, 0), both over fan-in."""
+    found = structural(network(Residual()))
+    expected = np.array([[1 / 9 + 1, 2 / 9], [2 / 9, 4 / 9]])
+    np.testing.assert_allclose(found.values, expected / expected.sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "period", "ratio", "phases"),
+    [
+        ("resnet18", 32, None, {"2": 16 / 9, "4": 9 / 4}),
+        ("resnet50", 32, None, {"2": 16 / 9, "4": 9 / 4}),
+        ("densenet121", 4, 9 / 4, {"4": 9 / 4}),
+        ("vgg16", 1, 1.0, {"1": 1.0}),
+        ("convnext_tiny", 1, 1.0, {"1": 1.0}),
+        ("vit_b_16", 1, 1.0, {"1": 1.0}),
+        ("swin_v2_t", 1, 1.0, {"1": 1.0}),
+    ],
+)
+def test_known_networks(name, period, ratio, phases):
+    found = lint(load(f"torchvision:{name}"))
+    assert found["period"] == period
+    assert ratio is None or found["imbalance"] == pytest.approx(ratio, abs=1e-9)
+    for fold_at, value in phases.items():
+        assert found["phases"][fold_at] == pytest.approx(value, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x0_5", "regnet_y_400mf"])
+def test_gates_shuffles_and_groups_are_followed(name):
+    assert lint(load(f"torchvision:{name}"))["imbalance"] > 5
+
+
+def test_explicit_zero_padding_is_followed():
+    """ZeroPad2d and then an unpadded window is the window with that padding on its left."""
+    explicit = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 4, 3, 2))
+    np.testing.assert_allclose(
+        structural(network(explicit)).values, structural(network(window(3, padding=0))).values, rtol=1e-12
+    )
+    assert structural(network(explicit)).values.argmax() == 0
+
+
+def test_pretrained_network_with_same_padding():
+    found = lint(load("examples/efficientnet_lite0.py:build"))
+    assert found["phases"]["2"] == pytest.approx(4)
+    assert found["phases"]["4"] == pytest.approx(5.0625)
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [(Squared(), "product of two activations.*forward"), (Hidden(), "custom autograd function `Doubling`")],
+)
+def test_what_is_not_understood_is_named(module, words):
+    with pytest.raises(UnsupportedOperationError, match=words):
+        structural(network(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), module)))
+
+
+def test_unknown_operation_inside_a_gate_does_no_harm():
+    class Gated(nn.Module):
+        def forward(self, x):
+            return x * torch.sigmoid(torch.logsumexp(x, 1, keepdim=True))
+
+    assert structural(network(nn.Sequential(window(3, padding=1), Gated()))).period == 2
+
+
+def test_squared_energy_at_initialisation_follows_the_structure():
+    """RMS gradient ~ sqrt(N): correlation over the phases, 16 noise images, 8 probes, untrained ResNet-18."""
+    model = load("torchvision:resnet18")
+    noise = load_images("noise", shape=model.input_shape, count=16).pixels
+    model.settle(torch.from_numpy(noise))
+    measured = energy(model, noise, probes=8)
+    squared = Contribution(values=measured.values**2, kind="energy", layer="output", period=32, images=16)
+    exact = structural(model)
+    for period in (2, 4, 8):
+        r = np.corrcoef(fold(exact, period).ravel(), fold(squared, period).ravel())[0, 1]
+        assert r > 0.99, f"period {period}"
+
+
+def test_fold_of_a_flat_map_is_flat():
+    assert imbalance(fold(structural(network(window(2))), 8)) == 1

@@ -1,0 +1,55 @@
+"""Suite files: what is shipped, and how mistakes are told."""
+
+import pytest
+
+from perturb.errors import UsageError
+from perturb.suite import load_suite, parse_suite, shipped
+
+CHECK = (
+    '[[check]]\nname = "x"\nperturbation = { kind = "pixel" }\nclaim = { quantity = "accuracy-loss", at_most = 0.1 }\n'
+)
+
+
+def test_shipped_suites_are_valid():
+    assert set(shipped()) == {"demo", "single-pixel", "small-patch", "small-perturbation", "smoke"}
+    for name in shipped():
+        assert load_suite(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '[map]\nkind = "enrgy"\n' + CHECK,
+            r"\[map\] kind = 'enrgy' is unknown, expected one of .* Did you mean 'energy'",
+        ),
+        ('[images]\nsauce = "x"\n' + CHECK, r"\[images\] sauce is not a key, .* Did you mean 'source'"),
+        (CHECK.replace("pixel", "pixle"), r"perturbation.kind = 'pixle' is unknown.* Did you mean 'pixel'"),
+        (
+            CHECK.replace("accuracy-loss", "acuracy-loss"),
+            "claim.quantity = 'acuracy-loss'.* Did you mean 'accuracy-loss'",
+        ),
+        (CHECK.replace("at_most = 0.1", ""), r"claim\] at_most is missing"),
+        (CHECK.replace("0.1", "nan"), "at_most = nan: input should be a finite number"),
+        (CHECK + "level = 2\n", r"level = 2: input should be less than or equal to 1"),
+        (CHECK + "levle = 0.5\n", "levle is not a key.* Did you mean 'level'"),
+        ("x = [", "not TOML"),
+        ("", "check is missing"),
+        (CHECK + CHECK, "'x' is used twice"),
+        ("seed = -1\n" + CHECK, "seed = -1"),
+    ],
+)
+def test_mistakes_are_named_with_file_and_key(text, words):
+    with pytest.raises(UsageError, match=r"^my\.toml: .*" + words):
+        parse_suite('name = "s"\n' + text, "my.toml")
+
+
+def test_unknown_suite():
+    with pytest.raises(UsageError, match="no suite `single-pixl`, .* Did you mean 'single-pixel'"):
+        load_suite("single-pixl")
+
+
+def test_the_digest_knows_every_key():
+    base = parse_suite('name = "s"\n' + CHECK, "x")
+    assert base.digest == parse_suite('name = "s"\nseed = 0\n' + CHECK, "x").digest
+    assert base.digest != parse_suite('name = "s"\nseed = 1\n' + CHECK, "x").digest
