@@ -15,11 +15,20 @@ _HOMES = {
     "Network": "perturb.model",
     "Preprocessing": "perturb.model",
     "load": "perturb.model",
+    "Suite": "perturb.suite",
+    "load_suite": "perturb.suite",
+    "lint": "perturb.stories.lint",
+    "qualify": "perturb.stories.qualify",
+    "Report": "perturb.report",
 }
 
 if TYPE_CHECKING:
     from perturb.errors import InputError, PerturbError, UsageError
     from perturb.model import Network, Preprocessing, load
+    from perturb.report import Report
+    from perturb.stories.lint import lint
+    from perturb.stories.qualify import qualify
+    from perturb.suite import Suite, load_suite
 
 
 def __getattr__(name: str) -> Any:
@@ -32,4 +41,16 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
 
 
-__all__ = ["InputError", "Network", "PerturbError", "Preprocessing", "UsageError", "load"]
+__all__ = [
+    "InputError",
+    "Network",
+    "PerturbError",
+    "Preprocessing",
+    "Report",
+    "Suite",
+    "UsageError",
+    "lint",
+    "load",
+    "load_suite",
+    "qualify",
+]

@@ -5,14 +5,14 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from perturb import __version__
-from perturb.errors import PerturbError, UsageError
+from perturb.errors import PerturbError, PerturbWarning, UsageError
 
 if TYPE_CHECKING:
     from perturb.model import Network
@@ -29,6 +29,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", PerturbWarning)
             warnings.showwarning = lambda message, *_: click.echo(f"perturb: note: {message}", err=True)
             try:
                 return super().invoke(ctx)
@@ -79,8 +80,8 @@ def _load(
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
 def lint(model: str, weights: str | None, device: str, seed: int, pad: str | None, layer: str, as_json: bool) -> None:
     """Which layers make dead pixels: the exact structural certificate. No data, no trained weights."""
-    from perturb.lint import lint as certify
     from perturb.render import terminal
+    from perturb.stories.lint import lint as certify
 
     network, _ = _load(model, weights, device, seed, pad)
     found = certify(network, layer)
@@ -205,12 +206,12 @@ def qualify(
     """Measure a model by a suite and judge: the main job."""
     from perturb.suite import load_suite
 
-    asked = load_suite(suite)
+    asked, folder = load_suite(suite), _folder(out)
     if images is not None:
         asked = asked.model_copy(update={"images": asked.images.model_copy(update={"source": images})})
 
-    from perturb.qualify import qualify as measure
     from perturb.render import terminal
+    from perturb.stories.qualify import qualify as measure
 
     network, remedy = _load(model, weights, device, seed, pad)
     command = shlex.join(["perturb", *sys.argv[1:]])
@@ -218,9 +219,9 @@ def qualify(
         report = measure(network, asked, command=command, remedy=remedy, progress=progress)
     console = _console()
     console.print(terminal.report(report))
-    if out is not None:
-        _save(report, Path(out))
-        console.print(f"Report: {Path(out) / 'report.md'} and report.json")
+    if folder is not None:
+        _save(report, folder)
+        console.print(f"Report: {folder / 'report.md'} and report.json")
     sys.exit(EXIT[report.verdict])
 
 
@@ -233,11 +234,12 @@ def qualify(
 )
 def demo(pretrained: bool, seeds: int, device: str, out: str) -> None:
     """The main job on real pictures, offline, in under a minute: a network before and after kernel padding."""
-    from perturb import demo as story
     from perturb.render import before_after
+    from perturb.stories import demo as story
     from perturb.suite import load_suite, shipped_example
 
-    suite = load_suite("demo")
+    suite, folder = load_suite("demo"), _folder(out)
+    assert folder is not None
     with _progress() as progress:
         if pretrained:
             example = f"{shipped_example('efficientnet_lite0.py')}:build"
@@ -245,7 +247,7 @@ def demo(pretrained: bool, seeds: int, device: str, out: str) -> None:
         else:
             sides = list(story.before_and_after(NETWORK, suite, seeds=range(seeds), device=device, progress=progress))
     for side in sides:
-        _save(side.report, Path(out) / f"{side.name.replace(' ', '-')}-seed-{side.seed}")
+        _save(side.report, folder / f"{side.name.replace(' ', '-')}-seed-{side.seed}")
     _console().print(before_after.table(sides, out))
 
 
@@ -277,7 +279,19 @@ def _written(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise UsageError(f"`{path}` cannot be written: {error.strerror}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _folder(out: str | None) -> Path | None:
+    """Made before the work begins: an hour's run is not lost to a path that cannot be written."""
+    if out is None:
+        return None
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out: `{out}` cannot be written: {error.strerror}.") from error
+    return Path(out)
 
 
 def _console() -> Any:

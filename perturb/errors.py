@@ -17,5 +17,9 @@ class InputError(PerturbError):
     """A model, a weights file or pictures that cannot be measured."""
 
 
+class PerturbWarning(UserWarning):
+    """Something was left out or assumed, and the run went on."""
+
+
 class UnsupportedOperationError(InputError):
     """A network does something for which the structural map has no rule; the operation and its layer are named."""

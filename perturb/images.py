@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.records import Images
 from perturb.streams import stream
 
@@ -108,9 +108,8 @@ def _opened(paths: list[Path], shape: tuple[int, int, int]) -> Iterable[tuple[Pa
             unreadable.append(path.name)
     if unreadable:
         more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-        warnings.warn(
-            f"{len(unreadable)} unreadable pictures left out: {', '.join(unreadable[:5])}{more}", stacklevel=3
-        )
+        names = ", ".join(unreadable[:5])
+        warnings.warn(f"{len(unreadable)} unreadable pictures left out: {names}{more}", PerturbWarning, stacklevel=3)
 
 
 def _as_colour(opened: Image.Image, channels: int) -> Image.Image:

@@ -40,6 +40,16 @@ class Report:
     provenance: Mapping[str, Any]  # versions, seed, device, command, timestamp
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A Report beside another; `lattice` is its own map by phase, whatever places were measured."""
+
+    name: str
+    seed: int
+    report: Report
+    lattice: tuple[tuple[float, ...], ...]
+
+
 def to_json(report: Report) -> str:
     """Strict JSON, sorted keys: the same run gives the same text. NaN raises ValueError."""
     return json.dumps(dataclasses.asdict(report), indent=2, sort_keys=True, allow_nan=False) + "\n"

@@ -14,6 +14,7 @@ from perturb.errors import UsageError
 
 CUSTOM = r"^[\w.]+:\w+$"  # package.module:Class
 Share = Annotated[float, Field(gt=0, lt=1)]
+Unit = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Table(BaseModel):
@@ -48,7 +49,7 @@ class PerturbationTable(_Table):
     kind: str = Field(description="pixel, box, noise or package.module:Class")
     size: int | None = Field(None, ge=1, description="side in pixels (box, noise)")
     mode: Literal["add", "replace", "blend"] = "add"
-    colour: tuple[Share | Literal[0, 1], Share | Literal[0, 1], Share | Literal[0, 1]] | None = Field(
+    colour: tuple[Unit, Unit, Unit] | None = Field(
         None, description="red, green, blue, each 0 to 1 (pixel, box); default white"
     )
 
@@ -134,7 +135,8 @@ def parse_suite(text: str, where: str) -> Suite:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: not TOML: {error}") from error
     except ValidationError as error:
-        faults = error.errors()
+        # Of a union (a level is a number or "calibrated") only the branch that the value was meant for is told.
+        faults = [f for f in error.errors() if f["type"] != "literal_error" or isinstance(f["input"], str)]
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise UsageError(f"{where}: {_fault(faults[0])}{more}") from error
     names = [check.name for check in suite.check]
@@ -152,7 +154,10 @@ def parse_suite(text: str, where: str) -> Suite:
 
 
 def _fault(fault: Any) -> str:
-    path = [part for part in fault["loc"] if part not in ("calibrated", "constrained-float")]
+    fields = {field for table in (Suite, *TABLES) for field in table.model_fields}
+    path = [
+        part for part in fault["loc"] if part in fields or isinstance(part, int) or fault["type"] == "extra_forbidden"
+    ]
     *tables, key = path or ("the file",)
     table = f"[{'.'.join(str(t) for t in tables)}] " if tables else ""
     if fault["type"] == "extra_forbidden":

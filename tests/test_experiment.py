@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from toys import network, window
 from torch import nn
+from toys import network, window
 
 from perturb.contribution import structural
-from perturb.controls import prove
 from perturb.detectors import AsIs, Probe, Reference
 from perturb.errors import UsageError
-from perturb.experiment import Protocol, _crossing, run
 from perturb.images import load_images, split
 from perturb.locations import anywhere, choose
 from perturb.outcomes import collect, pin_threshold
 from perturb.perturbation import Box, Pixel
 from perturb.quantities import KINDS, accuracy_loss, detected, told_apart
 from perturb.records import Claim, Verdict
+from perturb.stories.controls import prove
+from perturb.stories.experiment import Protocol, _crossing, run
 from perturb.tasks import Presence
 from perturb.trials import design
 from perturb.verdict import decide
@@ -53,7 +53,7 @@ def test_strictly_dead_pixels_come_out_at_chance(leaves):
     outcomes, account, effect = measured(window(1), leaves)
     np.testing.assert_array_equal(outcomes.dead, outcomes.clean)
     assert (told_apart(outcomes, "dead") == 0.5).all()
-    assert account.rates["dead"].low <= 0.06
+    assert account.rates["dead"] == account.rates["clean"]
     assert verdict(effect) == Verdict.FAIL
 
 
@@ -211,7 +211,7 @@ def test_other_quantities(leaves):
     assert asked["imbalance"].value == pytest.approx(4)
     assert asked["dead-share"].value == 0.25
     assert asked["miss-rate"].value == pytest.approx(1 - detected(outcomes, "dead").mean())
-    assert asked["accuracy-loss-2afc"].value > 0.1
+    assert asked["accuracy-loss-2afc"].low > 0
 
 
 def test_reference_evidence_ignores_channels_that_noise_does_not_move(leaves):

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 import torch
-from toys import AsDict, network, plain, window
 from torch import nn
+from toys import AsDict, network, plain, window
 
 from perturb import Network, Preprocessing, load
 from perturb.errors import InputError, UsageError

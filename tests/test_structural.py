@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from toys import Hidden, Residual, Squared, network, window
 from torch import nn
+from toys import Hidden, Residual, Squared, network, window
 
 from perturb import load
 from perturb.contribution import energy, structural
 from perturb.contribution.torus import coverage
 from perturb.errors import UnsupportedOperationError
 from perturb.images import load_images
-from perturb.lint import lint
 from perturb.locations import fold, imbalance
 from perturb.records import Contribution
+from perturb.stories.lint import lint
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_pretrained_network_with_same_padding():
 
 @pytest.mark.parametrize(
     ("module", "words"),
-    [(Squared(), "product of two activations.*forward"), (Hidden(), "custom autograd function `Doubling`")],
+    [(Squared(), "product of two activations.*layer `1`"), (Hidden(), "custom autograd function `Doubling`")],
 )
 def test_what_is_not_understood_is_named(module, words):
     with pytest.raises(UnsupportedOperationError, match=words):

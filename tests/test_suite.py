@@ -29,7 +29,7 @@ def test_shipped_suites_are_valid():
             CHECK.replace("accuracy-loss", "acuracy-loss"),
             "claim.quantity = 'acuracy-loss'.* Did you mean 'accuracy-loss'",
         ),
-        (CHECK.replace("at_most = 0.1", ""), r"claim\] at_most is missing"),
+        (CHECK.replace(", at_most = 0.1", ""), r"claim\] at_most is missing"),
         (CHECK.replace("0.1", "nan"), "at_most = nan: input should be a finite number"),
         (CHECK + "level = 2\n", r"level = 2: input should be less than or equal to 1"),
         (CHECK + "levle = 0.5\n", "levle is not a key.* Did you mean 'level'"),
@@ -45,7 +45,7 @@ def test_mistakes_are_named_with_file_and_key(text, words):
 
 
 def test_unknown_suite():
-    with pytest.raises(UsageError, match="no suite `single-pixl`, .* Did you mean 'single-pixel'"):
+    with pytest.raises(UsageError, match=r"no suite `single-pixl`, .* Did you mean 'single-pixel'"):
         load_suite("single-pixl")
 
 

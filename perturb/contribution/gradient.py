@@ -93,7 +93,8 @@ def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
     weight = values / values.sum()
     centre_of = [float((axis * weight).sum()) for axis in (rows, columns)]
     spread = [
-        float(np.sqrt((((axis - c) ** 2) * weight).sum())) for axis, c in zip((rows, columns), centre_of, strict=True)
+        max(0.5, float(np.sqrt((((axis - c) ** 2) * weight).sum())))
+        for axis, c in zip((rows, columns), centre_of, strict=True)
     ]
 
     def gaussian(

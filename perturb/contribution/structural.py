@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from perturb.contribution.operations import Linearised
+from perturb.contribution.linearised import Linearised
 from perturb.contribution.torus import CanvasError
 from perturb.errors import InputError, PerturbError
 from perturb.protocols import Model

@@ -1,19 +1,16 @@
 """The demonstration's view: two lattices, then a row for each network."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from perturb.render import terminal
-
-if TYPE_CHECKING:
-    from perturb.demo import Side
+from perturb.report import Side
 
 
-def table(sides: "Sequence[Side]", folder: str) -> RenderableType:
+def table(sides: Sequence[Side], folder: str) -> RenderableType:
     """What was measured, what it shows, where the files lie and what to run next."""
     first = sides[0].report
     check = first.findings[0].check
@@ -25,7 +22,7 @@ def table(sides: "Sequence[Side]", folder: str) -> RenderableType:
     return Group(*parts)
 
 
-def _question(sides: "Sequence[Side]") -> Text:
+def _question(sides: Sequence[Side]) -> Text:
     found = sides[0].report
     judged, experiment = found.images["judged"], found.experiments[0]
     what = terminal.describe(found.model)
@@ -40,7 +37,7 @@ def _question(sides: "Sequence[Side]") -> Text:
     return text
 
 
-def _lattices(sides: "Sequence[Side]", names: list[str]) -> RenderableType:
+def _lattices(sides: Sequence[Side], names: list[str]) -> RenderableType:
     """Every lattice on the scale of the brightest phase shown."""
     firsts = [next(side for side in sides if side.name == name) for name in names]
     high = max(value for side in firsts for row in side.lattice for value in row)
@@ -53,7 +50,7 @@ def _lattices(sides: "Sequence[Side]", names: list[str]) -> RenderableType:
     return grid
 
 
-def _rows(sides: "Sequence[Side]") -> Table:
+def _rows(sides: Sequence[Side]) -> Table:
     rows = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for column in ("seed", "network", "level", "dead", "live", "loss", "95 % interval", "n", "verdict"):
         rows.add_column(column, no_wrap=True)
@@ -74,7 +71,7 @@ def _rows(sides: "Sequence[Side]") -> Table:
     return rows
 
 
-def _summary(sides: "Sequence[Side]", name: str) -> Text:
+def _summary(sides: Sequence[Side], name: str) -> Text:
     losses = [side.report.findings[0].effect.value for side in sides]
     mean = sum(losses) / len(losses)
     margin = sides[0].report.findings[0].claim.at_most

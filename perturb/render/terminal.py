@@ -129,7 +129,7 @@ def rates(experiments: Sequence[Experiment]) -> Table:
     for e in experiments:
         arms = [rate(e.rates[arm]) for arm in ("dead", "live", "clean")]
         level = f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
-        table.add_row(e.name + (" (balanced map)" if e.balanced else ""), level, *arms, f"{e.photographs} ({e.pairs})")
+        table.add_row(e.name, level, *arms, f"{e.photographs} ({e.pairs})")
     return table
 
 
@@ -148,6 +148,8 @@ def _map(found: Report) -> RenderableType:
     text.append(f"liveliest / deadest phase: {ratio}\n")
     text.append(f"phases below half the mean: {summary.dead_share:.0%}\n")
     text.append("dark = dead, bright = live", "dim")
+    if any(e.balanced for e in found.experiments):
+        text.append("\nbalanced: no dead arm, places drawn at random", "green")
     grid = Table.grid(padding=(0, 3))
     grid.add_row(Lattice(summary.phases), text)
     return grid

@@ -1,166 +1,33 @@
-"""What each torch operation does to the structural map: one rule an operation, found by its name.
-
-`Linearised` watches a network run on a torus. An operation with a rule is replaced by its linear stand-in. One
-without is run as it is, but its gradient is barred: if the output depends on the picture through it, the error names
-it. So a gate's inside (squeeze-and-excitation, attention scores) needs no rules, and nothing passes in silence.
-"""
+"""What each torch operation does to the structural map: one rule an operation, found by its name."""
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from perturb.contribution.torus import CanvasError, Pair, coverage, pair, window_sum
+from perturb.contribution.torus import CanvasError, Pair, pair, window_sum
 from perturb.errors import UnsupportedOperationError
-from perturb.records import Window
 
-IDENTITY = frozenset(
-    """
-    relu relu_ relu6 threshold hardtanh hardtanh_ leaky_relu leaky_relu_ elu elu_ selu selu_ celu celu_ gelu
-    silu hardswish mish prelu rrelu rrelu_ tanh tanh_ softplus softsign tanhshrink hardshrink softshrink abs neg
-    __neg__ log_softmax clamp clamp_ clip clamp_min clamp_max batch_norm layer_norm group_norm instance_norm
-    rms_norm local_response_norm normalize dropout dropout_ dropout1d dropout2d dropout3d alpha_dropout
-    feature_alpha_dropout to type type_as float double half bfloat16 cpu cuda detach positive
-    """.split()
-)
-GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
-STRUCTURE = frozenset(
-    """
-    reshape flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
-    ravel expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select
-    narrow flip roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
-    native_channel_shuffle broadcast_tensors
-    """.split()
-)
-SHAPES = frozenset(
-    """
-    zeros_like ones_like empty_like full_like rand_like new_zeros new_ones new_empty new_full
-    """.split()
-)
+Rule = Callable[..., Any]
 
 
-class _Barred(torch.autograd.Function):
-    """The values pass; a gradient that arrives here raises the error that names the operation."""
+class Trace(Protocol):
+    """What a rule may ask of the pass that it is part of."""
 
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, source: Tensor, message: str) -> Tensor:
-        ctx.message = message
-        return values.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        raise UnsupportedOperationError(ctx.message)
-
-
-class Linearised(TorchFunctionMode):
-    """While active, torch functions that depend on the picture act by their rule; `windows` collects certificates."""
-
-    def __init__(self, module: nn.Module, current_layer: Callable[[], str]) -> None:
-        super().__init__()
-        self.windows: list[Window] = []
-        self._layer = current_layer
-        self._module = module
-        self._fixed = {b.untyped_storage().data_ptr() for b in module.buffers() if b.numel()}
-        self._gates: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def without_gates(self, output: Tensor) -> Tensor:
-        """What entered the gate, where the network ends in one (a final sigmoid or softmax)."""
-        while id(output) in self._gates:
-            output = self._gates[id(output)][1]
-        return output
-
-    def check_graph(self, output: Tensor) -> None:
-        """Refuse custom autograd functions: they pass by without being seen here."""
-        todo, seen = [output.grad_fn], set()
-        while todo:
-            node = todo.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            name = type(node).__name__
-            custom = issubclass(type(node), torch.autograd.function.BackwardCFunction)
-            if custom and name != "_BarredBackward":
-                raise UnsupportedOperationError(f"custom autograd function `{name.removesuffix('Backward')}`")
-            todo.extend(parent for parent, _ in node.next_functions)
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = _name(func)
-        live = [value for value in _tensors((args, kwargs)) if value.requires_grad]
-        if not live or name in STRUCTURE:
-            return func(*args, **kwargs)
-        if name in IDENTITY:
-            return live[0]
-        if name in GATES:
-            gate = torch.ones_like(live[0])
-            self._gates[id(gate)] = (gate, live[0])
-            return gate
-        if name in RULES:
-            return RULES[name](self, *args, **kwargs)
-        return self.bar(name, func, args, kwargs, live)
-
-    def bar(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, live: list[Tensor]) -> Any:
-        message = self.complaint(name)
-        if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")):
-            raise UnsupportedOperationError(message)
-        with torch.no_grad():
-            result = func(*args, **kwargs)
-        if not isinstance(result, Tensor | tuple | list) or name in SHAPES or name == "__get__":
-            return result
-        if isinstance(result, Tensor):
-            return self._bar_tensor(result, live[0], message)
-        return type(result)([self._bar_tensor(r, live[0], message) if isinstance(r, Tensor) else r for r in result])
-
-    def _bar_tensor(self, result: Tensor, source: Tensor, message: str) -> Tensor:
-        if not result.is_floating_point():
-            raise UnsupportedOperationError(message)
-        return _Barred.apply(result, source, message)  # type: ignore[no-untyped-call]
-
-    def complaint(self, what: str) -> str:
-        layer = self._layer()
-        where = f"layer `{layer}`" if layer else "its forward method"
-        return (
-            f"the structural map has no rule for `{what}` in {where}; "
-            "use a gradient map instead (--kind energy), or a layer before it."
-        )
+    def bar(self, name: str, func: Rule, args: Any, kwargs: Any, live: list[Tensor]) -> Any:
+        """Run `func` as it is, and let no gradient through."""
 
     def certify(self, kind: str, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
-        rows, columns = (coverage(kernel[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
-        self.windows.append(
-            Window(
-                name=self._layer(),
-                kind=kind,
-                kernel=kernel,
-                stride=stride,
-                dilation=dilation,
-                coverage=(rows, columns),
-                balanced=len(set(rows)) == 1 and len(set(columns)) == 1,
-            )
-        )
+        """Note a sliding window's coverage."""
+
+    def complaint(self, what: str) -> str:
+        """The error's text for an operation without a rule, with the layer that is running."""
 
     def is_fixed(self, weight: Tensor) -> bool:
-        """Whether a convolution's weight is a buffer (a blur, say) whose values are part of the architecture."""
-        return not weight.requires_grad and weight.untyped_storage().data_ptr() in self._fixed
-
-
-def _name(func: Callable[..., Any]) -> str:
-    return getattr(func, "__name__", None) or str(func)
-
-
-def _tensors(value: Any) -> Iterable[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _tensors(part)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+        """Whether a convolution's weight is a buffer whose values are part of the architecture."""
 
 
 def _linear_padding(padding: Any, kernel: Pair, dilation: Pair) -> Pair:
@@ -170,7 +37,7 @@ def _linear_padding(padding: Any, kernel: Pair, dilation: Pair) -> Pair:
 
 
 def _conv2d(
-    trace: Linearised,
+    trace: Trace,
     /,
     input: Tensor,  # noqa: A002 - torch's own name, used as a keyword
     weight: Tensor,
@@ -203,7 +70,7 @@ def _fixed_conv2d(x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilati
 
 
 def _conv_transpose2d(
-    trace: Linearised,
+    trace: Trace,
     /,
     input: Tensor,  # noqa: A002
     weight: Tensor,
@@ -225,7 +92,7 @@ def _conv_transpose2d(
 
 
 def _max_pool2d(
-    trace: Linearised,
+    trace: Trace,
     /,
     input: Tensor,  # noqa: A002
     kernel_size: Any,
@@ -244,7 +111,7 @@ def _max_pool2d(
 
 
 def _avg_pool2d(
-    trace: Linearised,
+    trace: Trace,
     /,
     input: Tensor,  # noqa: A002
     kernel_size: Any,
@@ -260,7 +127,7 @@ def _avg_pool2d(
     return window_sum(input, kernel, stride, padding, (1, 1)) / (divisor_override or math.prod(kernel)) ** 2
 
 
-def _adaptive_pool(trace: Linearised, /, input: Tensor, output_size: Any, *rest: Any) -> Tensor:  # noqa: A002
+def _adaptive_pool(trace: Trace, /, input: Tensor, output_size: Any, *rest: Any) -> Tensor:  # noqa: A002
     """Every output sees the whole torus alike; an input that is already of that size passes unchanged."""
     size = pair(1 if output_size is None else output_size)
     if tuple(input.shape[2:]) == size:
@@ -268,7 +135,7 @@ def _adaptive_pool(trace: Linearised, /, input: Tensor, output_size: Any, *rest:
     return input.mean((2, 3), keepdim=True).expand(*input.shape[:2], *size)
 
 
-def _pad(trace: Linearised, /, input: Tensor, pad: Any, *rest: Any, **options: Any) -> Tensor:  # noqa: A002
+def _pad(trace: Trace, /, input: Tensor, pad: Any, *rest: Any, **options: Any) -> Tensor:  # noqa: A002
     """On a torus padding a picture's rows and columns only moves where the next window begins."""
     pad = [int(p) for p in pad]
     if input.ndim == 4 and len(pad) >= 2:
@@ -278,7 +145,7 @@ def _pad(trace: Linearised, /, input: Tensor, pad: Any, *rest: Any, **options: A
     return F.pad(input, pad) if any(pad) else input
 
 
-def _getitem(trace: Linearised, /, x: Tensor, index: Any) -> Tensor:
+def _getitem(trace: Trace, /, x: Tensor, index: Any) -> Tensor:
     """A crop of rows or columns moves the origin; every other index acts as it is."""
     parts = list(index) if isinstance(index, tuple) else [index]
     if x.ndim == 4 and Ellipsis not in parts and len(parts) > 2 and all(p is not None for p in parts):
@@ -291,16 +158,16 @@ def _getitem(trace: Linearised, /, x: Tensor, index: Any) -> Tensor:
     return x[index]
 
 
-def _view(trace: Linearised, /, x: Tensor, *shape: Any) -> Tensor:
+def _view(trace: Trace, /, x: Tensor, *shape: Any) -> Tensor:
     """Stand-ins are not always laid out as the originals, so a view may need a copy."""
     return x.reshape(*shape)
 
 
-def _linear(trace: Linearised, /, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
+def _linear(trace: Trace, /, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
     return input.mean(-1, keepdim=True).expand(*input.shape[:-1], weight.shape[0])
 
 
-def _matmul(trace: Linearised, /, a: Tensor, b: Tensor) -> Tensor:
+def _matmul(trace: Trace, /, a: Tensor, b: Tensor) -> Tensor:
     """With weights or attention on one side: a mean over what is contracted. Of two activations: scores, barred."""
     if a.requires_grad and b.requires_grad:
         return trace.bar("matmul of two activations", torch.matmul, (a, b), {}, [a])
@@ -308,8 +175,8 @@ def _matmul(trace: Linearised, /, a: Tensor, b: Tensor) -> Tensor:
     return torch.matmul(a, b) / a.shape[-1]
 
 
-def _einsum(trace: Linearised, /, equation: str, *operands: Any) -> Tensor:
-    tensors = list(_tensors(operands))
+def _einsum(trace: Trace, /, equation: str, *operands: Any) -> Tensor:
+    tensors = list(operands[0]) if isinstance(operands[0], list | tuple) else list(operands)
     live = [t for t in tensors if t.requires_grad]
     if len(live) > 1 or "." in equation:
         return trace.bar("einsum", torch.einsum, (equation, *tensors), {}, live)
@@ -324,20 +191,20 @@ def _einsum(trace: Linearised, /, equation: str, *operands: Any) -> Tensor:
     return torch.einsum(equation, *ones) / contracted
 
 
-def _attention(trace: Linearised, /, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> Tensor:
+def _attention(trace: Trace, /, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> Tensor:
     """Softmax weights become equal: each query reads the mean of the values."""
     return value.mean(-2, keepdim=True).expand(*query.shape[:-1], value.shape[-1])
 
 
 def _multi_head_attention(
-    trace: Linearised, /, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any
+    trace: Trace, /, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any
 ) -> tuple[Tensor, None]:
     """Value and output projections around equal weights; (token, batch, channel) as torch hands it over."""
     mean = value.mean(-1, keepdim=True).mean(0, keepdim=True)
     return mean.expand(*query.shape[:-1], value.shape[-1]), None
 
 
-def _add(trace: Linearised, /, a: Any, b: Any, *, alpha: float = 1, out: None = None) -> Tensor:
+def _add(trace: Trace, /, a: Any, b: Any, *, alpha: float = 1, out: None = None) -> Tensor:
     """Independent terms add up; a constant moves nothing."""
     first, second = (_broadcast(a, b), _broadcast(b, a))
     if first is None or second is None:
@@ -345,7 +212,7 @@ def _add(trace: Linearised, /, a: Any, b: Any, *, alpha: float = 1, out: None = 
     return first + second * alpha**2
 
 
-def _multiply(trace: Linearised, /, a: Any, b: Any, *, out: None = None) -> Tensor:
+def _multiply(trace: Trace, /, a: Any, b: Any, *, out: None = None) -> Tensor:
     """A number acts by its square, a parameter or a gate as 1. The product of two activations is barred."""
     x, other = (a, b) if isinstance(a, Tensor) and a.requires_grad else (b, a)
     if isinstance(other, Tensor) and other.requires_grad:
@@ -357,7 +224,7 @@ def _multiply(trace: Linearised, /, a: Any, b: Any, *, out: None = None) -> Tens
     return x * float(other) ** 2
 
 
-def _divide(trace: Linearised, /, a: Any, b: Any, **options: Any) -> Tensor:
+def _divide(trace: Trace, /, a: Any, b: Any, **options: Any) -> Tensor:
     if isinstance(b, Tensor) and b.requires_grad:
         return trace.bar("division by an activation", torch.div, (a, b), options, [b])
     return _multiply(mode, a, b if isinstance(b, Tensor) else 1 / b)
@@ -370,21 +237,21 @@ def _broadcast(x: Any, other: Any) -> Tensor | None:
     return x.expand(shape)
 
 
-def _mean(trace: Linearised, /, input: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:  # noqa: A002
+def _mean(trace: Trace, /, input: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:  # noqa: A002
     dims = list(range(input.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     return input.mean(dims, keepdim) / math.prod(input.shape[d] for d in dims)
 
 
-def _sum(trace: Linearised, /, input: Tensor, *args: Any, **options: Any) -> Tensor:  # noqa: A002
+def _sum(trace: Trace, /, input: Tensor, *args: Any, **options: Any) -> Tensor:  # noqa: A002
     return input.sum(*args, **options)
 
 
-def _amax(trace: Linearised, /, input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:  # noqa: A002
+def _amax(trace: Trace, /, input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:  # noqa: A002
     return input.mean(dim or tuple(range(input.ndim)), keepdim)
 
 
 def _interpolate(
-    trace: Linearised,
+    trace: Trace,
     /,
     input: Tensor,  # noqa: A002
     size: Any = None,
@@ -400,7 +267,6 @@ def _interpolate(
     return input.repeat_interleave(int(factors[0]), 2).repeat_interleave(int(factors[1]), 3)
 
 
-Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
@@ -424,9 +290,10 @@ RULES: dict[str, Rule] = {
     "amax": _amax,
     "interpolate": _interpolate,
 }
-for _rule, _names in {
+_ARITHMETIC: dict[Rule, str] = {
     _add: "add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ subtract",
     _multiply: "mul mul_ __mul__ __rmul__ __imul__ multiply",
     _divide: "div div_ __truediv__ __itruediv__ divide true_divide",
-}.items():
+}
+for _rule, _names in _ARITHMETIC.items():
     RULES |= dict.fromkeys(_names.split(), _rule)

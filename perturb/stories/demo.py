@@ -1,26 +1,15 @@
 """The demonstration: a network as built and with its kernels padded, at the same places; or a trained one."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from perturb.contribution import structural
-from perturb.experiment import Progress, quiet
 from perturb.locations import choose, fold
 from perturb.model import Network, load
-from perturb.qualify import qualify, set_up
 from perturb.remedy import pad_kernels
-from perturb.report import Report
+from perturb.report import Report, Side
+from perturb.stories.experiment import Progress, quiet
+from perturb.stories.qualify import qualify, set_up
 from perturb.suite import Suite
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One measured network; `lattice` is its own map by phase, whatever places were measured."""
-
-    name: str
-    seed: int
-    report: Report
-    lattice: tuple[tuple[float, ...], ...]
 
 
 def before_and_after(

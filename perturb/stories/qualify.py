@@ -14,14 +14,14 @@ import torch
 
 from perturb import detectors, perturbation, quantities
 from perturb.contribution import energy, structural, target
-from perturb.controls import prove
 from perturb.errors import InputError, UsageError
-from perturb.experiment import Progress, Protocol, quiet, run
 from perturb.images import load_images, split
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
 from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes
 from perturb.report import SCHEMA, MapSummary, Report
+from perturb.stories.controls import prove
+from perturb.stories.experiment import Progress, Protocol, quiet, run
 from perturb.suite import CheckTable, DetectorTable, MapTable, PerturbationTable, Suite
 from perturb.verdict import Question, judge, overall
 
@@ -58,8 +58,8 @@ def qualify(
 ) -> Report:
     """Measure `model` by every check of `suite`, and judge.
 
-    `bench` may be shared between models; `places` overrides the dead and live places of checks by name, to compare
-    networks at the same ones; `remedy` and `command` are noted in the report. An untrained model is given normalisation statistics from calibration images.
+    `bench` may be shared between models. `places` overrides the dead and live places of checks by name, to compare
+    networks at the same ones. `remedy` and `command` are noted in the report. An untrained model is given normalisation statistics from calibration images.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
     bench = bench or set_up(suite, model.input_shape)

@@ -1,0 +1,162 @@
+"""A network on a torus as the structural map sees it: every operation replaced by its linear stand-in.
+
+`Linearised` watches a network run on a torus. An operation with a rule is replaced by its linear stand-in. One
+without is run as it is, but its gradient is barred: if the output depends on the picture through it, the error names
+it. So a gate's inside (squeeze-and-excitation, attention scores) needs no rules, and nothing passes in silence.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from perturb.contribution.rules import RULES
+from perturb.contribution.torus import Pair, coverage
+from perturb.errors import UnsupportedOperationError
+from perturb.records import Window
+
+IDENTITY = frozenset(
+    """
+    relu relu_ relu6 threshold hardtanh hardtanh_ leaky_relu leaky_relu_ elu elu_ selu selu_ celu celu_ gelu
+    silu hardswish mish prelu rrelu rrelu_ tanh tanh_ softplus softsign tanhshrink hardshrink softshrink abs neg
+    __neg__ log_softmax clamp clamp_ clip clamp_min clamp_max batch_norm layer_norm group_norm instance_norm
+    rms_norm local_response_norm normalize dropout dropout_ dropout1d dropout2d dropout3d alpha_dropout
+    feature_alpha_dropout to type type_as float double half bfloat16 cpu cuda detach positive
+    """.split()
+)
+GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
+STRUCTURE = frozenset(
+    """
+    reshape flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
+    ravel expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select
+    narrow flip roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
+    native_channel_shuffle broadcast_tensors
+    """.split()
+)
+SHAPES = frozenset(
+    """
+    zeros_like ones_like empty_like full_like rand_like new_zeros new_ones new_empty new_full
+    """.split()
+)
+
+
+class _Barred(torch.autograd.Function):
+    """The values pass; a gradient that arrives here raises the error that names the operation."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, source: Tensor, message: str) -> Tensor:
+        ctx.message = message
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise UnsupportedOperationError(ctx.message)
+
+
+class Linearised(TorchFunctionMode):
+    """While active, torch functions that depend on the picture act by their rule; `windows` collects certificates."""
+
+    def __init__(self, module: nn.Module, current_layer: Callable[[], str]) -> None:
+        super().__init__()
+        self.windows: list[Window] = []
+        self._layer = current_layer
+        self._module = module
+        self._fixed = {b.untyped_storage().data_ptr() for b in module.buffers() if b.numel()}
+        self._gates: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def without_gates(self, output: Tensor) -> Tensor:
+        """What entered the gate, where the network ends in one (a final sigmoid or softmax)."""
+        while id(output) in self._gates:
+            output = self._gates[id(output)][1]
+        return output
+
+    def check_graph(self, output: Tensor) -> None:
+        """Refuse custom autograd functions: they pass by without being seen here."""
+        todo, seen = [output.grad_fn], set()
+        while todo:
+            node = todo.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            name = type(node).__name__
+            custom = issubclass(type(node), torch.autograd.function.BackwardCFunction)
+            if custom and name != "_BarredBackward":
+                raise UnsupportedOperationError(f"custom autograd function `{name.removesuffix('Backward')}`")
+            todo.extend(parent for parent, _ in node.next_functions)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = _name(func)
+        live = [value for value in _tensors((args, kwargs)) if value.requires_grad]
+        if not live or name in STRUCTURE:
+            return func(*args, **kwargs)
+        if name in IDENTITY:
+            return live[0]
+        if name in GATES:
+            gate = torch.ones_like(live[0])
+            self._gates[id(gate)] = (gate, live[0])
+            return gate
+        if name in RULES:
+            return RULES[name](self, *args, **kwargs)
+        return self.bar(name, func, args, kwargs, live)
+
+    def bar(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, live: list[Tensor]) -> Any:
+        message = self.complaint(name)
+        if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")):
+            raise UnsupportedOperationError(message)
+        with torch.no_grad():
+            result = func(*args, **kwargs)
+        if not isinstance(result, Tensor | tuple | list) or name in SHAPES or name == "__get__":
+            return result
+        if isinstance(result, Tensor):
+            return self._bar_tensor(result, live[0], message)
+        return type(result)([self._bar_tensor(r, live[0], message) if isinstance(r, Tensor) else r for r in result])
+
+    def _bar_tensor(self, result: Tensor, source: Tensor, message: str) -> Tensor:
+        if not result.is_floating_point():
+            raise UnsupportedOperationError(message)
+        return _Barred.apply(result, source, message)
+
+    def complaint(self, what: str) -> str:
+        layer = self._layer()
+        where = f"layer `{layer}`" if layer else "its forward method"
+        return (
+            f"the structural map has no rule for `{what}` in {where}; "
+            "use a gradient map instead (--kind energy), or a layer before it."
+        )
+
+    def certify(self, kind: str, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+        rows, columns = (coverage(kernel[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
+        self.windows.append(
+            Window(
+                name=self._layer(),
+                kind=kind,
+                kernel=kernel,
+                stride=stride,
+                dilation=dilation,
+                coverage=(rows, columns),
+                balanced=len(set(rows)) == 1 and len(set(columns)) == 1,
+            )
+        )
+
+    def is_fixed(self, weight: Tensor) -> bool:
+        """Whether a convolution's weight is a buffer (a blur, say) whose values are part of the architecture."""
+        return not weight.requires_grad and weight.untyped_storage().data_ptr() in self._fixed
+
+
+def _name(func: Callable[..., Any]) -> str:
+    return getattr(func, "__name__", None) or str(func)
+
+
+def _tensors(value: Any) -> Iterable[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
