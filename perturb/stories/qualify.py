@@ -59,7 +59,8 @@ def qualify(
     """Measure `model` by every check of `suite`, and judge.
 
     `bench` may be shared between models. `places` overrides the dead and live places of checks by name, to compare
-    networks at the same ones. `remedy` and `command` are noted in the report. An untrained model is given normalisation statistics from calibration images.
+    networks at the same ones. `remedy` and `command` are noted in the report. An untrained model is given
+    normalisation statistics from calibration images.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
     bench = bench or set_up(suite, model.input_shape)
