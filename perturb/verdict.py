@@ -76,8 +76,9 @@ def _finding(question: Question, effect: Effect) -> Finding:
     verdict, reason = decide(question.claim, effect)
     needed = None
     if verdict == Verdict.INCONCLUSIVE and not effect.saturated:
-        # A value near the margin takes more than any study has: capped, and reported as the cap.
-        needed = clusters_to_decide(abs(question.claim.at_most - effect.value), effect.spread, effect.confidence)
+        margin = question.claim.at_most
+        distance = min(abs(margin - effect.value), margin) if margin > 0 else abs(margin - effect.value)
+        needed = clusters_to_decide(distance, effect.spread, effect.confidence)
     return Finding(
         check=question.check, claim=question.claim, effect=effect, verdict=verdict, reason=reason, images_needed=needed
     )

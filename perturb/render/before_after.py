@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from perturb.records import Verdict
 from perturb.render import terminal
 from perturb.report import Side
 
@@ -84,6 +85,12 @@ def _summary(sides: Sequence[Side], name: str) -> Text:
     if len(losses) > 1:
         text.append(f" (mean of {len(losses)} seeds, {min(losses):+.2f} to {max(losses):+.2f})")
     text.append(f", claimed at most {margin:+.2f}.")
+    open_ = [f for s in sides for f in s.report.findings if f.verdict == Verdict.INCONCLUSIVE]
+    if open_:
+        needed = max(f.images_needed or 0 for f in open_)
+        text.append(
+            f" INCONCLUSIVE: {open_[0].effect.n} photographs cannot vouch for that; about {needed} could.", "dim"
+        )
     return text
 
 

@@ -177,8 +177,7 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
     grid = Table.grid(padding=(0, 4))
     grid.add_row(Lattice(data["lattice"]), folds)
     faulty = [window for window in data["layers"] if not window["balanced"]]
-    layers = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_style="bold", title_justify="left")
-    layers.title = f"{len(faulty)} of {len(data['layers'])} sliding windows meet some pixels more often than others"
+    layers = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("layer", "kind", "kernel", "stride", "rows are met"):
         layers.add_column(column)
     for window in faulty:
@@ -189,4 +188,5 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
             " x ".join(map(str, window["stride"])),
             " : ".join(map(str, window["coverage"][0])) + " times",
         )
-    return Group(head, Text(), grid, Text(), layers)
+    count = f"{len(faulty)} of {len(data['layers'])} sliding windows meet some pixels more often than others"
+    return Group(head, Text(), grid, Text(), Text(count, "bold"), layers)
