@@ -116,3 +116,33 @@ def test_squared_energy_at_initialisation_follows_the_structure():
 
 def test_fold_of_a_flat_map_is_flat():
     assert imbalance(fold(structural(network(window(2))), 8)) == 1
+
+
+@pytest.mark.parametrize(
+    "arithmetic",
+    [
+        lambda x: x / 4,
+        lambda x: 1 - x / 2,
+        lambda x: torch.div(x, torch.full((), 3.0)),
+        lambda x: 2 * x + x.mean((2, 3), keepdim=True),
+        lambda x: x.mul(x.new_ones(16, 1, 1)).sub(0.5),
+    ],
+)
+def test_arithmetic_is_followed(arithmetic):
+    """Numbers and parameters scale a map or shift nothing; adding the picture's mean lifts all phases alike."""
+
+    class Arithmetic(nn.Module):
+        def forward(self, x):
+            return arithmetic(x)
+
+    found = structural(network(nn.Sequential(window(3, padding=1), Arithmetic())))
+    np.testing.assert_allclose(found.values / found.values[0, 0], [[1, 2], [2, 4]], rtol=1e-12)
+
+
+def test_division_by_an_activation_is_named():
+    class Ratio(nn.Module):
+        def forward(self, x):
+            return x / x.sum(1, keepdim=True)
+
+    with pytest.raises(UnsupportedOperationError, match="division by an activation"):
+        structural(network(nn.Sequential(window(3, padding=1), Ratio())))

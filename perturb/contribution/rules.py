@@ -227,7 +227,7 @@ def _multiply(trace: Trace, /, a: Any, b: Any, *, out: None = None) -> Tensor:
 def _divide(trace: Trace, /, a: Any, b: Any, **options: Any) -> Tensor:
     if isinstance(b, Tensor) and b.requires_grad:
         return trace.bar("division by an activation", torch.div, (a, b), options, [b])
-    return _multiply(mode, a, b if isinstance(b, Tensor) else 1 / b)
+    return _multiply(trace, a, b if isinstance(b, Tensor) else 1 / b)
 
 
 def _broadcast(x: Any, other: Any) -> Tensor | None:
