@@ -18,6 +18,7 @@ _HOMES = {
     "Suite": "perturb.suite",
     "load_suite": "perturb.suite",
     "lint": "perturb.stories.lint",
+    "pad_kernels": "perturb.remedy",
     "qualify": "perturb.stories.qualify",
     "Report": "perturb.report",
 }
@@ -25,6 +26,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from perturb.errors import InputError, PerturbError, UsageError
     from perturb.model import Network, Preprocessing, load
+    from perturb.remedy import pad_kernels
     from perturb.report import Report
     from perturb.stories.lint import lint
     from perturb.stories.qualify import qualify
@@ -52,5 +54,6 @@ __all__ = [
     "lint",
     "load",
     "load_suite",
+    "pad_kernels",
     "qualify",
 ]

@@ -214,7 +214,7 @@ def qualify(
     from perturb.stories.qualify import qualify as measure
 
     network, remedy = _load(model, weights, device, seed, pad)
-    command = shlex.join(["perturb", *sys.argv[1:]])
+    command = _command(model, weights, device, seed, pad, suite, images)
     with _progress() as progress:
         report = measure(network, asked, command=command, remedy=remedy, progress=progress)
     console = _console()
@@ -281,6 +281,16 @@ def _written(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _command(
+    model: str, weights: str | None, device: str, seed: int, pad: str | None, suite: str, images: str | None
+) -> str:
+    """The line that measures the same again, wherever its report goes."""
+    line = ["perturb", "qualify", model, "--suite", suite]
+    given = {"--images": images, "--weights": weights, "--pad": pad, "--seed": str(seed or "")}
+    given["--device"] = "" if device == "auto" else device
+    return shlex.join([*line, *(word for option, value in given.items() if value for word in (option, value))])
 
 
 def _folder(out: str | None) -> Path | None:

@@ -151,6 +151,8 @@ def dead_leaves(shape: tuple[int, int, int], rng: np.random.Generator) -> Pictur
         colour = rng.random((channels, 1)).astype(np.float32) * 0.5 + np.float32(rng.random() * 0.5)
         top, left = max(0, int(y - radius)), max(0, int(x - radius))
         box = (slice(top, max(top, int(y + radius) + 2)), slice(left, max(left, int(x + radius) + 2)))
+        if not bare[box].any():
+            continue
         seen = bare[box] & ((row[box[0]] - y) ** 2 + (column[:, box[1]] - x) ** 2 <= radius**2)
         if seen.any():
             picture[(slice(None), *box)][:, seen] = colour

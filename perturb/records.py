@@ -147,6 +147,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """The pair that shows the loss best: missed at its dead place, clearly seen at its live one."""
+
+    photograph: str
+    crop: int  # its number among the judged crops
+    dead: Phase  # (row, column) of the perturbation
+    live: Phase
+    evidence_dead: float
+    evidence_live: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """One perturbation measured on one model: the numbers behind one or more findings."""
 
@@ -166,6 +179,7 @@ class Experiment:
     realised: Mapping[str, float]  # mean realised change at "dead" and "live" places
     photographs: int
     pairs: int
+    worst: Miss | None  # None where no pair was missed at its dead place and seen at its live one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perturb.records import Claim, Control, Effect, Experiment, Finding, Rate, Verdict
+from perturb.records import Claim, Control, Effect, Experiment, Finding, Miss, Rate, Verdict
 
 SCHEMA = 1
 
@@ -22,6 +22,7 @@ class MapSummary:
     dead_share: float  # of phases, below half the mean
     images: int
     phases: tuple[tuple[float, ...], ...]  # contribution by phase, mean 1
+    makers: tuple[str, ...]  # the layers up to there whose windows meet some pixels more often; () if not traceable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ def from_json(text: str) -> Report:
         raise ValueError(f"report schema {data.get('schema')!r} is not the {SCHEMA} that this version reads.")
     data["verdict"] = Verdict(data["verdict"])
     data["map"]["phases"] = tuple(map(tuple, data["map"]["phases"]))
+    data["map"]["makers"] = tuple(data["map"]["makers"])
     data["map"] = MapSummary(**data["map"])
     data["findings"] = tuple(_finding(f) for f in data["findings"])
     data["experiments"] = tuple(_experiment(e) for e in data["experiments"])
@@ -77,4 +79,5 @@ def _finding(data: dict[str, Any]) -> Finding:
 def _experiment(data: dict[str, Any]) -> Experiment:
     rates = {name: {arm: Rate(**r) for arm, r in data[name].items()} for name in ("rates", "two_afc")}
     phases = {name: tuple((row, column) for row, column in data[name]) for name in ("dead_phases", "live_phases")}
-    return Experiment(**(data | rates | phases))
+    worst = data["worst"] and Miss(**(data["worst"] | {arm: tuple(data["worst"][arm]) for arm in ("dead", "live")}))
+    return Experiment(**(data | rates | phases | {"worst": worst}))

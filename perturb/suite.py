@@ -76,8 +76,17 @@ class CheckTable(_Table):
     claim: ClaimTable
 
 
+class ModelTable(_Table):
+    reference: str = Field(description="as on the command line")
+    weights: str | None = Field(None, description="a safetensors file or a state dict")
+    pad: Literal["kept", "fresh"] | None = Field(None, description="pad the kernels first")
+    seed: int = Field(0, ge=0, description="of untrained weights")
+
+
 class Suite(_Table):
     """A qualification suite, as `*.perturb.toml` writes it."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     name: str = Field(pattern=r"^[\w.-]+$")
     description: str = ""
@@ -86,11 +95,16 @@ class Suite(_Table):
     map: MapTable = MapTable()
     detector: DetectorTable = DetectorTable()
     check: tuple[CheckTable, ...] = Field(min_length=1)
+    models: dict[str, ModelTable | str] = Field({}, description="what pytest qualifies: name -> reference or table")
+    expected_failures: dict[str, str] = Field(
+        {}, alias="expected-failures", description="check -> reason: a strict xfail under pytest"
+    )
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that the suite asks, defaults included."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of everything that the suite asks, defaults included; not of which models and what is expected."""
+        asked = self.model_dump_json(exclude={"description", "models", "expected_failures"})
+        return hashlib.sha256(asked.encode()).hexdigest()
 
 
 CHOICES = {  # open sets that a near miss is compared with; the closed ones stand in the types above
@@ -140,6 +154,11 @@ def parse_suite(text: str, where: str) -> Suite:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise UsageError(f"{where}: {_fault(faults[0])}{more}") from error
     names = [check.name for check in suite.check]
+    for name in suite.expected_failures:
+        if name not in names:
+            raise UsageError(
+                f"{where}: [expected-failures] {name!r} is no check, expected one of {names}.{_near(name, names)}"
+            )
     for check in suite.check:
         for (table, key), choices in CHOICES.items():
             value = getattr(getattr(check, table), key)
@@ -154,7 +173,8 @@ def parse_suite(text: str, where: str) -> Suite:
 
 
 def _fault(fault: Any) -> str:
-    fields = {field for table in (Suite, *TABLES) for field in table.model_fields}
+    every: list[type[_Table]] = [Suite, *TABLES.values()]
+    fields = {field for table in every for field in table.model_fields}
     path = [
         part for part in fault["loc"] if part in fields or isinstance(part, int) or fault["type"] == "extra_forbidden"
     ]
@@ -176,12 +196,19 @@ def _keys(tables: list[str | int]) -> list[str]:
     """The keys of the table that this path leads to."""
     here: Any = Suite
     for table in tables:
-        if isinstance(table, str):
-            here = next(t for t in TABLES if t.__name__.lower() == f"{table}table")
+        here = TABLES.get(str(table), here)
     return list(here.model_fields)
 
 
-TABLES = (ImagesTable, MapTable, DetectorTable, PerturbationTable, ClaimTable, CheckTable)
+TABLES: dict[str, type[_Table]] = {
+    "images": ImagesTable,
+    "map": MapTable,
+    "detector": DetectorTable,
+    "perturbation": PerturbationTable,
+    "claim": ClaimTable,
+    "check": CheckTable,
+    "models": ModelTable,
+}
 
 
 def _near(name: str, known: Any) -> str:

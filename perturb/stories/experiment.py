@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from perturb.errors import InputError
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold, silent
 from perturb.protocols import Detector, Model, Perturbation
-from perturb.records import Experiment, Images, Locations, Outcomes
+from perturb.records import Experiment, Images, Locations, Miss, Outcomes, Trials
 from perturb.tasks import Presence
 from perturb.trials import design
 
@@ -75,7 +74,7 @@ def run(
         threshold=known.threshold,
         tick=progress(f"{protocol.name}: judging", len(judged.pixels)),
     )
-    return outcomes, _account(protocol, known, locations, outcomes)
+    return outcomes, _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +148,7 @@ def _crossing(levels: tuple[float, ...], hits: list[float], target: float) -> fl
     return float(levels[above - 1] * (levels[above] / levels[above - 1]) ** share)
 
 
-def _design(protocol: Protocol, locations: Locations, images: Images, purpose: str) -> Any:
+def _design(protocol: Protocol, locations: Locations, images: Images, purpose: str) -> Trials:
     return design(
         images,
         locations,
@@ -170,7 +169,27 @@ def _only(images: Images, keep: np.ndarray) -> Images:
     )
 
 
-def _account(protocol: Protocol, known: _Known, locations: Locations, outcomes: Outcomes) -> Experiment:
+def _worst(outcomes: Outcomes, trials: Trials, judged: Images) -> Miss | None:
+    """Of the pairs missed at the dead and seen at the live place, the one whose evidence lies furthest apart."""
+    threshold = outcomes.threshold[:, None]
+    apart = np.where((outcomes.dead <= threshold) & (outcomes.live > threshold), outcomes.live - outcomes.dead, -np.inf)
+    crop, pair = (int(i) for i in np.unravel_index(apart.argmax(), apart.shape))
+    if apart[crop, pair] == -np.inf:
+        return None
+    return Miss(
+        photograph=judged.names[judged.photograph[crop]],
+        crop=crop,
+        dead=(int(trials.dead[crop, pair, 0]), int(trials.dead[crop, pair, 1])),
+        live=(int(trials.live[crop, pair, 0]), int(trials.live[crop, pair, 1])),
+        evidence_dead=float(outcomes.dead[crop, pair]),
+        evidence_live=float(outcomes.live[crop, pair]),
+        threshold=float(outcomes.threshold[crop]),
+    )
+
+
+def _account(
+    protocol: Protocol, known: _Known, locations: Locations, outcomes: Outcomes, worst: Miss | None
+) -> Experiment:
     return Experiment(
         name=protocol.name,
         perturbation=repr(protocol.perturbation),
@@ -188,4 +207,5 @@ def _account(protocol: Protocol, known: _Known, locations: Locations, outcomes: 
         realised={"dead": float(outcomes.realised_dead.mean()), "live": float(outcomes.realised_live.mean())},
         photographs=len(np.unique(outcomes.photograph)),
         pairs=outcomes.dead.size,
+        worst=worst,
     )

@@ -94,7 +94,7 @@ def qualify(
         model=_describe(model, remedy),
         images=_describe_images(calibration, judged),
         verdict=overall(findings, controls),
-        map=_summary(next(iter(maps.values()))),
+        map=_summary(model, next(iter(maps.values()))),
         findings=tuple(findings),
         experiments=experiments,
         controls=controls,
@@ -193,7 +193,19 @@ def _false_alarms(experiments: tuple[Experiment, ...], suite: Suite) -> list[Con
     return controls
 
 
-def _summary(contribution: Contribution) -> MapSummary:
+def _makers(model: Network, contribution: Contribution) -> tuple[str, ...]:
+    try:
+        windows = contribution.windows or structural(model, contribution.layer).windows
+    except InputError:  # an operation without a rule: the map was measured, its makers stay unnamed
+        return ()
+    return tuple(
+        f"{w.name or 'forward'} ({w.kind} {w.kernel[0]} x {w.kernel[1]}, stride {w.stride[0]})"
+        for w in windows
+        if not w.balanced
+    )
+
+
+def _summary(model: Network, contribution: Contribution) -> MapSummary:
     phases = fold(contribution)
     ratio = imbalance(phases)
     if not np.isfinite(phases).all():
@@ -206,6 +218,7 @@ def _summary(contribution: Contribution) -> MapSummary:
         dead_share=dead_share(phases),
         images=contribution.images,
         phases=tuple(tuple(float(v) for v in row) for row in phases),
+        makers=_makers(model, contribution),
     )
 
 

@@ -1,0 +1,15 @@
+"""MobileNetV3-small with its kernels padded, untrained: the remedy as a model factory.
+
+perturb qualify examples/padded.py:mobilenet_v3_small --suite smoke
+"""
+
+from torch import nn
+
+from perturb import Preprocessing, load, pad_kernels
+
+
+def mobilenet_v3_small() -> tuple[nn.Module, Preprocessing]:
+    """Weights drawn afresh for the padded kernels, seed 0."""
+    built = load("torchvision:mobilenet_v3_small", device="cpu")
+    module, _ = pad_kernels(built, "fresh")
+    return module, built.preprocessing

@@ -1,0 +1,73 @@
+"""The pytest plugin: hooks only. `*.perturb.toml` files are collected; fixtures serve people's own tests.
+
+Loads neither torch nor numpy: collected models are measured in processes of their own.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from perturb.plugin.fixtures import DOUBTED, perturb, perturb_model, perturb_report  # noqa: F401 - pytest finds them
+from perturb.plugin.options import OPTIONS, setting
+
+if TYPE_CHECKING:
+    from perturb.plugin.nodes import SuiteFile
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("perturb", "small-perturbation qualification of vision models")
+    for option in OPTIONS:
+        option.add(parser, group)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[DOUBTED] = []
+    config.addinivalue_line("markers", "perturb(suite): the suite that the fixture `perturb_report` measures.")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile | None":
+    if not file_path.name.endswith(".perturb.toml"):
+        return None
+    from perturb.plugin.nodes import SuiteFile
+
+    return SuiteFile.from_parent(parent, path=file_path)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Suite digest, models, device and seed, where any suite was collected."""
+    models: dict[str, list[str]] = {}
+    for item in items:
+        if (line := getattr(item.parent, "suite_line", None)) is not None:
+            models.setdefault(line, []).append(item.parent.name)  # type: ignore[union-attr]
+    device = setting(config, "device")
+    return [f"perturb: {line}, device {device}: {', '.join(dict.fromkeys(of))}" for line, of in models.items()]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What was measured goes with pytest's report, under xdist to the controller too; doubts become a diagnosis."""
+    report = yield
+    if call.when == "call":
+        if (row := getattr(item, "row", None)) is not None:
+            report.perturb = row  # type: ignore[attr-defined]
+        doubted = item.config.stash[DOUBTED]
+        if report.failed:
+            report.sections += [("perturb", text) for text in dict.fromkeys(doubted)]
+        doubted.clear()
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    rows = {report.nodeid: report.perturb for report in reports if hasattr(report, "perturb")}
+    if not rows:
+        return
+    from perturb.plugin.summary import table
+
+    terminalreporter.section("perturb")
+    for line in table(list(rows.values())):
+        terminalreporter.write_line(line)

@@ -1,0 +1,117 @@
+"""A suite file holds models, a model holds checks: `suite.perturb.toml::torchvision:resnet18::accuracy-loss`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from perturb.errors import PerturbError
+from perturb.plugin.measure import MeasurementError, measure
+from perturb.plugin.options import setting
+from perturb.suite import ModelTable, Suite, parse_suite
+
+if TYPE_CHECKING:
+    from perturb.report import Report
+
+
+class ClaimNotMet(AssertionError):  # noqa: N818 - an outcome, not a fault
+    """The check was measured and its claim does not hold."""
+
+
+class Undecided(ClaimNotMet):
+    """The check was measured and the numbers decide nothing."""
+
+
+class SuiteFile(pytest.File):
+    """A broken suite is one collection error with file and key."""
+
+    def collect(self) -> Iterator["ModelNode"]:
+        try:
+            suite = parse_suite(self.path.read_text(encoding="utf-8"), str(self.path))
+        except (PerturbError, OSError, UnicodeDecodeError) as error:
+            raise self.CollectError(str(error)) from error
+        given = setting(self.config, "model")
+        models: dict[str, ModelTable | str] = {name: name for name in given} or suite.models
+        for name, model in (models or {"no-model": ""}).items():
+            table = ModelTable(reference=model) if isinstance(model, str) else model
+            yield ModelNode.from_parent(self, name=name, suite=suite, model=table)
+
+
+class ModelNode(pytest.Collector):
+    """Measured once, when its first check is set up, for all its checks."""
+
+    def __init__(self, *, suite: Suite, model: ModelTable, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.suite, self.model = suite, model
+        self.suite_line = f"{suite.name} {suite.digest[:12]}, seed {suite.seed}"
+        self._measured: Report | MeasurementError | None = None
+
+    def collect(self) -> Iterator["CheckItem"]:
+        for check in self.suite.check:
+            item = CheckItem.from_parent(self, name=check.name)
+            if (reason := self.suite.expected_failures.get(check.name)) is not None:
+                item.add_marker(pytest.mark.xfail(reason=reason, raises=ClaimNotMet, strict=True))
+            yield item
+
+    def report(self) -> "Report":
+        """Raises MeasurementError, each time, where it could not be measured."""
+        if self._measured is None:
+            try:
+                self._measured = measure(self.config, self.path, self.name, self.model)
+            except MeasurementError as error:
+                self._measured = error
+        if isinstance(self._measured, MeasurementError):
+            raise self._measured
+        return self._measured
+
+
+class CheckItem(pytest.Item):
+    """Not measurable: an error in set-up. Measured and not met: a failure."""
+
+    parent: ModelNode
+    row: dict[str, Any] | None = None
+
+    def setup(self) -> None:
+        if not self.parent.model.reference:
+            pytest.skip("no model: give --perturb-model or write [models] into the suite")
+        report = self.parent.report()
+        finding = next(f for f in report.findings if f.check == self.name)
+        effect = finding.effect
+        self.row = {
+            "suite": report.suite["name"],
+            "model": self.parent.name,
+            "check": self.name,
+            "quantity": effect.quantity,
+            "value": effect.value,
+            "low": effect.low,
+            "high": effect.high,
+            "n": effect.n,
+            "at_most": finding.claim.at_most,
+            "verdict": str(finding.verdict),
+        }
+        if setting(self.config, "junit") == "on":
+            self.user_properties += [(f"perturb_{k}", self.row[k]) for k in ("value", "low", "high", "n", "verdict")]
+
+    def runtest(self) -> None:
+        from perturb.render.diagnosis import diagnosis
+
+        assert self.row is not None
+        if self.row["verdict"] == "PASS":
+            return
+        text = diagnosis(self.parent.report(), self.name)
+        if self.row["verdict"] == "FAIL":
+            raise ClaimNotMet(text)
+        undecided = setting(self.config, "inconclusive")
+        if undecided == "xfail":
+            pytest.xfail(text.splitlines()[0])
+        if undecided == "fail":
+            raise Undecided(text)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, ClaimNotMet | MeasurementError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, f"{self.parent.name}::{self.name}"

@@ -1,0 +1,64 @@
+"""Why a check did not pass, in the order in which one asks: how much, how sure, where, made by what, seen how."""
+
+from perturb.records import Experiment, Finding
+from perturb.render.terminal import describe, number
+from perturb.report import Report
+
+
+def diagnosis(report: Report, check: str) -> str:
+    """The text under a failing check. Raises StopIteration for a check that the report does not hold."""
+    finding = next(f for f in report.findings if f.check == check)
+    lines = [headline(report, finding)]
+    lines += [f"  {line}" for line in (*_numbers(finding, _experiment(report, check)), *_where(report))]
+    if report.provenance["command"]:
+        lines.append(f"  again: {report.provenance['command']}")
+    return "\n".join(lines)
+
+
+def headline(report: Report, finding: Finding) -> str:
+    """One line: verdict, model, quantity with its interval, claim."""
+    effect, claim = finding.effect, finding.claim
+    interval = f" [{number(effect.low)}, {number(effect.high)}]" if effect.high > effect.low else ""
+    return (
+        f"{finding.verdict}: {describe(report.model)}: {effect.quantity} {number(effect.value)}{interval}, "
+        f"claimed at most {claim.at_most:g}"
+    )
+
+
+def _numbers(finding: Finding, experiment: Experiment | None) -> list[str]:
+    lines = [f"{finding.reason}; n = {finding.effect.n} photographs, {finding.effect.method}"]
+    if finding.images_needed:
+        lines.append(f"about {finding.images_needed} photographs would decide")
+    if experiment is None:
+        return lines
+    dead, live = experiment.rates["dead"].value, experiment.rates["live"].value
+    lines.append(
+        f"{experiment.perturbation} at level {experiment.level:.3g}: seen {dead:.0%} of the time at dead places, "
+        f"{live:.0%} at live ones ({experiment.pairs} pairs)"
+    )
+    if (worst := experiment.worst) is not None:
+        lines.append(
+            f"worst: {worst.photograph}, judged crop {worst.crop}: missed at {worst.dead} "
+            f"(evidence {worst.evidence_dead:.3g}, threshold {worst.threshold:.3g}), seen at {worst.live} "
+            f"({worst.evidence_live:.3g})"
+        )
+    return lines
+
+
+def _where(report: Report) -> list[str]:
+    summary = report.map
+    phases = {(r, c): value for r, row in enumerate(summary.phases) for c, value in enumerate(row)}
+    blind, bright = min(phases, key=lambda at: phases[at]), max(phases, key=lambda at: phases[at])
+    lines = [
+        f"blindest phase: {blind} of period {summary.period}, {phases[blind]:.2g} of the mean contribution "
+        f"({summary.kind} map of {summary.layer}); liveliest: {bright}, {phases[bright]:.2g}"
+    ]
+    if summary.makers:
+        lines.append(f"made by: {', '.join(summary.makers)}")
+    return lines
+
+
+def _experiment(report: Report, check: str) -> Experiment | None:
+    """The experiment that the check's claim is about: its own, or the one that it shares."""
+    own = [e for e in report.experiments if e.name == check]
+    return own[0] if own else (report.experiments[0] if len(report.experiments) == 1 else None)
