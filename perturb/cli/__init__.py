@@ -1,0 +1,47 @@
+"""`perturb ...`: options in, exit codes out. 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 INVALID or broken input."""
+
+import sys
+import warnings
+from importlib import import_module
+from typing import Any
+
+import click
+
+from perturb import __version__
+from perturb.errors import PerturbError, PerturbWarning
+
+COMMANDS = ("demo", "lint", "map", "qualify", "schema")  # as `perturb --help` lists them; a module here each
+
+
+class _Group(click.Group):
+    """Loads a command when it is used; an error becomes one line and its exit code, a warning one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"perturb.cli.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", PerturbWarning)
+            warnings.showwarning = lambda message, *_: click.echo(f"perturb: note: {message}", err=True)
+            try:
+                return super().invoke(ctx)
+            except PerturbError as error:
+                click.echo(f"perturb: {error}", err=True)
+                sys.exit(error.exit_code)
+            except BrokenPipeError:
+                sys.exit(0)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="perturb")
+def main() -> None:
+    """Find a vision model's dead pixels, measure the detection accuracy they cost, decide.
+
+    Exit codes: 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 INVALID or broken input.
+    """

@@ -1,0 +1,25 @@
+"""`perturb lint`: the structural certificate."""
+
+import json
+
+import click
+
+from perturb.cli.models import EPILOG, Choice, model_options
+from perturb.cli.terminal import console
+
+
+@click.command(epilog=EPILOG)
+@model_options
+@click.option("--layer", default="output", show_default=True, help="output, last, stride:N or a module's name.")
+@click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
+def command(choice: Choice, layer: str, as_json: bool) -> None:
+    """Which layers make dead pixels: the exact structural certificate. No data, no trained weights."""
+    from perturb.render import terminal
+    from perturb.stories.lint import lint
+
+    network, _ = choice.load()
+    found = lint(network, layer)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
+    else:
+        console().print(terminal.certificate(found))

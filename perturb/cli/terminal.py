@@ -1,0 +1,28 @@
+"""Where people watch: the console, and a progress bar on the error stream."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@contextmanager
+def progress() -> Iterator[Any]:
+    """A bar on the error stream for whatever takes long; gone when done, silent where nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+
+        def begin(stage: str, steps: int) -> Callable[[int], None]:
+            task = bar.add_task(stage, total=steps)
+            return lambda done: bar.advance(task, done)
+
+        yield begin
