@@ -4,6 +4,8 @@ import pytest
 from perturb.images import load_images
 from perturb.records import Images
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(scope="session")
 def leaves() -> Images:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from perturb.plugin.fixtures import DOUBTED, perturb, perturb_model, perturb_report  # noqa: F401 - pytest finds them
-from perturb.plugin.options import OPTIONS, setting
+from perturb.plugin.options import OPTIONS, check_settings, setting
 
 if TYPE_CHECKING:
     from perturb.plugin.nodes import SuiteFile
@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    check_settings(config)
     config.stash[DOUBTED] = []
     config.addinivalue_line("markers", "perturb(suite): the suite that the fixture `perturb_report` measures.")
 
@@ -51,13 +52,12 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What was measured goes with pytest's report, under xdist to the controller too; doubts become a diagnosis."""
     report = yield
-    if call.when == "call":
-        if (row := getattr(item, "row", None)) is not None:
-            report.perturb = row  # type: ignore[attr-defined]
-        doubted = item.config.stash[DOUBTED]
-        if report.failed:
-            report.sections += [("perturb", text) for text in dict.fromkeys(doubted)]
-        doubted.clear()
+    if call.when == "call" and (row := getattr(item, "row", None)) is not None:
+        report.perturb = row  # type: ignore[attr-defined]
+    doubted = item.config.stash[DOUBTED]
+    if report.failed:
+        report.sections += [("perturb", f"{text}\n  again: pytest {item.nodeid}") for text in dict.fromkeys(doubted)]
+    doubted.clear()
     return report
 
 

@@ -52,7 +52,8 @@ class Certificate:
         found = self.__dict__
         makers = [layer["name"] for layer in found["layers"] if not layer["balanced"]]
         made = f", made by {', '.join(makers)}" if makers else ""
-        return f"<{found['model']}: period {found['period']}, liveliest / deadest {found['imbalance']}{made}>"
+        ratio = "infinite" if found["imbalance"] is None else f"{found['imbalance']:.4g}"
+        return f"<{found['model']}: period {found['period']}, liveliest / deadest {ratio}{made}>"
 
 
 class Perturb:

@@ -75,7 +75,10 @@ class CheckItem(pytest.Item):
     def setup(self) -> None:
         if not self.parent.model.reference:
             pytest.skip("no model: give --perturb-model or write [models] into the suite")
-        report = self.parent.report()
+        try:
+            report = self.parent.report()
+        except MeasurementError as error:
+            pytest.fail(str(error), pytrace=False)
         finding = next(f for f in report.findings if f.check == self.name)
         effect = finding.effect
         self.row = {
@@ -109,9 +112,9 @@ class CheckItem(pytest.Item):
             raise Undecided(text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, ClaimNotMet | MeasurementError):
+        if isinstance(excinfo.value, ClaimNotMet):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        return self.path, None, f"{self.parent.name}::{self.name}"
+        return self.path, None, f"{self.parent.name} {self.name}"  # no tail of the node id: pytest would split its dots

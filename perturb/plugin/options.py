@@ -9,45 +9,51 @@ import pytest
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     name: str
-    default: Any
     help: str
+    default: str = ""
     choices: tuple[str, ...] | None = None
+    many: bool = False  # repeatable; a line each in the ini file
 
     def add(self, parser: pytest.Parser, group: Any) -> None:
-        many = isinstance(self.default, list)
-        kind: Literal["linelist", "string"] = "linelist" if many else "string"
+        kind: Literal["linelist", "string"] = "linelist" if self.many else "string"
         group.addoption(
             f"--perturb-{self.name}",
-            action="append" if many else "store",
+            action="append" if self.many else "store",
             default=None,
             choices=self.choices,
-            help=f"{self.help} [default: {self.default if self.default else 'none'}]",
+            help=f"{self.help} [default: {self.default or 'none'}]",
         )
-        parser.addini(f"perturb_{self.name}", self.help, type=kind, default=self.default)
+        parser.addini(f"perturb_{self.name}", self.help, type=kind, default=[] if self.many else self.default)
 
 
 OPTIONS = (
-    Option(name="model", default=[], help="A model to qualify, in place of the suites' [models]; repeatable."),
+    Option(name="model", help="A model to qualify, in place of the suites' [models]; repeatable.", many=True),
     Option(
         name="inconclusive",
+        help="What an undecided check counts as.",
         default="fail",
         choices=("fail", "xfail", "pass"),
-        help="What an undecided check counts as.",
     ),
-    Option(name="device", default="auto", help="auto, cpu or cuda."),
-    Option(name="images", default="", help="Pictures in place of the suites' own."),
-    Option(name="timeout", default="3600", help="Seconds after which a model's measurement is given up."),
-    Option(name="reports", default="", help="Folder in which each model's report is kept."),
-    Option(name="junit", default="on", choices=("on", "off"), help="Whether numbers go into JUnit properties."),
+    Option(name="device", help="auto, cpu or cuda.", default="auto", choices=("auto", "cpu", "cuda")),
+    Option(name="images", help="Pictures in place of the suites' own."),
+    Option(name="timeout", help="Seconds after which a model's measurement is given up.", default="3600"),
+    Option(name="reports", help="Folder in which each model's report is kept."),
+    Option(name="junit", help="Whether numbers go into JUnit properties.", default="on", choices=("on", "off")),
 )
 
 
 def setting(config: pytest.Config, name: str) -> Any:
-    """The command line's value, else the ini file's, else the default. Raises UsageError for one out of choice."""
+    """The command line's value, else the ini file's, else the default."""
     value = config.getoption(f"--perturb-{name}")
-    if value is None:
-        value = config.getini(f"perturb_{name}")
-        option = next(o for o in OPTIONS if o.name == name)
+    return config.getini(f"perturb_{name}") if value is None else value
+
+
+def check_settings(config: pytest.Config) -> None:
+    """Raises pytest's UsageError for a value that does not fit, wherever it was given."""
+    for option in OPTIONS:
+        value = setting(config, option.name)
         if option.choices and value not in option.choices:
-            raise pytest.UsageError(f"perturb_{name} = {value!r}: expected one of {list(option.choices)}.")
-    return value
+            raise pytest.UsageError(f"perturb_{option.name} = {value!r}: expected one of {list(option.choices)}.")
+    limit = setting(config, "timeout")
+    if not limit.replace(".", "", 1).isdecimal() or float(limit) == 0:
+        raise pytest.UsageError(f"perturb_timeout = {limit!r}: expected seconds above 0.")

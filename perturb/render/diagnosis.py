@@ -26,7 +26,10 @@ def headline(report: Report, finding: Finding) -> str:
 
 
 def _numbers(finding: Finding, experiment: Experiment | None) -> list[str]:
-    lines = [f"{finding.reason}; n = {finding.effect.n} photographs, {finding.effect.method}"]
+    effect = finding.effect
+    if effect.pvalue is None and effect.spread == 0:  # of the map alone
+        return [f"{finding.reason}; {effect.method}"]
+    lines = [f"{finding.reason}; n = {effect.n} photographs, {effect.method}"]
     if finding.images_needed:
         lines.append(f"about {finding.images_needed} photographs would decide")
     if experiment is None:

@@ -1,0 +1,47 @@
+import dataclasses
+
+import pytest
+from toy_project import LOSS, NET, SHAPE, suite
+from toys import network, window
+
+from perturb.plugin import measure, nodes  # noqa: F401 - loaded before pytester looks, they are not loaded anew
+from perturb.records import Control, Verdict
+from perturb.report import Report, to_json
+from perturb.stories.qualify import qualify
+from perturb.suite import parse_suite
+
+
+@pytest.fixture
+def project(pytester):
+    (pytester.path / "net.py").write_text(NET)
+    return pytester
+
+
+@pytest.fixture(scope="session")
+def measured() -> Report:
+    """A real report of both checks, whose verdict a test may replace."""
+    return qualify(network(window(2)), parse_suite(suite(LOSS, SHAPE), "tiny"))
+
+
+@pytest.fixture
+def reporting(measured, monkeypatch):
+    """In place of a process that measures: one that leaves a report in which the loss has this verdict."""
+
+    def reporting(verdict: str) -> None:
+        bent = Control(name="ruler", expected="straight", observed="bent", passed=False)
+        findings = [dataclasses.replace(f, images_needed=77) for f in measured.findings]
+        findings[0] = dataclasses.replace(findings[0], verdict=Verdict(verdict))
+        report = dataclasses.replace(
+            measured,
+            verdict=Verdict(verdict),
+            findings=tuple(findings),
+            controls=(bent,) if verdict == "INVALID" else measured.controls,
+        )
+
+        def run(command, out, config):
+            (config.rootpath / out).mkdir(parents=True, exist_ok=True)
+            (config.rootpath / out / "report.json").write_text(to_json(report))
+
+        monkeypatch.setattr(measure, "_run", run)
+
+    return reporting
