@@ -106,6 +106,11 @@ class Suite(_Table):
         asked = self.model_dump_json(exclude={"description", "models", "expected_failures"})
         return hashlib.sha256(asked.encode()).hexdigest()
 
+    def reading(self, source: str | None) -> "Suite":
+        """This suite on pictures from another source; itself where none is named."""
+        images = self.images.model_copy(update={"source": source or self.images.source})
+        return self.model_copy(update={"images": images})
+
 
 CHOICES = {  # open sets that a near miss is compared with; the closed ones stand in the types above
     ("perturbation", "kind"): ("pixel", "box", "noise"),

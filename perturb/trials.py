@@ -14,7 +14,7 @@ def design(images: Images, locations: Locations, *, size: int, pairs: int, seed:
     Cells keep an eighth of the picture away from its border. Row i depends on the seed, the purpose and i alone.
     Raises InputError where the picture is too small for one interior cell.
     """
-    cells = _interior_cells(images.pixels.shape[2:], locations.period, size)
+    cells = interior_cells(images.pixels.shape[2:], locations.period, size)
     count = len(images.pixels)
     dead = np.empty((count, pairs, 2), dtype=np.int64)
     live = np.empty_like(dead)
@@ -31,7 +31,8 @@ def _in_turn(phases: Int[np.ndarray, "phase 2"], image: int, pairs: int, seed: i
     return phases[order[(image * pairs + np.arange(pairs)) % len(phases)]]
 
 
-def _interior_cells(shape: tuple[int, ...], period: int, size: int) -> Int[np.ndarray, "cell 2"]:
+def interior_cells(shape: tuple[int, ...], period: int, size: int) -> Int[np.ndarray, "cell 2"]:
+    """(row, column) of the top left of each period x period cell in the interior, row by row."""
     axes = []
     for n in shape:
         first = -(-(n // 8) // period) * period

@@ -10,7 +10,15 @@ import click
 from perturb import __version__
 from perturb.errors import PerturbError, PerturbWarning
 
-COMMANDS = ("demo", "lint", "map", "qualify", "schema")  # as `perturb --help` lists them; a module here each
+COMMANDS = (
+    "demo",
+    "lint",
+    "map",
+    "qualify",
+    "search",
+    "replay",
+    "schema",
+)  # as `perturb --help` lists them; a module here each
 
 
 class _Group(click.Group):

@@ -23,9 +23,7 @@ def command(choice: Choice, suite: str, images: str | None, out: str | None) -> 
     """Measure a model by a suite and judge: the main job."""
     from perturb.suite import load_suite
 
-    asked, where = load_suite(suite), folder(out)
-    if images is not None:
-        asked = asked.model_copy(update={"images": asked.images.model_copy(update={"source": images})})
+    asked, where = load_suite(suite).reading(images), folder(out)
 
     from perturb.render import terminal
     from perturb.stories.qualify import qualify

@@ -70,9 +70,7 @@ class Perturb:
         from perturb.stories.qualify import qualify
         from perturb.suite import load_suite
 
-        model, asked = self._model(net, preprocessing), load_suite(suite)
-        if source := setting(self._config, "images"):
-            asked = asked.model_copy(update={"images": asked.images.model_copy(update={"source": source})})
+        model, asked = self._model(net, preprocessing), load_suite(suite).reading(setting(self._config, "images"))
         key = (model.name, model.digest, asked.digest)
         if key not in self._reports:
             self._reports[key] = qualify(model, asked)

@@ -38,12 +38,16 @@ class Bench:
 
 
 def set_up(suite: Suite, shape: tuple[int, int, int]) -> Bench:
-    """Load the suite's pictures, split them by photograph, and measure the control networks on them."""
-    images = load_images(
-        suite.images.source, shape=shape, crops=suite.images.crops, count=suite.images.count, seed=suite.seed
-    )
-    calibration, judged = split(images, share=suite.images.calibration, seed=suite.seed)
+    """The suite's pictures, and the control networks measured on them."""
+    calibration, judged = pictures_of(suite, shape)
     return Bench(calibration=calibration, judged=judged, controls=prove(calibration, judged, seed=suite.seed))
+
+
+def pictures_of(suite: Suite, shape: tuple[int, int, int]) -> tuple[Images, Images]:
+    """Those to calibrate on and those to judge, split by photograph."""
+    asked = suite.images
+    images = load_images(asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed)
+    return split(images, share=asked.calibration, seed=suite.seed)
 
 
 def qualify(
@@ -72,7 +76,7 @@ def qualify(
     measured: dict[str, tuple[Outcomes, Experiment]] = {}
     questions = []
     for check in suite.check:
-        protocol = _protocol(model, check, suite)
+        protocol = protocol_of(model, check, suite)
         layer = protocol.detector.layer
         if layer not in maps:
             maps[layer] = estimate(model, suite.map, layer, calibration, seed=suite.seed, progress=progress)
@@ -115,12 +119,13 @@ def estimate(
     return energy(model, pixels, layer, probes=table.probes, seed=seed, tick=tick)
 
 
-def _protocol(model: Network, check: CheckTable, suite: Suite) -> Protocol:
+def protocol_of(model: Network, check: CheckTable, suite: Suite) -> Protocol:
+    """How this check of the suite is to be measured on this model."""
     table = check.detector or suite.detector
     return Protocol(
         name=check.name,
         perturbation=_perturbation(check.perturbation),
-        detector=_detector(model, table),
+        detector=detector_of(model, table),
         level=None if check.level == "calibrated" else check.level,
         live_target=check.live_target,
         false_alarms=table.false_alarms,
@@ -134,7 +139,7 @@ def _perturbation(table: PerturbationTable) -> Any:
     return _made(perturbation.KINDS, table.kind, given, "perturbation")
 
 
-def _detector(model: Network, table: DetectorTable) -> Any:
+def detector_of(model: Network, table: DetectorTable) -> Any:
     options: dict[str, Any] = {"noise": table.noise}
     if table.kind == "as-is":
         options = {"output": table.output, "noise": table.noise if "noise" in table.model_fields_set else 0.0}

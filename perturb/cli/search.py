@@ -1,0 +1,53 @@
+"""`perturb search`: the worst case, shrunk, as a file that replays."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from perturb.cli.files import written
+from perturb.cli.models import EPILOG, Choice, model_options
+from perturb.cli.terminal import console, progress
+
+
+@click.command(epilog=EPILOG)
+@model_options
+@click.option("--suite", default="single-pixel", show_default=True, help="A shipped name or a .perturb.toml file.")
+@click.option("--check", help="A check of the suite.  [default: its first]")
+@click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's.")
+@click.option("--flip", is_flag=True, help="Seek a changed label instead of a miss.")
+@click.option(
+    "--budget", default=4096, show_default=True, type=click.IntRange(32), help="Perturbed pictures to look at."
+)
+@click.option("--out", default="counterexample.json", show_default=True, type=click.Path(dir_okay=False))
+def command(
+    choice: Choice, suite: str, check: str | None, images: str | None, flip: bool, budget: int, out: str
+) -> None:
+    """The worst place and level for a perturbation: seen elsewhere, missed here. Exit code 1 if there is one."""
+    from perturb import case
+    from perturb.render import search as render
+    from perturb.stories.search import search
+    from perturb.suite import load_suite
+
+    asked = load_suite(suite).reading(images)
+    network, _ = choice.load()
+    with progress() as begin:
+        sweep, found = search(
+            network, asked, check=check, aim="flipped" if flip else "missed", budget=budget, progress=begin
+        )
+    view = console()
+    view.print(render.view(sweep, found, network.name))
+    if found is None:
+        return
+    about = {
+        "aim": sweep.aim,
+        "check": check or asked.check[0].name,
+        "model": shlex.join(choice.words()),
+        "suite": asked.model_dump(mode="json", exclude_none=True, exclude={"models", "expected_failures"}),
+        "weights_digest": network.digest,
+    }
+    with written(Path(out)) as path:
+        path.write_text(case.to_json(found.simplest.case, about), encoding="utf-8")
+    view.print(f"Again: perturb replay {shlex.join([*choice.words(), out])}")
+    sys.exit(1)
