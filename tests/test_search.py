@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 from toy_project import LOSS, NET, suite
 from toys import SHAPE, network, window
-from torch import nn
 
 from perturb.case import Case, from_json
 from perturb.cli import main
