@@ -97,6 +97,6 @@ def _summary(sides: Sequence[Side], name: str) -> Text:
 def _next(reference: str) -> list[str]:
     return [
         f"perturb lint {reference}",
-        f"perturb qualify {reference} --suite single-pixel --images folder:YOUR_PICTURES --out run",
-        "perturb qualify YOUR_NET.py:build --weights YOUR.safetensors --suite small-perturbation",
+        f"perturb qualify {reference} --images folder:PICTURES --out run",
+        "perturb qualify NET.py:build --weights NET.safetensors --out run",
     ]
