@@ -1,5 +1,7 @@
 """The fixtures and the marker in people's own tests."""
 
+import sys
+
 import pytest
 from toy_project import LOSS, suite
 
@@ -82,5 +84,5 @@ def test_options_are_checked_before_anything_runs(project, line, argument, words
 
 def test_the_plugin_loads_neither_torch_nor_numpy(project):
     code = "import sys, perturb.plugin; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
-    result = project.run("python", "-c", code)
+    result = project.run(sys.executable, "-c", code)
     result.stdout.fnmatch_lines(["set()"])

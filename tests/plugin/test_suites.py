@@ -6,11 +6,15 @@ import xml.etree.ElementTree as ET
 import pytest
 from toy_project import LOSS, SHAPE, suite
 
+IN_ORDER = ("-p", "no:randomly")  # where pytest-randomly is installed
+
 
 def test_a_failing_check_reads_like_a_diagnosis(project):
     """Measured once for both checks: one fails with all that is to be known, one passes; JUnit carries the numbers."""
     (project.path / "tiny.perturb.toml").write_text(suite(LOSS, SHAPE))
-    result = project.runpytest("--perturb-model=net.py:dead", "--perturb-reports=kept", "--junitxml=junit.xml", "-v")
+    result = project.runpytest(
+        "--perturb-model=net.py:dead", "--perturb-reports=kept", "--junitxml=junit.xml", "-v", *IN_ORDER
+    )
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
@@ -102,7 +106,7 @@ def test_selection(project, reporting):
     (project.path / "tiny.perturb.toml").write_text(suite(LOSS, SHAPE, more=more))
     project.runpytest("-k", "second and loss").assert_outcomes(failed=1, deselected=3)
     project.runpytest("tiny.perturb.toml::first::dead-share").assert_outcomes(passed=1)
-    project.runpytest("-x").assert_outcomes(failed=1)
+    project.runpytest("-x", *IN_ORDER).assert_outcomes(failed=1)
     project.runpytest("--lf").assert_outcomes(failed=2)
     project.runpytest("-p", "no:perturb").assert_outcomes()
 
@@ -113,7 +117,7 @@ def test_collecting_measures_nothing_and_loads_no_torch(project):
     project.makeconftest(
         "import sys\ndef pytest_unconfigure():\n    print('loaded:', {'torch', 'numpy'} & set(sys.modules))"
     )
-    result = project.runpytest_subprocess("--co", "-q", "--perturb-model=net.py:hang", "-p", "no:jaxtyping")
+    result = project.runpytest_subprocess("--co", "-q", "--perturb-model=net.py:hang", "-p", "no:jaxtyping", *IN_ORDER)
     assert "100 tests collected" in result.stdout.str()
     assert "s7.perturb.toml::net.py:hang::dead-share" in result.stdout.str()
     result.stdout.fnmatch_lines(["loaded: set()"])
