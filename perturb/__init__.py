@@ -18,7 +18,7 @@ _HOMES = {
     "Suite": "perturb.suite",
     "load_suite": "perturb.suite",
     "lint": "perturb.stories.lint",
-    "pad_kernels": "perturb.remedy",
+    "apply_remedy": "perturb.remedies",
     "qualify": "perturb.stories.qualify",
     "Report": "perturb.report",
 }
@@ -26,7 +26,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from perturb.errors import InputError, PerturbError, UsageError
     from perturb.model import Network, Preprocessing, load
-    from perturb.remedy import pad_kernels
+    from perturb.remedies import apply_remedy
     from perturb.report import Report
     from perturb.stories.lint import lint
     from perturb.stories.qualify import qualify
@@ -51,9 +51,9 @@ __all__ = [
     "Report",
     "Suite",
     "UsageError",
+    "apply_remedy",
     "lint",
     "load",
     "load_suite",
-    "pad_kernels",
     "qualify",
 ]

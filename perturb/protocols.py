@@ -20,6 +20,7 @@ class Model(Protocol):
     name: str
     module: "nn.Module"  # a private copy, in evaluation mode, frozen
     input_shape: tuple[int, int, int]  # (channel, row, column)
+    untrained: bool  # its weights are drawn: batch normalisation had no statistics yet
 
     def normalise(self, pictures: "Float[Tensor, 'picture channel row column']") -> "Tensor":
         """Pictures as the network wants them, on its device; differentiable."""

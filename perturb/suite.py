@@ -79,7 +79,7 @@ class CheckTable(_Table):
 class ModelTable(_Table):
     reference: str = Field(description="as on the command line")
     weights: str | None = Field(None, description="a safetensors file or a state dict")
-    pad: Literal["kept", "fresh"] | None = Field(None, description="pad the kernels first")
+    remedy: str | None = Field(None, description="applied first: padding, blurpool:fresh, ...; as on the command line")
     seed: int = Field(0, ge=0, description="of untrained weights")
 
 

@@ -139,7 +139,7 @@ def test_folder_of_pictures(work):
         (("lint", "net.py:as_dict"), 4, "returns a dict"),
         (("lint", "net.py:one_channel"), 4, "does not accept a picture of shape (3, 64, 64)"),
         (("lint", "net.py:dead", "--weights", "nan.pt"), 4, "weight `0.weight` holds NaN"),
-        (("lint", "net.py:even", "--pad", "kept"), 4, "nothing to pad"),
+        (("lint", "net.py:even", "--remedy", "padding"), 4, "padding finds nothing to change"),
         (("lint", "net.py:dead", "--device", "tpu"), 2, "device `tpu` is unknown"),
         (("map", "net.py:dead", "--out", "map.jpg"), 2, "expected a .png or .npy file"),
         (("qualify", "net.py:dead", "--suite", "absent"), 2, "no suite `absent`"),
@@ -178,7 +178,7 @@ def test_lint_for_people_and_machines():
     result = perturb("lint", "torchvision:resnet18")
     assert result.exit_code == 0
     assert "maxpool" in result.output
-    found = json.loads(perturb("lint", "torchvision:resnet18", "--json", "--pad", "kept").stdout)
+    found = json.loads(perturb("lint", "torchvision:resnet18", "--json", "--remedy", "padding").stdout)
     assert set(found) >= {"model", "period", "imbalance", "phases", "strictly_dead", "layers"}
     assert (found["period"], found["imbalance"], found["balanced"]) == (1, 1.0, True)
     assert set(found["layers"][0]) == {"name", "kind", "kernel", "stride", "dilation", "coverage", "balanced"}

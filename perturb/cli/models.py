@@ -1,14 +1,16 @@
 """The model that a command is about: its argument, its options, and how they become a Network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from perturb.model import Network
+    from perturb.remedies import Remedy
 
 EPILOG = "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory."
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
@@ -22,24 +24,29 @@ class Choice:
     weights: str | None
     device: str
     seed: int
-    pad: Literal["kept", "fresh"] | None
+    remedy: str | None
 
-    def load(self) -> "tuple[Network, dict[str, Any] | None]":
-        """The network, and what was done to it."""
-        from perturb.model import load
-        from perturb.remedy import pad_kernels
+    def load(self) -> "tuple[Network, Remedy | None]":
+        """The network, and what was done to it. Weights that fit the changed network alone are loaded into that one."""
+        from perturb.model import fits, load, load_weights
+        from perturb.remedies import apply_remedy
 
-        network = load(self.model, weights=self.weights, device=self.device, seed=self.seed)
-        if self.pad is None:
-            return network, None
-        module, changed = pad_kernels(network, self.pad, seed=self.seed)
-        remedy = {"kind": "kernel padding", "weights": self.pad, "changed": [c.name for c in changed]}
-        return network.with_module(module), remedy
+        if self.remedy is None:
+            return load(self.model, weights=self.weights, device=self.device, seed=self.seed), None
+        built = load(self.model, device=self.device, seed=self.seed)
+        early = self.weights is not None and fits(built.module, Path(self.weights))
+        if early:
+            built = load(self.model, weights=self.weights, device=self.device, seed=self.seed)
+        module, done = apply_remedy(built, self.remedy, seed=self.seed)
+        if self.weights is not None and not early:
+            load_weights(module, Path(self.weights))
+            done = replace(done, weights="loaded")
+        return built.with_module(module), done
 
     def words(self) -> list[str]:
         """The arguments that say the same again."""
         device = "" if self.device == "auto" else self.device
-        given = {"--weights": self.weights, "--pad": self.pad, "--seed": str(self.seed or ""), "--device": device}
+        given = {"--weights": self.weights, "--remedy": self.remedy, "--seed": str(self.seed or ""), "--device": device}
         return [self.model, *(word for option, value in given.items() if value for word in (option, value))]
 
 
@@ -47,13 +54,11 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the argument MODEL and its options; the command takes them as one Choice, first."""
 
     @wraps(command)
-    def with_choice(
-        model: str, weights: str | None, device: str, seed: int, pad: Literal["kept", "fresh"] | None, **others: Any
-    ) -> Any:
-        return command(Choice(model=model, weights=weights, device=device, seed=seed, pad=pad), **others)
+    def with_choice(model: str, weights: str | None, device: str, seed: int, remedy: str | None, **others: Any) -> Any:
+        return command(Choice(model=model, weights=weights, device=device, seed=seed, remedy=remedy), **others)
 
     for option in (
-        click.option("--pad", type=click.Choice(["kept", "fresh"]), help="Pad the kernels first."),
+        click.option("--remedy", metavar="NAME", help="Apply it first: padding, blurpool, ...; see `perturb remedy`."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of untrained weights."),
         DEVICE,
         click.option("--weights", type=click.Path(), help="A .safetensors file or a state dict."),

@@ -2,5 +2,6 @@
 
 from perturb.model.network import Network, Preprocessing
 from perturb.model.reference import load
+from perturb.model.weights import fits, load_weights, save_weights
 
-__all__ = ["Network", "Preprocessing", "load"]
+__all__ = ["Network", "Preprocessing", "fits", "load", "load_weights", "save_weights"]

@@ -67,6 +67,15 @@ class Network:
     def parameters(self) -> int:
         return sum(p.numel() for p in self.module.parameters())
 
+    @property
+    def multiply_adds(self) -> int:
+        """Of convolutions and matrix products, for one picture."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            self.module(self.normalise(torch.full((1, *self.input_shape), 0.5)))
+        return counter.get_total_flops() // 2
+
     def with_module(self, module: nn.Module) -> "Network":
         """The same name, preprocessing and device around another module."""
         return Network(module, name=self.name, preprocessing=self.preprocessing, device=self.device)

@@ -14,19 +14,28 @@ CONTAINERS = ("state_dict", "model_state_dict", "model")  # where training scrip
 
 def load_weights(module: nn.Module, path: Path) -> None:
     """Fill `module` from `path`, strictly; one line names what is missing, left over, or of another shape."""
-    if not path.is_file():
-        raise UsageError(f"--weights: there is no file `{path}`.")
     state = _read(path)
-    for name in CONTAINERS:
-        inner: Any = state.get(name)
-        if isinstance(inner, dict):
-            state = inner
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"`{path}` holds no state dict (names to tensors).")
-    if all(name.startswith("module.") for name in state):  # saved from DataParallel
-        state = {name.removeprefix("module."): value for name, value in state.items()}
+    if faults := _faults(module, state):
+        more = f" and {len(faults) - 2} more" if len(faults) > 2 else ""
+        raise InputError(f"`{path}` does not fit the network: {'; '.join(faults[:2])}{more}.")
+    module.load_state_dict(state)
+
+
+def fits(module: nn.Module, path: Path) -> bool:
+    """Whether `load_weights` would find every name and shape."""
+    return not _faults(module, _read(path))
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Parameters and buffers as safetensors; `load_weights` reads them back."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.contiguous().clone() for name, value in module.state_dict().items()}, path)
+
+
+def _faults(module: nn.Module, state: dict[str, Tensor]) -> list[str]:
     own = module.state_dict()
-    faults = (
+    return (
         [f"`{name}` is missing" for name in own if name not in state]
         + [f"`{name}` is unknown" for name in state if name not in own]
         + [
@@ -35,13 +44,25 @@ def load_weights(module: nn.Module, path: Path) -> None:
             if name in state and own[name].shape != state[name].shape
         ]
     )
-    if faults:
-        more = f" and {len(faults) - 2} more" if len(faults) > 2 else ""
-        raise InputError(f"`{path}` does not fit the network: {'; '.join(faults[:2])}{more}.")
-    module.load_state_dict(state)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    """Names to tensors, out of whatever a training script wrapped them in."""
+    if not path.is_file():
+        raise UsageError(f"--weights: there is no file `{path}`.")
+    state = _opened(path)
+    for name in CONTAINERS:
+        inner: Any = state.get(name)
+        if isinstance(inner, dict):
+            state = inner
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"`{path}` holds no state dict (names to tensors).")
+    if all(name.startswith("module.") for name in state):  # saved from DataParallel
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    return state
+
+
+def _opened(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -31,7 +31,7 @@ def measure(config: pytest.Config, suite: Path, name: str, model: ModelTable) ->
         command = ["qualify", model.reference, "--suite", os.path.relpath(suite, config.rootpath)]
         for option, value in (
             ("--weights", model.weights),
-            ("--pad", model.pad),
+            ("--remedy", model.remedy),
             ("--seed", str(model.seed) if model.seed else None),
             ("--images", setting(config, "images")),
             ("--device", setting(config, "device")),

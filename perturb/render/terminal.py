@@ -101,7 +101,7 @@ def describe(model: Mapping[str, Any]) -> str:
     if model["untrained"]:
         notes.append("untrained, normalisation settled on calibration pictures")
     if model["remedy"]:
-        notes.append(f"{model['remedy']['kind']}, weights {model['remedy']['weights']}")
+        notes.append(f"remedy {model['remedy']['kind']}, weights {model['remedy']['weights']}")
     return model["reference"] + (f" ({'; '.join(notes)})" if notes else "")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from perturb.contribution import structural
 from perturb.locations import choose, fold
 from perturb.model import Network, load
-from perturb.remedy import pad_kernels
+from perturb.remedies import apply_remedy
 from perturb.report import Report, Side
 from perturb.stories.experiment import Progress, quiet
 from perturb.stories.qualify import qualify, set_up
@@ -26,8 +26,7 @@ def before_and_after(
         bench = bench or set_up(suite, built.input_shape)
         contribution = structural(built, built.find_layer(suite.detector.layer))
         places = {check.name: choose(contribution, share=suite.map.share, seed=suite.seed)}
-        module, changed = pad_kernels(built, "fresh", seed=seed)
-        remedy = {"kind": "kernel padding", "weights": "fresh", "changed": [c.name for c in changed]}
+        module, remedy = apply_remedy(built, "padding:fresh", seed=seed)
         for name, model, done in (("as built", built, None), ("kernels padded", built.with_module(module), remedy)):
             report = qualify(
                 model, suite, bench=bench, places=places, remedy=done, progress=progress, command="perturb demo"

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -19,6 +19,7 @@ from perturb.images import load_images, split
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
 from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes
+from perturb.remedies import Remedy
 from perturb.report import SCHEMA, MapSummary, Report
 from perturb.stories.controls import prove
 from perturb.stories.experiment import Progress, Protocol, quiet, run
@@ -57,7 +58,7 @@ def qualify(
     bench: Bench | None = None,
     places: Mapping[str, Locations] | None = None,
     command: str = "",
-    remedy: Mapping[str, Any] | None = None,
+    remedy: Remedy | None = None,
     progress: Progress = quiet,
 ) -> Report:
     """Measure `model` by every check of `suite`, and judge.
@@ -227,14 +228,14 @@ def _summary(model: Network, contribution: Contribution) -> MapSummary:
     )
 
 
-def _describe(model: Network, remedy: Mapping[str, Any] | None) -> dict[str, Any]:
+def _describe(model: Network, remedy: Remedy | None) -> dict[str, Any]:
     return {
         "reference": model.name,
         "weights": model.digest,
         "parameters": model.parameters,
         "input_shape": list(model.input_shape),
         "untrained": model.untrained,
-        "remedy": dict(remedy) if remedy else None,
+        "remedy": asdict(remedy) if remedy else None,
     }
 
 

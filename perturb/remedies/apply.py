@@ -1,0 +1,134 @@
+"""A remedy applied: every window that it is made for, on a copy of the network."""
+
+import copy
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from perturb.errors import InputError, UsageError
+from perturb.protocols import Model
+from perturb.remedies.downsampling import average_shortcut, blur
+from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
+from perturb.remedies.windows import Window, pair, words
+
+Weights = Literal["kept", "fresh", "loaded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One window that was changed."""
+
+    name: str  # the layer's qualified name in the network
+    kind: str
+    before: str  # kernel and stride: "7 x 7 / 2"
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What was done to a network."""
+
+    kind: str
+    weights: Weights
+    changed: tuple[Change, ...]
+
+
+def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module, Remedy]:
+    """A changed copy of the network, and what was changed: every window that meets some pixels more often than others.
+
+    `remedy` is one of KINDS, with the fate of the weights behind it: "padding:kept", "padding:fresh". Without: fresh
+    for an untrained network, kept for a trained one.
+    kept: old weights stay where they were, new ones are 0. Kernel padding and space-to-depth then leave the function
+    as it was, to rounding, unless a max-pool was widened; the others do not.
+    fresh: convolution and linear weights are drawn anew (normal, the old mean square times old/new fan-in) and
+    normalisation statistics forgotten.
+    Strides, names and the sizes of all feature maps stay. Raises UsageError for an unknown remedy, InputError naming a
+    layer that cannot be changed, or where there is none to change.
+    """
+    kind, weights = _parse(remedy, model)
+    module = copy.deepcopy(model.module)
+    changed = []
+    for name, window in module.named_modules():
+        if isinstance(window, Window):
+            before = words(pair(window.kernel_size), pair(window.stride))
+            if (after := KINDS[kind](name, window)) is not None:
+                changed.append(Change(name=name, kind=type(window).__name__, before=before, after=after))
+    if not changed:
+        raise InputError(f"{model.name}: {kind} finds nothing to change.")
+    _check_sizes(model, module, changed)
+    if weights == "fresh":
+        _draw(model.module, module, seed)
+    return module, Remedy(kind=kind, weights=weights, changed=tuple(changed))
+
+
+def _parse(remedy: str, model: Model) -> tuple[str, Weights]:
+    kind, _, weights = remedy.partition(":")
+    if kind not in KINDS:
+        close = difflib.get_close_matches(kind, list(KINDS), n=1)
+        near = f" Did you mean `{close[0]}`?" if close else ""
+        raise UsageError(f"remedy `{kind}` is unknown, expected one of {list(KINDS)}.{near}")
+    if weights not in ("", "kept", "fresh"):
+        raise UsageError(f"remedy `{remedy}`: expected {kind}, {kind}:kept or {kind}:fresh.")
+    if not weights:
+        return kind, "fresh" if model.untrained else "kept"
+    return kind, "kept" if weights == "kept" else "fresh"
+
+
+def _check_sizes(model: Model, module: nn.Module, changed: list[Change]) -> None:
+    """A layer that computes its own padding from the kernel would change its output's size: refuse it by name."""
+    before, after = (_sizes(model, m, [c.name for c in changed]) for m in (model.module, module))
+    for name, size in before.items():
+        if after.get(name) != size:
+            raise InputError(
+                f"layer `{name}` computes its own padding ({size} became {after.get(name)}): cannot be changed."
+            )
+
+
+def _sizes(model: Model, module: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
+    sizes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> Any:
+        def hook(layer: nn.Module, args: Any, output: Tensor) -> None:
+            sizes[name] = tuple(output.shape[2:])
+
+        return hook
+
+    handles = [module.get_submodule(name).register_forward_hook(note(name)) for name in names]
+    try:
+        with torch.inference_mode():
+            module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
+    except RuntimeError as error:
+        raise InputError(f"{model.name} no longer fits together when changed: {str(error).splitlines()[0]}") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sizes
+
+
+def _draw(old: nn.Module, new: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    originals = dict(old.named_modules())
+    for name, layer in new.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            before = originals[name].weight
+            assert isinstance(before, Tensor)
+            ratio = before[0].numel() / layer.weight[0].numel()
+            std = (before.detach().double().square().mean() * ratio).sqrt().item()
+            drawn = torch.randn(layer.weight.shape, generator=generator) * std
+            layer.weight.data.copy_(drawn)
+        elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.reset_running_stats()
+
+
+KINDS: dict[str, Callable[[str, Window], str | None]] = {
+    "padding": pad_kernel,
+    "slicing": slice_kernel,
+    "pool": pad_pool,
+    "blurpool": blur,
+    "average-shortcut": average_shortcut,
+    "space-to-depth": space_to_depth,
+}

@@ -1,0 +1,22 @@
+"""The windows that remedies change, and how they are written down."""
+
+from typing import Any
+
+from torch import nn
+
+Window = nn.Conv2d | nn.MaxPool2d
+Pair = tuple[int, int]
+
+
+def pair(value: Any) -> Pair:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def uneven(window: Window) -> bool:
+    """Whether it meets some pixels more often than others: the kernel is no multiple of the stride."""
+    return any(k % s for k, s in zip(pair(window.kernel_size), pair(window.stride), strict=True))
+
+
+def words(kernel: Pair, stride: Pair) -> str:
+    """ "3 x 3 / 2": the kernel's size and its stride."""
+    return f"{kernel[0]} x {kernel[1]} / {stride[0] if stride[0] == stride[1] else f'{stride[0]} x {stride[1]}'}"

@@ -1,0 +1,214 @@
+"""Remedies: what they change, what they leave, and that they cure what they claim to."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from toys import Residual, network, window
+
+from perturb import apply_remedy, load
+from perturb.contribution import structural
+from perturb.errors import InputError, UsageError
+from perturb.locations import fold, imbalance
+from perturb.model import load_weights, save_weights
+from perturb.remedies import KINDS
+
+ALL_CURE = ("padding", "slicing", "blurpool", "space-to-depth")
+
+
+def treated(module: nn.Module, remedy: str, **options):
+    built = network(module)
+    return built.with_module(apply_remedy(built, remedy, **options)[0])
+
+
+@pytest.mark.parametrize("remedy", ["padding:kept", "space-to-depth:kept"])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "torchvision:mobilenet_v3_small",
+        "torchvision:mnasnet0_5",
+        "torchvision:regnet_y_400mf",
+        "examples/efficientnet_lite0.py:build",
+    ],
+)
+def test_kept_weights_leave_the_function_unchanged(reference, remedy):
+    """No max-pool is widened in these: the largest change of an output is rounding."""
+    model = load(reference)
+    pictures = torch.rand(4, *model.input_shape, generator=torch.Generator().manual_seed(0))
+    if model.untrained:
+        model.settle(pictures)  # so that the outputs depend on the pictures
+    module, done = apply_remedy(model, remedy)
+    assert done.changed
+    before, after = model.measure(pictures), model.with_module(module).measure(pictures)
+    assert before.std(0).max() > 1e-3 * before.abs().max()
+    assert (after - before).abs().max() <= 1e-5 * before.abs().max()
+
+
+def test_resnet_is_balanced_and_its_list_is_the_papers():
+    """Kim et al.: conv1 7 -> 8, max-pool 3 -> 4, stride-2 3x3 -> 4x4, shortcut 1x1 -> 2x2."""
+    model = load("torchvision:resnet18")
+    module, done = apply_remedy(model, "padding:kept")
+    sizes = {c.name: (c.before, c.after) for c in done.changed}
+    assert sizes["conv1"] == ("7 x 7 / 2", "8 x 8 / 2")
+    assert sizes["maxpool"] == ("3 x 3 / 2", "4 x 4 / 2")
+    assert sizes["layer2.0.conv1"] == ("3 x 3 / 2", "4 x 4 / 2")
+    assert sizes["layer2.0.downsample.0"] == ("1 x 1 / 2", "2 x 2 / 2")
+    assert len(sizes) == 8
+    assert structural(model.with_module(module)).period == 1
+    assert structural(model).period == 32
+
+
+@pytest.mark.parametrize("remedy", ALL_CURE)
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_strided_kernel_becomes_balanced(remedy, groups):
+    cured = treated(nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1, groups=groups)), remedy)
+    assert imbalance(fold(structural(cured), 2)) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("remedy", ["padding", "slicing", "pool", "blurpool"])
+def test_a_max_pool_becomes_balanced(remedy):
+    for pool in (nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True)):
+        cured = treated(nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), pool), remedy)
+        assert imbalance(fold(structural(cured), 2)) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_strided_shortcut_becomes_balanced():
+    """Slicing has nothing to take from a 1 x 1 kernel; the mean of 2 x 2 pixels meets all alike."""
+    shortcut = nn.Sequential(nn.Conv2d(3, 6, 1, 2))
+    for remedy in ("padding", "average-shortcut", "blurpool", "space-to-depth"):
+        assert imbalance(fold(structural(treated(shortcut, remedy)), 2)) == pytest.approx(1, abs=1e-12)
+    with pytest.raises(InputError, match="slicing finds nothing to change"):
+        treated(shortcut, "slicing")
+
+
+def test_space_to_depth_is_a_convolution_over_blocks():
+    """The paper's own form: pixel_unshuffle, then a kernel that moves by 1; weights at their places."""
+    strided = nn.Conv2d(3, 5, 3, 2, 1)
+    moved = treated(nn.Sequential(strided), "space-to-depth:fresh").module[0]
+    blocks, kernel = F.pixel_unshuffle(torch.rand(1, 3, 16, 16), 2), F.pixel_unshuffle(moved.weight, 2)
+    x = F.pixel_shuffle(blocks, 2)
+    assert kernel.shape == (5, 12, 3, 3)
+    torch.testing.assert_close(moved(x), F.conv2d(blocks, kernel, moved.bias, padding=1))
+
+
+def test_slicing_drops_the_first_taps():
+    strided = nn.Conv2d(3, 5, 3, 2, 1, bias=False)
+    sliced = treated(nn.Sequential(strided), "slicing:kept").module[0]
+    x = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(sliced(x), F.conv2d(x, strided.weight[:, :, 1:, 1:], stride=2))
+
+
+def test_blurpool_is_a_dense_window_and_a_filter():
+    """[1, 3, 3, 1] / 8 each way, away from the border."""
+    strided = nn.Conv2d(3, 5, 3, 2, 1, bias=False)
+    blurred = treated(nn.Sequential(strided), "blurpool:kept").module[0]
+    x, tap = torch.rand(1, 3, 16, 16), torch.tensor([1.0, 3, 3, 1]) / 8
+    dense = F.conv2d(x, strided.weight, padding=1)
+    expected = F.conv2d(dense, torch.outer(tap, tap).expand(5, 1, 4, 4), stride=2, padding=1, groups=5)
+    torch.testing.assert_close(blurred(x)[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1])
+    assert blurred(torch.ones(1, 3, 2, 2)).shape == (1, 5, 1, 1)
+
+
+def test_average_shortcut_is_a_mean_and_a_point_wise_kernel():
+    strided = nn.Conv2d(3, 5, 1, 2)
+    meaned = treated(nn.Sequential(strided), "average-shortcut:kept").module[0]
+    x = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(meaned(x), F.conv2d(F.avg_pool2d(x, 2), strided.weight, strided.bias))
+
+
+def test_fresh_weights_are_seeded_and_keep_their_scale():
+    model = network(nn.Sequential(window(3, padding=1, channels=256), nn.BatchNorm2d(256)))
+    before = copy.deepcopy(model.module.state_dict())
+    drawn = [apply_remedy(model, "padding:fresh", seed=seed)[0][0][0].weight for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    old = before["0.0.weight"]
+    assert drawn[0].square().mean() / old.square().mean() == pytest.approx(9 / 16, rel=0.1)
+    assert all(torch.equal(before[k], v) for k, v in model.module.state_dict().items())
+
+
+def test_weights_are_fresh_for_an_untrained_network_alone():
+    model = network(nn.Sequential(window(3, padding=1), nn.BatchNorm2d(16)))
+    assert apply_remedy(model, "padding")[1].weights == "fresh"
+    model.settle(torch.rand(8, *model.input_shape))
+    assert apply_remedy(model.with_module(model.module), "padding")[1].weights == "kept"
+
+
+def test_wide_strides():
+    built = network(nn.Sequential(nn.Conv2d(3, 4, 5, 4, 2)))
+    for remedy, after in {
+        "padding": "8 x 8 / 4",
+        "slicing": "4 x 4 / 4",
+        "blurpool": "5 x 5 / 1, blur 4 x 4 / 4",
+    }.items():
+        module, done = apply_remedy(built, remedy)
+        assert done.changed[0].after == after
+        assert structural(built.with_module(module)).period == 1
+
+
+def test_grouped_dilated_and_residual_windows():
+    grouped = nn.Sequential(nn.Conv2d(3, 3, 3, 2, 1, groups=3), Residual())
+    module, done = apply_remedy(network(grouped), "padding")
+    assert [c.name for c in done.changed] == ["0", "1.main", "1.short"]
+    assert structural(network(module)).period == 1
+    odd_stride = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 3, dilation=3))
+    assert structural(treated(odd_stride, "padding")).period == 1
+
+
+@pytest.mark.parametrize("remedy", list(KINDS))
+def test_every_remedy_saves_and_loads(remedy, tmp_path):
+    def built(seed: int):
+        torch.manual_seed(seed)
+        return network(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.MaxPool2d(3, 2, 1), Residual4(), nn.BatchNorm2d(4)))
+
+    with torch.random.fork_rng():
+        first, second = built(0), built(1)
+    saved, _ = apply_remedy(first, f"{remedy}:fresh", seed=3)
+    save_weights(saved, tmp_path / "w.safetensors")
+    again, _ = apply_remedy(second, remedy)
+    load_weights(again, tmp_path / "w.safetensors")
+    x = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(again(x), saved(x), rtol=0, atol=0)
+
+
+class Residual4(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.short = nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 4, 1, 2)
+
+    def forward(self, x):
+        return self.main(x) + self.short(x)
+
+
+class OwnPadding(nn.Conv2d):
+    """Computes its padding from the kernel, as TensorFlow's SAME does."""
+
+    def forward(self, x):
+        extra = max((-(-x.shape[-1] // 2) - 1) * 2 + self.kernel_size[0] - x.shape[-1], 0)
+        return super().forward(nn.functional.pad(x, (0, extra, 0, extra)))
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy", "words"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 2, dilation=2)), "padding", "layer `0`: dilation .* shares a factor"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, padding_mode="reflect")), "slicing", "layer `0`: padding reflect"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, padding="same")), "padding", "padding finds nothing to change"),
+        (nn.Sequential(OwnPadding(3, 4, 3, 2)), "padding", "layer `0` computes its own padding"),
+        (nn.Sequential(nn.Conv2d(3, 4, 5, 3)), "blurpool", r"layer `0`: stride \(3, 3\) is no power of 2"),
+    ],
+)
+def test_refused_by_name(module, remedy, words):
+    with pytest.raises(InputError, match=words):
+        apply_remedy(network(module), remedy)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "words"),
+    [("blurpol", "Did you mean `blurpool`"), ("padding:new", "expected padding, padding:kept or padding:fresh")],
+)
+def test_unknown_remedies(remedy, words):
+    with pytest.raises(UsageError, match=words):
+        apply_remedy(network(window(3)), remedy)
