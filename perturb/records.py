@@ -183,6 +183,41 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One window that a remedy changed."""
+
+    name: str  # the layer's qualified name in the network
+    kind: str
+    before: str  # kernel and stride: "7 x 7 / 2"
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What was done to a network."""
+
+    kind: str
+    weights: Literal["kept", "fresh", "loaded"]
+    changed: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treated:
+    """A network beside its remedies: what it costs, its lattice, and the loss that is left."""
+
+    name: str  # "as built", or the remedy
+    done: Remedy | None
+    parameters: int
+    multiply_adds: int
+    layer: str  # from which the lattice is seen
+    structural: float | None  # max/min over its phases, exact; None where a phase is strictly dead
+    energy: float | None  # the same of the root mean square gradient; None where it was not measured
+    dead: float | None  # share detected at dead places
+    live: float | None
+    loss: Effect | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """A known network measured by the same instrument in the same run."""
 

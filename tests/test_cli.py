@@ -215,3 +215,51 @@ def test_demo_shows_before_and_after(tmp_path):
         losses[folder] = report.findings[0].effect
         assert f"{report.findings[0].effect.value:+.2f}" in result.output
     assert losses["as-built-seed-0"].low > losses["kernels-padded-seed-0"].high
+
+
+def test_remedies_side_by_side(work):
+    """Exact columns: a 3 x 3 kernel moved by 2 meets phases 1, 2, 2 and 4 times; padded to 4 x 4 all 4 times."""
+    (work / "three.py").write_text(NET + "def three(): return net(3, 1)\n")
+    result = perturb("remedy", "three.py:three", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    rows = {row["name"]: row for row in found["rows"]}
+    assert list(rows) == ["as built", "padding", "slicing", "blurpool", "space-to-depth"]
+    assert set(found["refused"]) == {"pool", "mean-shortcut"}
+    assert (rows["as built"]["structural"], rows["padding"]["structural"]) == pytest.approx((4, 1))
+    assert (rows["as built"]["parameters"], rows["padding"]["parameters"]) == (16 * 3 * 9, 16 * 3 * 16)
+    assert rows["padding"]["multiply_adds"] == 16 * 3 * 16 * 32 * 32
+    assert rows["padding"]["done"]["changed"] == [
+        {"name": "0", "kind": "Conv2d", "before": "3 x 3 / 2", "after": "4 x 4 / 2"}
+    ]
+    assert "pool does not apply" in perturb("remedy", "three.py:three").output
+
+
+def test_remedies_measured(work):
+    """A strictly dead network loses; with its 1 x 1 kernel padded and drawn afresh it does not."""
+    (work / "drawn.py").write_text(
+        NET + "def drawn(): return nn.Sequential(nn.Conv2d(3, 16, 1, 2), nn.BatchNorm2d(16), nn.ReLU()), SMALL\n"
+    )
+    (work / "short.perturb.toml").write_text(SUITE.format(count=12, at_most=0.1))
+    asked = ("--with", "padding", "--suite", "short.perturb.toml", "--seeds", "2")
+    result = perturb("remedy", "drawn.py:drawn", *asked, "--json")
+    assert result.exit_code == 0, result.output
+    built, padded = json.loads(result.stdout)["rows"]
+    assert (built["loss"]["n"], built["loss"]["method"]) == (2, "t over 2 seeds")
+    assert built["energy"] is None
+    assert built["loss"]["value"] > 0.5 > abs(padded["loss"]["value"])
+    assert padded["done"]["weights"] == "fresh"
+
+
+def test_a_changed_network_is_saved_and_loaded_again(work):
+    result = perturb("remedy", "net.py:dead", "--with", "padding:fresh", "--save", "padded.safetensors")
+    assert result.exit_code == 0, result.output
+    assert "load it with --remedy padding --weights padded.safetensors" in result.stderr
+    arguments = ("--remedy", "padding", "--weights", "padded.safetensors")
+    assert json.loads(perturb("lint", "net.py:dead", *arguments, "--json").stdout)["balanced"]
+    perturb("qualify", "net.py:dead", *arguments, "--suite", "tiny.perturb.toml", "--out", "run")
+    report = json.loads((work / "run/report.json").read_text())
+    assert report["model"]["remedy"]["weights"] == "loaded"
+    assert "--remedy padding" in report["provenance"]["command"]
+    assert perturb("lint", "net.py:dead", "--weights", "padded.safetensors").exit_code == 4
+    assert perturb("remedy", "net.py:dead", "--save", "all.safetensors").exit_code == 2

@@ -77,7 +77,7 @@ def test_a_max_pool_becomes_balanced(remedy):
 def test_a_strided_shortcut_becomes_balanced():
     """Slicing has nothing to take from a 1 x 1 kernel; the mean of 2 x 2 pixels meets all alike."""
     shortcut = nn.Sequential(nn.Conv2d(3, 6, 1, 2))
-    for remedy in ("padding", "average-shortcut", "blurpool", "space-to-depth"):
+    for remedy in ("padding", "mean-shortcut", "blurpool", "space-to-depth"):
         assert imbalance(fold(structural(treated(shortcut, remedy)), 2)) == pytest.approx(1, abs=1e-12)
     with pytest.raises(InputError, match="slicing finds nothing to change"):
         treated(shortcut, "slicing")
@@ -111,9 +111,9 @@ def test_blurpool_is_a_dense_window_and_a_filter():
     assert blurred(torch.ones(1, 3, 2, 2)).shape == (1, 5, 1, 1)
 
 
-def test_average_shortcut_is_a_mean_and_a_point_wise_kernel():
+def test_mean_shortcut_is_a_mean_and_a_point_wise_kernel():
     strided = nn.Conv2d(3, 5, 1, 2)
-    meaned = treated(nn.Sequential(strided), "average-shortcut:kept").module[0]
+    meaned = treated(nn.Sequential(strided), "mean-shortcut:kept").module[0]
     x = torch.rand(1, 3, 16, 16)
     torch.testing.assert_close(meaned(x), F.conv2d(F.avg_pool2d(x, 2), strided.weight, strided.bias))
 

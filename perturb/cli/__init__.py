@@ -15,6 +15,7 @@ COMMANDS = (
     "lint",
     "map",
     "qualify",
+    "remedy",
     "search",
     "replay",
     "schema",

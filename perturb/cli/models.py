@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from perturb.model import Network
-    from perturb.remedies import Remedy
+    from perturb.records import Remedy
 
 EPILOG = "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory."
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")

@@ -3,7 +3,6 @@
 import copy
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -11,30 +10,10 @@ from torch import Tensor, nn
 
 from perturb.errors import InputError, UsageError
 from perturb.protocols import Model
-from perturb.remedies.downsampling import average_shortcut, blur
+from perturb.records import Change, Remedy
+from perturb.remedies.downsampling import blur, mean_shortcut
 from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
 from perturb.remedies.windows import Window, pair, words
-
-Weights = Literal["kept", "fresh", "loaded"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One window that was changed."""
-
-    name: str  # the layer's qualified name in the network
-    kind: str
-    before: str  # kernel and stride: "7 x 7 / 2"
-    after: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remedy:
-    """What was done to a network."""
-
-    kind: str
-    weights: Weights
-    changed: tuple[Change, ...]
 
 
 def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module, Remedy]:
@@ -65,7 +44,7 @@ def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module
     return module, Remedy(kind=kind, weights=weights, changed=tuple(changed))
 
 
-def _parse(remedy: str, model: Model) -> tuple[str, Weights]:
+def _parse(remedy: str, model: Model) -> tuple[str, Literal["kept", "fresh"]]:
     kind, _, weights = remedy.partition(":")
     if kind not in KINDS:
         close = difflib.get_close_matches(kind, list(KINDS), n=1)
@@ -129,6 +108,6 @@ KINDS: dict[str, Callable[[str, Window], str | None]] = {
     "slicing": slice_kernel,
     "pool": pad_pool,
     "blurpool": blur,
-    "average-shortcut": average_shortcut,
+    "mean-shortcut": mean_shortcut,
     "space-to-depth": space_to_depth,
 }

@@ -45,7 +45,7 @@ class _Blur:
         return output
 
 
-def average_shortcut(name: str, window: Window) -> str | None:
+def mean_shortcut(name: str, window: Window) -> str | None:
     """ResNet-D (He et al. 2019): ahead of a strided 1 x 1 convolution the mean of s x s pixels; it then moves by 1."""
     stride = pair(window.stride)
     if not uneven(window) or isinstance(window, nn.MaxPool2d) or pair(window.kernel_size) != (1, 1):

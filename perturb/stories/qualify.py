@@ -18,8 +18,7 @@ from perturb.errors import InputError, UsageError
 from perturb.images import load_images, split
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
-from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes
-from perturb.remedies import Remedy
+from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes, Remedy
 from perturb.report import SCHEMA, MapSummary, Report
 from perturb.stories.controls import prove
 from perturb.stories.experiment import Progress, Protocol, quiet, run

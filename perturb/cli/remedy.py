@@ -1,0 +1,73 @@
+"""`perturb remedy`: remedies side by side, and a changed network to keep."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perturb.cli.files import written
+from perturb.cli.models import EPILOG, Choice, model_options
+from perturb.cli.terminal import console, progress
+from perturb.errors import UsageError
+
+if TYPE_CHECKING:
+    from perturb.model import Network
+
+
+@click.command(epilog=EPILOG)
+@model_options
+@click.option(
+    "--with",
+    "remedies",
+    multiple=True,
+    default=["all"],
+    metavar="NAME",
+    help="padding, slicing, pool, blurpool, mean-shortcut, space-to-depth or all; repeatable. NAME:kept keeps the "
+    "weights, NAME:fresh draws them anew.  [default: all, fresh for an untrained network]",
+)
+@click.option("--suite", help="Measure the loss by its first check; a shipped name or a .perturb.toml file.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of the untrained weights.")
+@click.option("--save", type=click.Path(dir_okay=False), help="Keep the changed weights: a .safetensors file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def command(
+    choice: Choice, remedies: tuple[str, ...], suite: str | None, seeds: int, save: str | None, as_json: bool
+) -> None:
+    """What each remedy costs, what it does to the lattice, and what loss is left.
+
+    Without --suite only what is exact is told, in seconds. A saved network is loaded again by MODEL --remedy NAME
+    --weights FILE.
+    """
+    from perturb.remedies import KINDS
+    from perturb.render import remedy as view
+    from perturb.stories.remedy import compare
+    from perturb.suite import load_suite
+
+    names = tuple(KINDS) if "all" in remedies else remedies
+    if save is not None and (len(names) != 1 or not save.endswith(".safetensors")):
+        raise UsageError(f"--save {save}: expected one --with NAME, and a .safetensors file.")
+
+    def load(seed: int) -> "Network":
+        return replace(choice, seed=choice.seed + seed).load()[0]
+
+    with progress() as begin:
+        asked = load_suite(suite) if suite else None
+        rows, refused = compare(load, names, suite=asked, seeds=range(seeds), progress=begin)
+    if as_json:
+        found = {"model": choice.model, "rows": [asdict(row) for row in rows], "refused": refused}
+        click.echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
+    else:
+        console().print(view.table(rows, refused, choice.model))
+    if save is not None:
+        _save(load(0), names[0], Path(save))
+
+
+def _save(network: "Network", name: str, path: Path) -> None:
+    from perturb.model import save_weights
+    from perturb.remedies import apply_remedy
+
+    module, _ = apply_remedy(network, name)
+    with written(path) as temporary:
+        save_weights(module, temporary)
+    click.echo(f"Saved to {path}; load it with --remedy {name.partition(':')[0]} --weights {path}", err=True)

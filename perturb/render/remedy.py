@@ -1,0 +1,104 @@
+"""Remedies side by side, a row each."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from perturb.records import Effect, Treated
+
+FLAT = 1 + 1e-9
+
+
+def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str) -> RenderableType:
+    """The question, a row for the network as built and each remedy, and how to read them."""
+    loss = rows[0].loss
+    parts: list[RenderableType] = [_head(rows[0], model), Text(), _costs(rows) if loss is None else _losses(rows)]
+    fates = {row.done.weights for row in rows if row.done}
+    notes = f"weights {' or '.join(sorted(fates))}"
+    parts += [Text(), Text(f"{notes}. {_legend(loss)}" if loss else f"{notes}.", "dim")]
+    parts += [Text(f"{name} does not apply: {why}", "dim") for name, why in refused.items()]
+    return Group(*parts)
+
+
+def _head(built: Treated, model: str) -> Text:
+    seen = "its output" if built.layer == "output" else f"`{built.layer}`"
+    return Text.assemble(
+        (f"What cures the dead pixels of {model}?\n", "bold"),
+        (f"imbalance: how much more the liveliest phase moves {seen} than the deadest; 1 is flat.", "dim"),
+    )
+
+
+def _costs(rows: Sequence[Treated]) -> Table:
+    grid = _grid("network", "windows\nchanged", "parameters", "", "multiply-\nadds", "", "imbalance")
+    for row in rows:
+        grid.add_row(
+            _name(row),
+            str(len(row.done.changed)) if row.done else "",
+            _short(row.parameters),
+            _more(row.parameters, rows[0].parameters),
+            _short(row.multiply_adds),
+            _more(row.multiply_adds, rows[0].multiply_adds),
+            _ratio(row),
+        )
+    return grid
+
+
+def _losses(rows: Sequence[Treated]) -> Table:
+    grid = _grid(
+        "network", "para-\nmeters", "multiply-\nadds", "imba-\nlance", "meas-\nured", "\ndead", "\nlive", "\nloss"
+    )
+    grid.add_column("95 %\ninterval", no_wrap=True)
+    for row in rows:
+        assert row.loss is not None
+        colour = "bold red" if row.loss.low > 0 else "bold green" if row.loss.high >= 0 else ""
+        grid.add_row(
+            _name(row),
+            _short(row.parameters),
+            _short(row.multiply_adds),
+            _ratio(row),
+            "infinite" if row.energy is None else f"{row.energy:.2f}",
+            f"{row.dead:.0%}",
+            f"{row.live:.0%}",
+            Text(f"{row.loss.value:+.2f}", colour),
+            f"[{row.loss.low:+.2f}, {row.loss.high:+.2f}]",
+        )
+    return grid
+
+
+def _grid(first: str, *others: str) -> Table:
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    grid.add_column(first, no_wrap=True)
+    for column in others:
+        grid.add_column(column, justify="right", no_wrap=True)
+    return grid
+
+
+def _name(row: Treated) -> Text:
+    return Text(row.name.partition(":")[0], "bold" if row.done is None else "")
+
+
+def _ratio(row: Treated) -> Text:
+    if row.structural is None:
+        return Text("infinite", "red")
+    return Text(f"{row.structural:.2f}", "green" if row.structural < FLAT else "")
+
+
+def _legend(loss: Effect) -> str:
+    return (
+        "measured: the same ratio of the root mean square gradient, about the square root of the exact one. dead, "
+        "live: how often the suite's perturbation is noticed at each network's own dead and live places, at the level "
+        f"that its own calibration finds. loss: live - dead, {loss.method}."
+    )
+
+
+def _short(count: int) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def _more(count: int, before: int) -> str:
+    return f"{count / before - 1:+.1%}" if count != before else ""
