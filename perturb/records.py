@@ -56,6 +56,36 @@ class GaussianFit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceptiveField:
+    """What the central position of a layer can see in theory, in pixels; None where it is the whole picture."""
+
+    layer: str
+    size: tuple[int, int] | None  # rows, columns
+    stride: tuple[int, int] | None  # between neighbouring positions
+    offset: tuple[int, int] | None  # first row and column that the layer's first position sees; negative in padding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A receptive field in theory and in effect."""
+
+    model: str
+    theory: ReceptiveField
+    fit: GaussianFit | None  # of the measured field; None where no Gaussian fits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """Spearman's rank correlation with its interval."""
+
+    of: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Locations:
     """The two arms of an experiment: phases at which a perturbation contributes little, and much."""
 
@@ -98,6 +128,30 @@ class Rate:
     high: float
     n: int  # photographs
     trials: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consistency:
+    """Crops moved by so many pixels: what changes in the output, and how often the label stays."""
+
+    pixels: int
+    change: float  # sum |f(crop) - f(moved crop)|, in units of that between two photographs
+    low: float
+    high: float
+    equal: Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """Translation consistency of one network."""
+
+    model: str
+    source: str
+    photographs: int
+    apart: float  # mean sum |f(a) - f(b)| between crops of two photographs: the unit of every change
+    by_offset: tuple[Consistency, ...]
+    by_phase: tuple[Consistency, ...]  # `pixels`: the largest power of 2 that divides both offsets
+    lattice: tuple[tuple[float, ...], ...]  # mean change by rows and columns moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

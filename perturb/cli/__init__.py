@@ -18,6 +18,8 @@ COMMANDS = (
     "remedy",
     "search",
     "replay",
+    "rf",
+    "shift",
     "schema",
 )  # as `perturb --help` lists them; a module here each
 

@@ -91,7 +91,7 @@ class Linearised(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = _name(func)
-        live = [value for value in _tensors((args, kwargs)) if value.requires_grad]
+        live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
         if not live or name in STRUCTURE:
             return func(*args, **kwargs)
         if name in IDENTITY:
@@ -152,11 +152,11 @@ def _name(func: Callable[..., Any]) -> str:
     return getattr(func, "__name__", None) or str(func)
 
 
-def _tensors(value: Any) -> Iterable[Tensor]:
+def tensors_in(value: Any) -> Iterable[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):
         for part in value:
-            yield from _tensors(part)
+            yield from tensors_in(part)
     elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+        yield from tensors_in(list(value.values()))

@@ -68,6 +68,11 @@ class Network:
         return sum(p.numel() for p in self.module.parameters())
 
     @property
+    def feature_maps(self) -> tuple[str, ...]:
+        """The layers that give one, in the order in which they run."""
+        return tuple(self._layers)
+
+    @property
     def multiply_adds(self) -> int:
         """Of convolutions and matrix products, for one picture."""
         from torch.utils.flop_counter import FlopCounterMode

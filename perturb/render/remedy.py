@@ -18,7 +18,9 @@ def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str) -> Re
     fates = {row.done.weights for row in rows if row.done}
     notes = f"weights {' or '.join(sorted(fates))}"
     parts += [Text(), Text(f"{notes}. {_legend(loss)}" if loss else f"{notes}.", "dim")]
-    parts += [Text(f"{name} does not apply: {why}", "dim") for name, why in refused.items()]
+    if any(row.loss and row.loss.saturated for row in rows):
+        parts.append(Text("* too little or nearly all is seen at its own level: a small loss says nothing.", "yellow"))
+    parts += [Text(f"{name} does not apply: {why.removeprefix(f'{model}: ')}", "dim") for name, why in refused.items()]
     return Group(*parts)
 
 
@@ -62,7 +64,7 @@ def _losses(rows: Sequence[Treated]) -> Table:
             f"{row.dead:.0%}",
             f"{row.live:.0%}",
             Text(f"{row.loss.value:+.2f}", colour),
-            f"[{row.loss.low:+.2f}, {row.loss.high:+.2f}]",
+            f"[{row.loss.low:+.2f}, {row.loss.high:+.2f}]{'*' if row.loss.saturated else ''}",
         )
     return grid
 
@@ -96,7 +98,7 @@ def _legend(loss: Effect) -> str:
 def _short(count: int) -> str:
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= size:
-            return f"{count / size:.3g} {unit}"
+            return f"{count / size:.3g}{unit}"
     return str(count)
 
 

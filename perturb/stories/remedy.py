@@ -117,4 +117,5 @@ def _over_seeds(effects: list[Effect]) -> Effect:
         pvalue=None,
         detectable=detectable(spread, len(values), CONFIDENCE),
         spread=spread,
+        saturated=next((effect.saturated for effect in effects if effect.saturated), ""),
     )

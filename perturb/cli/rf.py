@@ -1,0 +1,79 @@
+"""`perturb rf`: receptive fields, in theory and in effect."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perturb.cli.models import DEVICE, EPILOG
+from perturb.cli.terminal import console, progress
+from perturb.errors import UsageError
+
+if TYPE_CHECKING:
+    from perturb.model import Network
+    from perturb.records import Images
+
+
+@click.command(epilog=EPILOG)
+@click.argument("models", metavar="MODEL...", nargs=-1)
+@click.option("--layer", default="last", show_default=True, help="Of several models: last, stride:N or a name.")
+@click.option("--accuracies", type=click.Path(), help="A CSV with the columns model,accuracy; its models by default.")
+@click.option("--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise.")
+@click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of untrained weights.")
+@DEVICE
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def command(
+    models: tuple[str, ...],
+    layer: str,
+    accuracies: str | None,
+    images: str,
+    count: int,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """How far a network sees: receptive field in theory and in effect.
+
+    One model: by depth. Several: a row each, and with --accuracies how size and accuracy go together.
+    """
+    from perturb.model import load
+    from perturb.render import rf as view
+    from perturb.stories import rf
+
+    known = rf.read_accuracies(Path(accuracies)) if accuracies else {}
+    names = models or tuple(known)
+    if not names:
+        raise UsageError("rf: give a MODEL, or --accuracies with some.")
+    fields, side = [], 0
+    with progress() as begin:
+        for name in names:
+            network = load(name, device=device, seed=seed)
+            pictures, side = _pictures(network, images, count), network.input_shape[1]
+            if len(names) == 1:
+                fields = rf.by_depth(network, pictures, progress=begin)
+            else:
+                fields.append(rf.at_layer(network, network.find_layer(layer), pictures))
+    relations = rf.relate(fields, known) if known else []
+    if as_json:
+        found = {"fields": [asdict(f) for f in fields], "relations": [asdict(r) for r in relations]}
+        click.echo(json.dumps(found, indent=2, sort_keys=True))
+    else:
+        console().print(view.table(fields, side, count, relations=relations))
+
+
+def _pictures(network: "Network", source: str, count: int) -> "Images":
+    """Of as many photographs one crop; an untrained network gets its normalisation statistics from them."""
+    import torch
+
+    from perturb.images import load_images
+    from perturb.records import Images
+
+    found = load_images(source, shape=network.input_shape, crops=1, count=max(4, count))
+    if network.untrained:
+        network.settle(torch.from_numpy(found.pixels))
+    return Images(
+        pixels=found.pixels[:count], photograph=found.photograph[:count], names=found.names, source=found.source
+    )

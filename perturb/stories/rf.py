@@ -1,0 +1,78 @@
+"""Receptive fields, in theory and in effect: against depth, and against accuracy."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from perturb.contribution import centre, fit_gaussian, receptive_field
+from perturb.errors import InputError, UsageError
+from perturb.model import Network
+from perturb.records import Correlation, Field, Images, ReceptiveField
+from perturb.stats.rank import spearman
+from perturb.stories.experiment import Progress, quiet
+
+CONFIDENCE = 0.95
+
+
+def by_depth(model: Network, images: Images, *, progress: Progress = quiet) -> list[Field]:
+    """The field of every block (a module at most one level down) that sees more than the one before it."""
+    wider: list[ReceptiveField] = []
+    for name in (name for name in model.feature_maps if name.count(".") <= 1):
+        theory = receptive_field(model, name)
+        if theory.size != (wider[-1].size if wider else (1, 1)):
+            wider.append(theory)
+    tick = progress(f"{model.name}: receptive fields", len(wider))
+    fields = []
+    for theory in wider:
+        fields.append(_measure(model, theory, images))
+        tick(1)
+    return fields
+
+
+def at_layer(model: Network, layer: str, images: Images) -> Field:
+    """The field of one layer: theory, and a Gaussian laid over the `centre` map of these pictures."""
+    return _measure(model, receptive_field(model, layer), images)
+
+
+def _measure(model: Network, theory: ReceptiveField, images: Images) -> Field:
+    try:
+        fit = fit_gaussian(centre(model, images.pixels, theory.layer).values)
+    except InputError:
+        fit = None
+    return Field(model=model.name, theory=theory, fit=fit)
+
+
+def read_accuracies(path: Path) -> dict[str, float]:
+    """Model -> accuracy, from a table with these two columns."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {row["model"]: float(row["accuracy"]) for row in rows}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--accuracies: `{path}` cannot be read: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"--accuracies: `{path}`: expected the columns model,accuracy and a number a row.") from error
+
+
+def relate(fields: Sequence[Field], accuracies: Mapping[str, float]) -> list[Correlation]:
+    """Rank correlation of accuracy with the theoretical size and with the effective one. The whole picture ranks last.
+
+    Raises UsageError for a model that the table lacks, and below four models.
+    """
+    missing = [f.model for f in fields if f.model not in accuracies]
+    if missing:
+        raise UsageError(f"--accuracies has no row for {missing}; its models are {list(accuracies)}.")
+    if len(fields) < 4:
+        raise UsageError(f"--accuracies: {len(fields)} models; a rank correlation's interval needs at least 4.")
+    against = np.array([accuracies[f.model] for f in fields])
+    sizes = {
+        "theoretical size": [np.prod(f.theory.size) ** 0.5 if f.theory.size else np.inf for f in fields],
+        "effective size": [(f.fit.sigma_row * f.fit.sigma_column) ** 0.5 if f.fit else np.inf for f in fields],
+    }
+    found = []
+    for name, values in sizes.items():
+        rho, low, high = spearman(np.array(values), against, CONFIDENCE)
+        found.append(Correlation(of=name, value=rho, low=low, high=high, n=len(fields)))
+    return found
