@@ -263,3 +263,29 @@ def test_a_changed_network_is_saved_and_loaded_again(work):
     assert "--remedy padding" in report["provenance"]["command"]
     assert perturb("lint", "net.py:dead", "--weights", "padded.safetensors").exit_code == 4
     assert perturb("remedy", "net.py:dead", "--save", "all.safetensors").exit_code == 2
+
+
+def test_receptive_fields_and_accuracy(work):
+    """By depth for one model; for four the rank correlation of a table that rises with their size."""
+    lines = [f"def k{k}(): return nn.Sequential(nn.Conv2d(3, 4, {k}, 2, {k // 2})), SMALL" for k in (3, 5, 7, 9)]
+    (work / "sizes.py").write_text(NET + "\n".join(lines))
+    (work / "table.csv").write_text("model,accuracy\n" + "".join(f"sizes.py:k{k},0.{k}\n" for k in (3, 5, 7, 9)))
+    shared = ("--images", "noise", "--count", "4", "--json")
+    one = json.loads(perturb("rf", "sizes.py:k5", *shared).stdout)
+    assert [f["theory"]["size"] for f in one["fields"]] == [[5, 5]]
+    found = json.loads(perturb("rf", "--accuracies", "table.csv", *shared).stdout)
+    assert [f["theory"]["size"][0] for f in found["fields"]] == [3, 5, 7, 9]
+    assert found["relations"][0]["value"] == pytest.approx(1)
+    shown = perturb("rf", "--accuracies", "table.csv", *shared[:-1]).output
+    assert "theoretical size and accuracy: " in shown
+    few = perturb("rf", "sizes.py:k3", "sizes.py:k5", "--accuracies", "table.csv", *shared)
+    assert (few.exit_code, "needs at least 4" in few.stderr) == (2, True)
+    absent = perturb("rf", "net.py:dead", "--accuracies", "table.csv", *shared)
+    assert (absent.exit_code, "no row for ['net.py:dead']" in absent.stderr) == (2, True)
+    assert perturb("rf").exit_code == 2
+
+
+def test_shift_for_people_and_machines(work):
+    asked = ("shift", "net.py:even", "--images", "noise", "--count", "4", "--span", "4")
+    assert json.loads(perturb(*asked, "--json").stdout)["photographs"] == 4
+    assert "By phase" in perturb(*asked).output

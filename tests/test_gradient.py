@@ -1,8 +1,11 @@
 """Gradient maps against direct computation."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from toys import SHAPE, network, plain, window
 
 from perturb.contribution import centre, energy, fit_gaussian, target
@@ -46,6 +49,39 @@ def test_target_is_the_sum_of_rectified_channel_means(pictures):
     np.testing.assert_allclose(
         target(model, pictures, output=7).values, expected / expected.sum(), rtol=1e-4, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("kind", ["target", "centre"])
+def test_the_authors_formula_by_finite_differences(kind):
+    """Sum over images of relu(mean_c d y / d x_c), without autograd: y moved up and down by each pixel, in float64.
+
+    y is each image's largest output, or the channel mean of the central unit; ELU has no kink that a step could cross.
+    """
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 6, 3, 2, 1), nn.ELU(), nn.Conv2d(6, 4, 3, 1, 1), nn.Flatten(), nn.Linear(100, 5)
+    )
+    model = network(module, shape=(3, 10, 10))
+    images = load_images("noise", shape=(3, 10, 10), count=3).pixels
+    exact, total, step = copy.deepcopy(module).double(), np.zeros((10, 10)), 1e-5
+
+    def score(x: torch.Tensor, label: int) -> float:
+        return float(exact(x)[0, label] if kind == "target" else exact[:3](x)[0, :, 2, 2].mean())
+
+    with torch.no_grad():
+        for image in images:
+            x = torch.from_numpy(image[None]).double()
+            label = int(exact(x).argmax())
+            for row, column in np.ndindex(10, 10):
+                slopes = []
+                for channel in range(3):
+                    up, down = x.clone(), x.clone()
+                    up[0, channel, row, column] += step
+                    down[0, channel, row, column] -= step
+                    slopes.append((score(up, label) - score(down, label)) / (2 * step))
+                total[row, column] += max(0.0, sum(slopes) / 3)
+    found = target(model, images) if kind == "target" else centre(model, images, "2")
+    np.testing.assert_allclose(found.values, total / total.sum(), rtol=1e-3, atol=1e-7)
 
 
 def test_target_that_does_not_exist(pictures):

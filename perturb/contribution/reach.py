@@ -47,13 +47,15 @@ def receptive_field(model: Model, layer: str) -> ReceptiveField:
 def _read(layer: str, seen: Tensor) -> ReceptiveField:
     last, first = seen[0::2], -seen[1::2]
     rows, columns = seen.shape[1:]
-    size = (last - first)[:, rows // 2, columns // 2] + 1
+    centre = (rows // 2, columns // 2)
+    begin, end = first[:, *centre], last[:, *centre]
     span = float(first[0, -1, 0] - first[0, 0, 0]), float(first[1, 0, -1] - first[1, 0, 0])
+    stride = (round(span[0] / max(1, rows - 1)), round(span[1] / max(1, columns - 1)))
     return ReceptiveField(
         layer=layer,
-        size=(int(size[0]), int(size[1])),
-        stride=(round(span[0] / max(1, rows - 1)), round(span[1] / max(1, columns - 1))),
-        offset=(int(first[0, 0, 0]), int(first[1, 0, 0])),
+        size=(int(end[0] - begin[0]) + 1, int(end[1] - begin[1]) + 1),
+        stride=stride,
+        offset=(int(begin[0]) - stride[0] * centre[0], int(begin[1]) - stride[1] * centre[1]),
     )
 
 

@@ -22,19 +22,17 @@ def table(found: Shift) -> RenderableType:
     lattice = Table.grid(padding=(0, 3))
     legend = Text("change by rows (down) and columns (right)\nmoved, from 0; dark unmoved, bright changed", "dim")
     lattice.add_row(Lattice(found.lattice), legend)
-    phases = _rows(found.by_phase, "offsets that this divides, and no larger power of 2")
-    return Group(head, Text(), _rows(found.by_offset, "moved by, pixels"), Text(), phases, Text(), lattice)
+    offsets = _rows(found.by_offset, "By offset: moved by so many pixels, the more of rows and columns")
+    phases = _rows(found.by_phase, "By phase: so many pixels divide the offset, and no larger power of 2")
+    return Group(head, Text(), offsets, Text(), phases, Text(), lattice)
 
 
-def _rows(rows: Sequence[Consistency], what: str) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("pixels", "change", "same label", ""):
+def _rows(rows: Sequence[Consistency], title: str) -> Table:
+    grid = Table(
+        box=None, padding=(0, 2, 0, 0), header_style="dim", title=title, title_justify="left", title_style="bold"
+    )
+    for column in ("pixels", "change", "same label"):
         grid.add_column(column, no_wrap=True)
-    for number, row in enumerate(rows):
-        grid.add_row(
-            str(row.pixels),
-            f"{row.change:.3f} [{row.low:.3f}, {row.high:.3f}]",
-            rate(row.equal),
-            Text(what if number == 0 else "", "dim"),
-        )
+    for row in rows:
+        grid.add_row(str(row.pixels), f"{row.change:.3f} [{row.low:.3f}, {row.high:.3f}]", rate(row.equal))
     return grid

@@ -1,0 +1,95 @@
+"""Theoretical receptive fields against closed forms and the support of real gradients."""
+
+import pytest
+import torch
+from torch import nn
+from toys import Residual, network
+
+from perturb import load
+from perturb.contribution import receptive_field
+from perturb.errors import UnsupportedOperationError
+
+
+class Branches(nn.Module):
+    """Three branches with fields of different size and place, concatenated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Sequential(nn.ZeroPad2d((0, 3, 1, 2)), nn.Conv2d(3, 4, 4, 2))
+        self.dilated = nn.Conv2d(3, 4, 3, 2, 2, dilation=2)
+        self.pooled = nn.MaxPool2d(3, 2, 1)
+
+    def forward(self, x):
+        return torch.cat([self.wide(x), self.dilated(x)[:, :, :32, :32], self.pooled(x)], 1)
+
+
+class Gated(nn.Module):
+    def forward(self, x):
+        return x * torch.sigmoid(x.mean((2, 3), keepdim=True))
+
+
+def chain() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 8, 7, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 8, 5, 1, 2))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        chain(),
+        nn.Sequential(Residual(), nn.Conv2d(8, 8, 3, padding=1)),
+        nn.Sequential(Branches(), nn.Conv2d(11, 11, 3, 2, 1, groups=11)),
+        nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.AvgPool2d(3, 2)),
+        nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3, padding=1)),
+        nn.Sequential(nn.Conv2d(3, 6, 3, 4, 1), nn.ChannelShuffle(3), nn.BatchNorm2d(6), nn.Hardswish()),
+    ],
+)
+def test_the_field_is_the_support_of_the_gradient(module):
+    """With positive weights no two paths cancel: the central position's gradient fills its field, edge to edge."""
+    with torch.no_grad():
+        for p in module.parameters():
+            p.abs_()
+    model = network(module)
+    last = [name for name in model.feature_maps if "." not in name][-1]
+    found = receptive_field(model, last)
+    x = torch.ones(1, *model.input_shape).requires_grad_()
+    at = [n // 2 for n in model.propagate(x, last).shape[2:]]
+    covered = torch.zeros(x.shape[2:], dtype=torch.bool)
+    for _ in range(20):  # a max-pool passes a gradient to one pixel: many pictures fill its window
+        y = model.propagate(x + torch.rand(x.shape), last)
+        (gradient,) = torch.autograd.grad(y[0, :, at[0], at[1]].sum(), x)
+        covered |= gradient.sum((0, 1)) > 0
+    for axis in (0, 1):
+        seen = covered.any(1 - axis).nonzero().ravel()
+        first = found.offset[axis] + found.stride[axis] * at[axis]
+        assert (int(seen[0]), int(seen[-1]) + 1) == (first, first + found.size[axis])
+
+
+def test_a_chain_is_the_closed_form():
+    """Size 1 + sum (k - 1) S, offset - sum p S, S the product of the strides before."""
+    found = receptive_field(network(chain()), "3")
+    assert found.size == (1 + 6 + 2 * 2 + 4 * 4,) * 2
+    assert found.offset == (-(3 + 1 * 2 + 2 * 4),) * 2
+    assert found.stride == (4, 4)
+
+
+def test_resnet18_by_its_main_branch():
+    size, jump = 1, 1
+    kernels = [(7, 2), (3, 2), *[(3, 1)] * 4, *[(3, 2), (3, 1), (3, 1), (3, 1)] * 3]
+    for kernel, stride in kernels:
+        size, jump = size + (kernel - 1) * jump, jump * stride
+    found = receptive_field(load("torchvision:resnet18"), "layer4")
+    assert (found.size, found.stride) == ((size, size), (jump, jump)) == ((435, 435), (32, 32))
+
+
+def test_attention_sees_the_whole_picture_and_gates_see_nothing():
+    assert receptive_field(load("torchvision:vit_b_16"), "encoder").size is None
+    assert receptive_field(network(nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), Gated())), "1").size == (3, 3)
+
+
+def test_an_operation_without_a_rule_is_named():
+    class Summed(nn.Module):
+        def forward(self, x):
+            return x.cumsum(2)
+
+    with pytest.raises(UnsupportedOperationError, match="no rule for `cumsum`"):
+        receptive_field(network(nn.Sequential(Summed())), "0")
