@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from perturb.records import Effect, Treated
+from perturb.records import Effect
+from perturb.studies import Treated
 
 FLAT = 1 + 1e-9
 

@@ -8,7 +8,7 @@ from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import fold, imbalance
 from perturb.model import Network
-from perturb.records import Effect, Remedy, Treated
+from perturb.records import Effect, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
 from perturb.stats.clusters import mean_interval
@@ -16,6 +16,7 @@ from perturb.stats.power import detectable
 from perturb.stories.experiment import Progress, quiet
 from perturb.stories.qualify import Bench, qualify, set_up
 from perturb.streams import stream
+from perturb.studies import Treated
 from perturb.suite import Suite
 
 BUILT = "as built"
