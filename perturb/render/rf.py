@@ -8,7 +8,7 @@ from rich.text import Text
 
 from perturb.studies import Correlation, Field
 
-WIDTH = 18  # of the bar that stands for the picture's side
+WIDTH = 16  # of the bar that stands for the picture's side
 
 
 def table(fields: Sequence[Field], side: int, images: int, *, relations: Sequence[Correlation] = ()) -> RenderableType:
@@ -18,12 +18,13 @@ def table(fields: Sequence[Field], side: int, images: int, *, relations: Sequenc
     head = Text.assemble((f"How far {name} sees\n", "bold"))
     head.append(
         "theory: pixels that the layer's central position can see. sigma: of a Gaussian laid over what does move it "
-        f"({images} pictures); R²: how well it fits. Bars, of the picture's {side} pixels: ░ theory, █ 4 sigma.",
+        f"({images} pictures); R²: how well it fits. share: 4 sigma of theory. Bars, of the "
+        f"picture's {side} pixels: ░ theory, █ 4 sigma.",
         "dim",
     )
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     grid.add_column("layer" if one else "network, layer", no_wrap=True)
-    for column in ("theory", "stride", "offset", "sigma", "R²"):
+    for column in ("theory", "stride", "offset", "sigma", "R²", "share"):
         grid.add_column(column, justify="right", no_wrap=True)
     grid.add_column("")
     for field in fields:
@@ -34,6 +35,7 @@ def table(fields: Sequence[Field], side: int, images: int, *, relations: Sequenc
             _pair(field.theory.offset, ""),
             f"{_sigma(field):.1f}" if field.fit else "no fit",
             f"{field.fit.r_squared:.2f}" if field.fit else "",
+            f"{4 * _sigma(field) / field.theory.size[0]:.0%}" if field.fit and field.theory.size else "",
             _bar(field, side),
         )
     return Group(head, Text(), grid, *([Text()] if relations else []), *(_relation(r) for r in relations))
