@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from perturb.cli import main
+from perturb.cli.models import Choice
 from perturb.report import from_json, to_json
 
 NET = """
@@ -139,7 +140,7 @@ def test_folder_of_pictures(work):
         (("lint", "net.py:as_dict"), 4, "returns a dict"),
         (("lint", "net.py:one_channel"), 4, "does not accept a picture of shape (3, 64, 64)"),
         (("lint", "net.py:dead", "--weights", "nan.pt"), 4, "weight `0.weight` holds NaN"),
-        (("lint", "net.py:even", "--remedy", "padding"), 4, "padding finds nothing to change"),
+        (("lint", "net.py:even", "--remedy", "padding"), 4, "no window that padding is made for"),
         (("lint", "net.py:dead", "--device", "tpu"), 2, "device `tpu` is unknown"),
         (("map", "net.py:dead", "--out", "map.jpg"), 2, "expected a .png or .npy file"),
         (("qualify", "net.py:dead", "--suite", "absent"), 2, "no suite `absent`"),
@@ -289,3 +290,15 @@ def test_shift_for_people_and_machines(work):
     asked = ("shift", "net.py:even", "--images", "noise", "--count", "4", "--span", "4")
     assert json.loads(perturb(*asked, "--json").stdout)["photographs"] == 4
     assert "By phase" in perturb(*asked).output
+
+
+def test_saved_weights_are_the_ones_measured(work):
+    """Of a remedy that changes no shape, and an untrained network with a seed of its own."""
+    (work / "drawn.py").write_text(
+        NET + "def drawn(): return nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16)), SMALL\n"
+    )
+    perturb("remedy", "drawn.py:drawn", "--seed", "3", "--with", "blurpool", "--save", "blurred.safetensors")
+    asked = {"model": "drawn.py:drawn", "device": "cpu", "remedy": "blurpool"}
+    drawn, _ = Choice(**asked, weights=None, seed=3).load()
+    loaded, done = Choice(**asked, weights="blurred.safetensors", seed=0).load()
+    assert (loaded.digest, done.weights) == (drawn.digest, "kept")

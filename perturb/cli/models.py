@@ -27,7 +27,10 @@ class Choice:
     remedy: str | None
 
     def load(self) -> "tuple[Network, Remedy | None]":
-        """The network, and what was done to it. Weights that fit the changed network alone are loaded into that one."""
+        """The network, and what was done to it.
+
+        Weights that fit the network as built are loaded ahead of the remedy, which keeps them; others after it.
+        """
         from perturb.model import fits, load, load_weights
         from perturb.remedies import apply_remedy
 
@@ -37,7 +40,8 @@ class Choice:
         early = self.weights is not None and fits(built.module, Path(self.weights))
         if early:
             built = load(self.model, weights=self.weights, device=self.device, seed=self.seed)
-        module, done = apply_remedy(built, self.remedy, seed=self.seed)
+        remedy = f"{self.remedy}:kept" if early and ":" not in self.remedy else self.remedy
+        module, done = apply_remedy(built, remedy, seed=self.seed)
         if self.weights is not None and not early:
             load_weights(module, Path(self.weights))
             done = replace(done, weights="loaded")

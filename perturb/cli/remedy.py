@@ -49,25 +49,25 @@ def command(
         raise UsageError(f"--save {save}: expected one --with NAME, and a .safetensors file.")
 
     def load(seed: int) -> "Network":
-        return replace(choice, seed=choice.seed + seed).load()[0]
+        return replace(choice, seed=seed).load()[0]
 
     with progress() as begin:
         asked = load_suite(suite) if suite else None
-        rows, refused = compare(load, names, suite=asked, seeds=range(seeds), progress=begin)
+        rows, refused = compare(load, names, suite=asked, seeds=range(choice.seed, choice.seed + seeds), progress=begin)
     if as_json:
         found = {"model": choice.model, "rows": [asdict(row) for row in rows], "refused": refused}
         click.echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
     else:
         console().print(view.table(rows, refused, choice.model))
     if save is not None:
-        _save(load(0), names[0], Path(save))
+        _save(load(choice.seed), names[0], choice.seed, Path(save))
 
 
-def _save(network: "Network", name: str, path: Path) -> None:
+def _save(network: "Network", name: str, seed: int, path: Path) -> None:
     from perturb.model import save_weights
     from perturb.remedies import apply_remedy
 
-    module, _ = apply_remedy(network, name)
+    module, _ = apply_remedy(network, name, seed=seed)
     with written(path) as temporary:
         save_weights(module, temporary)
     click.echo(f"Saved to {path}; load it with --remedy {name.partition(':')[0]} --weights {path}", err=True)

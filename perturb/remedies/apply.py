@@ -37,7 +37,7 @@ def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module
             if (after := KINDS[kind](name, window)) is not None:
                 changed.append(Change(name=name, kind=type(window).__name__, before=before, after=after))
     if not changed:
-        raise InputError(f"{model.name}: {kind} finds nothing to change.")
+        raise InputError(f"{model.name}: no window that {kind} is made for.")
     _check_sizes(model, module, changed)
     if weights == "fresh":
         _draw(model.module, module, seed)

@@ -16,12 +16,11 @@ def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str) -> Re
     """The question, a row for the network as built and each remedy, and how to read them."""
     loss = rows[0].loss
     parts: list[RenderableType] = [_head(rows[0], model), Text(), _costs(rows) if loss is None else _losses(rows)]
-    fates = {row.done.weights for row in rows if row.done}
-    notes = f"weights {' or '.join(sorted(fates))}"
-    parts += [Text(), Text(f"{notes}. {_legend(loss)}" if loss else f"{notes}.", "dim")]
+    fates = " or ".join(sorted({row.done.weights for row in rows if row.done}))
+    parts += [Text(), Text(f"Weights of the changed networks: {fates}. {_legend(loss) if loss else ''}", "dim")]
     if any(row.loss and row.loss.saturated for row in rows):
         parts.append(Text("* too little or nearly all is seen at its own level: a small loss says nothing.", "yellow"))
-    parts += [Text(f"{name} does not apply: {why.removeprefix(f'{model}: ')}", "dim") for name, why in refused.items()]
+    parts += [Text(f"{name} does not apply: {why}", "dim") for name, why in refused.items()]
     return Group(*parts)
 
 
@@ -50,12 +49,13 @@ def _costs(rows: Sequence[Treated]) -> Table:
 
 def _losses(rows: Sequence[Treated]) -> Table:
     grid = _grid(
-        "network", "para-\nmeters", "multiply-\nadds", "imba-\nlance", "meas-\nured", "\ndead", "\nlive", "\nloss"
+        "network", "para-\nmeters", "mult.-\nadds", "imba-\nlance", "meas-\nured", "\ndead", "\nlive", "\nloss"
     )
     grid.add_column("95 %\ninterval", no_wrap=True)
     for row in rows:
         assert row.loss is not None
-        colour = "bold red" if row.loss.low > 0 else "bold green" if row.loss.high >= 0 else ""
+        held = row.loss.low <= 0 <= row.loss.high and not row.loss.saturated
+        colour = "bold red" if row.loss.low > 0 else "bold green" if held else ""
         grid.add_row(
             _name(row),
             _short(row.parameters),
@@ -71,7 +71,7 @@ def _losses(rows: Sequence[Treated]) -> Table:
 
 
 def _grid(first: str, *others: str) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     grid.add_column(first, no_wrap=True)
     for column in others:
         grid.add_column(column, justify="right", no_wrap=True)
