@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb.locations import dead_share, fold, imbalance
-from perturb.records import Contribution, Effect, Outcomes, Rate
+from perturb.records import Contribution, Effect, Images, Outcomes, Rate
 from perturb.stats.clusters import cluster_means, mcnemar_pvalue, mean_interval
 from perturb.stats.power import detectable
 from perturb.stats.proportion import wilson
@@ -29,7 +29,7 @@ def told_apart(outcomes: Outcomes, arm: str) -> Trials:
     return (evidence > outcomes.clean) + 0.5 * (evidence == outcomes.clean)
 
 
-def rate(trials: Trials, outcomes: Outcomes, confidence: float = 0.95) -> Rate:
+def rate(trials: Trials, outcomes: Outcomes | Images, confidence: float = 0.95) -> Rate:
     """The mean over photographs with its Wilson interval."""
     means = _by_photograph(trials, outcomes)
     low, high = wilson(means, trials.size, confidence)
@@ -119,7 +119,7 @@ def _of_map(name: str, value: float, contribution: Contribution, confidence: flo
     )
 
 
-def _by_photograph(trials: Trials, outcomes: Outcomes) -> Float[np.ndarray, " cluster"]:
+def _by_photograph(trials: Trials, outcomes: Outcomes | Images) -> Float[np.ndarray, " cluster"]:
     return cluster_means(trials.ravel(), np.repeat(outcomes.photograph, trials.shape[1]))
 
 

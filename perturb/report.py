@@ -3,9 +3,10 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from perturb.exhibits import Exhibits
 from perturb.records import Claim, Control, Effect, Experiment, Finding, Miss, Rate, Verdict
 
 SCHEMA = 1
@@ -39,6 +40,7 @@ class Report:
     experiments: tuple[Experiment, ...]
     controls: tuple[Control, ...]
     provenance: Mapping[str, Any]  # versions, seed, device, command, timestamp
+    exhibits: Exhibits | None = field(default=None, compare=False, repr=False)  # what report.html shows; not in JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,9 @@ class Side:
 
 def to_json(report: Report) -> str:
     """Strict JSON, sorted keys: the same run gives the same text. NaN raises ValueError."""
-    return json.dumps(dataclasses.asdict(report), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    data = dataclasses.asdict(dataclasses.replace(report, exhibits=None))
+    del data["exhibits"]
+    return json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def from_json(text: str) -> Report:

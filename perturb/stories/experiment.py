@@ -1,12 +1,13 @@
 """One experiment: find the level on pictures that are not judged, then measure both arms on those that are."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perturb import quantities
 from perturb.errors import InputError
+from perturb.exhibits import Sweep
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold, silent
 from perturb.protocols import Detector, Model, Perturbation
@@ -39,6 +40,16 @@ class Protocol:
     seed: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What an experiment gave."""
+
+    outcomes: Outcomes  # on the judged images
+    account: Experiment  # of how they came about
+    trials: Trials
+    sweep: Sweep | None  # None where the level was given
+
+
 def run(
     model: Model,
     protocol: Protocol,
@@ -48,7 +59,21 @@ def run(
     *,
     progress: Progress = quiet,
 ) -> tuple[Outcomes, Experiment]:
-    """Outcomes on the judged images, and the account of how they came about.
+    """Outcomes on the judged images, and the account of how they came about: see `measure`."""
+    found = measure(model, protocol, locations, calibration, judged, progress=progress)
+    return found.outcomes, found.account
+
+
+def measure(
+    model: Model,
+    protocol: Protocol,
+    locations: Locations,
+    calibration: Images,
+    judged: Images,
+    *,
+    progress: Progress = quiet,
+) -> Measured:
+    """One experiment, whole.
 
     Everything that is learnt - the level, a probe's weights, a threshold that is not an image's own - is learnt on
     `calibration`. Raises InputError where calibration finds no level at which a number can be had.
@@ -67,14 +92,15 @@ def run(
     outcomes = observe(
         model,
         known.detector,
-        _task(protocol, (known.level,)),
+        task_at(protocol, (known.level,)),
         judged,
         trials,
         false_alarms=protocol.false_alarms,
         threshold=known.threshold,
         tick=progress(f"{protocol.name}: judging", len(judged.pixels)),
     )
-    return outcomes, _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged))
+    account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged))
+    return Measured(outcomes=outcomes, account=account, trials=trials, sweep=known.sweep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +110,7 @@ class _Known:
     level: float
     detector: Detector
     threshold: float | None
+    sweep: Sweep | None
 
 
 def _learn(model: Model, protocol: Protocol, locations: Locations, images: Images, tick: Tick) -> _Known:
@@ -94,14 +121,18 @@ def _learn(model: Model, protocol: Protocol, locations: Locations, images: Image
         if protocol.level is not None:
             return taught[0][0]
         level = _crossing(LEVELS, [hit for _, hit in taught], protocol.live_target)
-        return _at_level(model, protocol, locations, images, level)[0]
+        sweep = _joined([known.sweep for known, _ in taught if known.sweep])
+        return replace(_at_level(model, protocol, locations, images, level)[0], sweep=sweep)
     if protocol.level is not None and protocol.detector.own_threshold:
-        return _Known(level=protocol.level, detector=protocol.detector, threshold=None)
+        return _Known(level=protocol.level, detector=protocol.detector, threshold=None, sweep=None)
     levels = LEVELS if protocol.level is None else (protocol.level,)
-    thresholds, hits = _detection(model, protocol, protocol.detector, locations, images, levels, tick)
+    threshold, hits, sweep = _detection(model, protocol, protocol.detector, locations, images, levels, tick)
     level = _crossing(levels, hits, protocol.live_target) if protocol.level is None else protocol.level
     return _Known(
-        level=level, detector=protocol.detector, threshold=None if protocol.detector.own_threshold else thresholds
+        level=level,
+        detector=protocol.detector,
+        threshold=None if protocol.detector.own_threshold else threshold,
+        sweep=sweep if protocol.level is None else None,
     )
 
 
@@ -112,9 +143,9 @@ def _at_level(
     half = np.arange(len(images.pixels)) % 2 == 0
     lessons, trial_run = (_only(images, half), _only(images, ~half))
     trials = _design(protocol, anywhere(locations.period), lessons, "lessons")
-    detector = fit(model, protocol.detector, _task(protocol, (level,)), lessons, trials)
-    threshold, (hit,) = _detection(model, protocol, detector, locations, trial_run, (level,), silent)
-    return _Known(level=level, detector=detector, threshold=threshold), hit
+    detector = fit(model, protocol.detector, task_at(protocol, (level,)), lessons, trials)
+    threshold, (hit,), sweep = _detection(model, protocol, detector, locations, trial_run, (level,), silent)
+    return _Known(level=level, detector=detector, threshold=threshold, sweep=sweep), hit
 
 
 def _detection(
@@ -125,13 +156,23 @@ def _detection(
     images: Images,
     levels: tuple[float, ...],
     tick: Tick,
-) -> tuple[float, list[float]]:
-    """The common threshold of the images' clean shots, and the share detected at live places at each level."""
+) -> tuple[float, list[float], Sweep]:
+    """The common threshold of clean shots, the share detected at live places at each level, and both arms' curves."""
     trials = _design(protocol, locations, images, "calibration")
-    found = collect(model, detector, _task(protocol, levels), images, trials, ("live",), tick=tick)
+    found = collect(model, detector, task_at(protocol, levels), images, trials, ("dead", "live"), tick=tick)
     common = float(pin_threshold(found.shots.ravel(), protocol.false_alarms))
     own = pin_threshold(found.shots, protocol.false_alarms)[:, None] if detector.own_threshold else common
-    return common, [float((evidence > own).mean()) for evidence in found.retakes[:, 0]]
+    seen = (found.retakes > own).astype(float)
+    dead, live = (tuple(quantities.rate(at_level, images) for at_level in seen[:, arm]) for arm in (0, 1))
+    return common, [float(at_level.mean()) for at_level in seen[:, 1]], Sweep(levels=levels, dead=dead, live=live)
+
+
+def _joined(sweeps: list[Sweep]) -> Sweep:
+    return Sweep(
+        levels=tuple(level for sweep in sweeps for level in sweep.levels),
+        dead=tuple(rate for sweep in sweeps for rate in sweep.dead),
+        live=tuple(rate for sweep in sweeps for rate in sweep.live),
+    )
 
 
 def _crossing(levels: tuple[float, ...], hits: list[float], target: float) -> float:
@@ -159,7 +200,8 @@ def _design(protocol: Protocol, locations: Locations, images: Images, purpose: s
     )
 
 
-def _task(protocol: Protocol, levels: tuple[float, ...]) -> Presence:
+def task_at(protocol: Protocol, levels: tuple[float, ...]) -> Presence:
+    """The pictures that the protocol shows, at these levels."""
     return Presence(perturbation=protocol.perturbation, levels=levels, noise=protocol.detector.noise)
 
 

@@ -15,13 +15,15 @@ import torch
 from perturb import detectors, perturbation, quantities
 from perturb.contribution import energy, structural, target
 from perturb.errors import InputError, UsageError
+from perturb.exhibits import Exhibits
 from perturb.images import load_images, split
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
-from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes, Remedy
+from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes, Remedy, Window
 from perturb.report import SCHEMA, MapSummary, Report
 from perturb.stories.controls import prove
-from perturb.stories.experiment import Progress, Protocol, quiet, run
+from perturb.stories.experiment import Measured, Progress, Protocol, measure, quiet
+from perturb.stories.gallery import hang
 from perturb.suite import CheckTable, DetectorTable, MapTable, PerturbationTable, Suite
 from perturb.verdict import Question, judge, overall
 
@@ -73,7 +75,7 @@ def qualify(
         model.settle(torch.from_numpy(calibration.pixels))
 
     maps: dict[str, Contribution] = {}
-    measured: dict[str, tuple[Outcomes, Experiment]] = {}
+    measured: dict[str, tuple[Protocol, Measured]] = {}
     questions = []
     for check in suite.check:
         protocol = protocol_of(model, check, suite)
@@ -85,11 +87,13 @@ def qualify(
             chosen = (places or {}).get(check.name) or choose(
                 maps[layer], size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed
             )
-            measured[key] = run(model, protocol, chosen, calibration, judged, progress=progress)
-        outcomes, _ = measured[key]
+            measured[key] = (protocol, measure(model, protocol, chosen, calibration, judged, progress=progress))
+        outcomes = measured[key][1].outcomes
         questions.append(_question(check, outcomes, maps[layer], suite.seed))
 
-    experiments = tuple(experiment for _, experiment in measured.values())
+    experiments = tuple(found.account for _, found in measured.values())
+    first = next(iter(maps.values()))
+    windows = _windows(model, first)
     controls = (*bench.controls, *_false_alarms(experiments, suite))
     findings = judge(questions)
     return Report(
@@ -98,11 +102,18 @@ def qualify(
         model=_describe(model, remedy),
         images=_describe_images(calibration, judged),
         verdict=overall(findings, controls),
-        map=_summary(model, next(iter(maps.values()))),
+        map=_summary(first, windows),
         findings=tuple(findings),
         experiments=experiments,
         controls=controls,
         provenance=_provenance(model, suite, command),
+        exhibits=Exhibits(
+            contribution=first,
+            shape=model.input_shape[1:],
+            windows=windows,
+            sweeps={protocol.name: found.sweep for protocol, found in measured.values() if found.sweep},
+            specimens=tuple(s for protocol, found in measured.values() for s in hang(protocol, found, judged)),
+        ),
     )
 
 
@@ -198,19 +209,14 @@ def _false_alarms(experiments: tuple[Experiment, ...], suite: Suite) -> list[Con
     return controls
 
 
-def _makers(model: Network, contribution: Contribution) -> tuple[str, ...]:
+def _windows(model: Network, contribution: Contribution) -> tuple[Window, ...]:
     try:
-        windows = contribution.windows or structural(model, contribution.layer).windows
+        return contribution.windows or structural(model, contribution.layer).windows
     except InputError:  # an operation without a rule: the map was measured, its makers stay unnamed
         return ()
-    return tuple(
-        f"{w.name or 'forward'} ({w.kind} {w.kernel[0]} x {w.kernel[1]}, stride {w.stride[0]})"
-        for w in windows
-        if not w.balanced
-    )
 
 
-def _summary(model: Network, contribution: Contribution) -> MapSummary:
+def _summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSummary:
     phases = fold(contribution)
     ratio = imbalance(phases)
     if not np.isfinite(phases).all():
@@ -223,7 +229,11 @@ def _summary(model: Network, contribution: Contribution) -> MapSummary:
         dead_share=dead_share(phases),
         images=contribution.images,
         phases=tuple(tuple(float(v) for v in row) for row in phases),
-        makers=_makers(model, contribution),
+        makers=tuple(
+            f"{w.name or 'forward'} ({w.kind} {w.kernel[0]} x {w.kernel[1]}, stride {w.stride[0]})"
+            for w in windows
+            if not w.balanced
+        ),
     )
 
 

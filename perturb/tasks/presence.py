@@ -47,25 +47,19 @@ class Presence:
                 grain = self._grain(picture, stream(trials.seed, f"{name}/{pair}/noise"))
                 for v, level in enumerate(self.levels):
                     for a, arm in enumerate(arms):
-                        texture = stream(trials.seed, f"{name}/{pair}/texture")  # the same for every level and arm
-                        changed = self._perturbed(picture, trials, arm, (i, pair), level, texture)
+                        changed = self.perturbed(picture, trials, arm, (i, pair), level)
                         realised[v, a, pair] = np.abs(changed - picture).sum() / values
                         np.clip(changed + grain, 0, 1, out=retakes[v, a, pair])
             grains = (self._grain(picture, stream(trials.seed, f"{name}/shot/{shot}")) for shot in range(shots))
             clean = [np.clip(picture + grain, 0, 1) for grain in grains]
             yield Shown(shots=np.stack(clean), retakes=retakes, realised=realised)
 
-    def _perturbed(
-        self,
-        picture: Picture,
-        trials: Trials,
-        arm: Arm,
-        trial: tuple[int, int],
-        level: float,
-        texture: np.random.Generator,
-    ) -> Picture:
+    def perturbed(self, picture: Picture, trials: Trials, arm: Arm, trial: tuple[int, int], level: float) -> Picture:
+        """The picture of one trial (image, pair) ahead of sensor noise."""
         if arm == "clean":
             return picture
+        name = f"presence/{trials.purpose}/{trial[0]}/{trial[1]}"
+        texture = stream(trials.seed, f"{name}/texture")  # the same for every level and arm
         row, column = (int(v) for v in (trials.dead if arm == "dead" else trials.live)[trial])
         return self.perturbation.apply(picture, (row, column), level, texture)
 
