@@ -2,7 +2,7 @@
 
 import click
 
-from perturb.cli.files import folder, save
+from perturb.cli.files import folder, save, written
 from perturb.cli.models import DEVICE
 from perturb.cli.terminal import console, progress
 
@@ -18,7 +18,7 @@ NETWORK = "torchvision:mobilenet_v3_small"  # small, popular, and with one of th
 )
 def command(pretrained: bool, seeds: int, device: str, out: str) -> None:
     """The main job on real pictures, offline, in under a minute: a network before and after kernel padding."""
-    from perturb.render import before_after
+    from perturb.render import before_after, html
     from perturb.stories import demo as story
     from perturb.suite import load_suite, shipped_example
 
@@ -32,4 +32,6 @@ def command(pretrained: bool, seeds: int, device: str, out: str) -> None:
             sides = list(story.before_and_after(NETWORK, suite, seeds=range(seeds), device=device, progress=begin))
     for side in sides:
         save(side.report, where / f"{side.name.replace(' ', '-')}-seed-{side.seed}")
+    with written(where / "report.html") as path:
+        path.write_text(html.report(sides[0].report, sides), encoding="utf-8")
     console().print(before_after.table(sides, out))

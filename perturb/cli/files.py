@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 
 def save(report: "Report", folder: Path) -> None:
-    from perturb.render import markdown
+    from perturb.render import html, markdown
     from perturb.report import to_json
 
-    for name, text in (("report.json", to_json(report)), ("report.md", markdown.report(report))):
+    texts = {
+        "report.json": to_json(report),
+        "report.md": markdown.report(report),
+        "report.html": html.report(report),
+    }
+    for name, text in texts.items():
         with written(folder / name) as path:
             path.write_text(text, encoding="utf-8")
 

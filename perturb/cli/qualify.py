@@ -18,7 +18,7 @@ EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
     "--suite", default="small-perturbation", show_default=True, help="A shipped name or a .perturb.toml file."
 )
 @click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for report.json and report.md.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for report.html, .md and .json.")
 def command(choice: Choice, suite: str, images: str | None, out: str | None) -> None:
     """Measure a model by a suite and judge: the main job."""
     from perturb.suite import load_suite
@@ -38,5 +38,5 @@ def command(choice: Choice, suite: str, images: str | None, out: str | None) -> 
     view.print(terminal.report(report))
     if where is not None:
         save(report, where)
-        view.print(f"Report: {where / 'report.md'} and report.json")
+        view.print(f"Report: {where / 'report.html'}, report.md and report.json")
     sys.exit(EXIT[report.verdict])

@@ -14,11 +14,10 @@ from perturb.report import Side
 def table(sides: Sequence[Side], folder: str) -> RenderableType:
     """What was measured, what it shows, where the files lie and what to run next."""
     first = sides[0].report
-    check = first.findings[0].check
     names = list(dict.fromkeys(side.name for side in sides))
     parts: list[RenderableType] = [_question(sides), Text(), _lattices(sides, names), Text(), _rows(sides), Text()]
     parts += [_summary([s for s in sides if s.name == name], name) for name in names]
-    parts += [Text(), Text(f"Reports: {folder}/*/report.md and report.json ({check}). Next:", "dim")]
+    parts += [Text(), Text(f"Open {folder}/report.html. Each run: {folder}/*/report.html, .md, .json. Next:", "dim")]
     parts += [Text(f"  {line}") for line in _next(first.model["reference"])]
     return Group(*parts)
 

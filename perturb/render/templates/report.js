@@ -1,0 +1,42 @@
+"use strict";
+
+// Charts: Vega in its interpreter, so that the page's policy need not allow eval.
+for (const spec of document.querySelectorAll("script.spec")) {
+  const options = { ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: { disableDefaultStyle: true } };
+  draw(spec.previousElementSibling, JSON.parse(spec.textContent), options).catch(error => console.error(String(error)));
+}
+
+// Maps: the value under the pointer, or under the cursor that the arrow keys move.
+for (const map of document.querySelectorAll(".map")) {
+  const { rows, columns, high, period } = Object.fromEntries(Object.entries(map.dataset).map(([k, v]) => [k, Number(v)]));
+  const cursor = map.querySelector(".cursor"), told = map.parentElement.querySelector("output"), at = { row: 0, column: 0 };
+  const values = inflate(map.dataset.values);
+
+  const show = async (row, column) => {
+    at.row = Math.min(Math.max(row, 0), rows - 1);
+    at.column = Math.min(Math.max(column, 0), columns - 1);
+    cursor.setAttribute("x", at.column);
+    cursor.setAttribute("y", at.row);
+    cursor.setAttribute("visibility", "visible");
+    const value = (await values)[at.row * columns + at.column] / 65535 * high;
+    const phase = period ? `, phase (${at.row % period}, ${at.column % period})` : "";
+    told.textContent = `row ${at.row}, column ${at.column}${phase}: ${value.toPrecision(3)} × the mean`;
+  };
+  map.addEventListener("pointermove", event => {
+    const box = map.getBoundingClientRect();
+    show(Math.floor((event.clientY - box.top) / box.height * rows), Math.floor((event.clientX - box.left) / box.width * columns));
+  });
+  map.addEventListener("focus", () => show(at.row, at.column));
+  map.addEventListener("keydown", event => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    show(at.row + step[0], at.column + step[1]);
+  });
+}
+
+async function inflate(text) {
+  const packed = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint16Array(await new Response(stream).arrayBuffer());
+}
