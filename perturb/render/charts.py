@@ -66,7 +66,7 @@ def intervals(rows: Sequence[Interval], title: str) -> dict[str, Any]:
     base = alt.Chart(data).encode(x=x, y=y, tooltip=told)
     chart = alt.layer(
         base.mark_bar(color="var(--margin)", size=ROW).encode(x="edge:Q", x2="claimed at most:Q"),
-        base.mark_tick(color=LIVE, size=ROW / 2, thickness=2, yOffset=ROW / 4).encode(x="claimed at most:Q"),
+        base.mark_tick(color=LIVE, size=ROW, thickness=2, opacity=0.6).encode(x="claimed at most:Q"),
         base.mark_rule(color=INK, strokeWidth=3, strokeCap="round", yOffset=6).encode(x="from:Q", x2="to:Q"),
         base.mark_point(color=INK, fill=INK, size=90, opacity=1, yOffset=6),
         base.mark_text(color=INK, align="left", fontSize=13, dx=6, dy=-11).encode(x=alt.value(0), text="check:N"),
@@ -113,7 +113,10 @@ def detection(sweep: Sweep, experiment: Experiment) -> dict[str, Any]:
     y = alt.Y(
         "noticed:Q", title="share noticed", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5)
     )
-    arms, names = ["dead", "live"], alt.Legend(title=None, orient="top", symbolSize=120, symbolOpacity=1)
+    arms, names = (
+        ["dead", "live"],
+        alt.Legend(title=None, orient="top", symbolSize=110, symbolOpacity=1, symbolStrokeWidth=0),
+    )
     colour = alt.Color("places:N", scale=alt.Scale(domain=arms, range=[DEAD, LIVE]), legend=names)
     shape = alt.Shape("places:N", scale=alt.Scale(domain=arms, range=["triangle-down", "circle"]), legend=names)
     told = [alt.Tooltip(f"{name}:N") for name in ("places", "pictures")]

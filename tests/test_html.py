@@ -1,0 +1,202 @@
+"""report.html: what stands in it, and what a real browser makes of it."""
+
+import json
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, Page
+from PIL import Image
+from torch import nn
+from toys import network, window
+
+from perturb import Report, qualify
+from perturb.render import html
+from perturb.report import Side, from_json, to_json
+from perturb.suite import parse_suite
+
+EVIL = "<img src=x onerror=\"document.title='owned'\">"
+SUITE = f"""
+name = "tiny"
+description = "{EVIL.replace('"', "'")}</script><script>document.title='owned'</script>"
+[images]
+source = "folder:{{folder}}"
+crops = 3
+[map]
+kind = "{{kind}}"
+[detector]
+layer = "{{layer}}"
+[[check]]
+name = "pixel"
+perturbation = {{{{ kind = "pixel" }}}}
+pairs = 4
+claim = {{{{ quantity = "accuracy-loss", at_most = 0.1 }}}}
+[[check]]
+name = "shape"
+perturbation = {{{{ kind = "pixel" }}}}
+pairs = 4
+claim = {{{{ quantity = "imbalance", at_most = 2 }}}}
+"""
+
+
+@pytest.fixture(scope="session")
+def found(tmp_path_factory) -> Report:
+    """A network that fails; its layer, its pictures and its suite have names that try to run."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(10):
+        pixels = rng.integers(0, 255, (80, 90, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{EVIL.replace('/', '')}{i}.png")
+    module = nn.Sequential()
+    module.add_module("<b>layer</b>", window(1))
+    model = network(module, name=EVIL)
+    suite = parse_suite(SUITE.format(folder=folder, kind="energy", layer="<b>layer</b>"), "tiny.perturb.toml")
+    return qualify(model, suite, command=f"perturb qualify '{EVIL}' </pre><script>document.title='owned'</script>")
+
+
+@pytest.fixture(scope="session")
+def sides(found) -> list[Side]:
+    return [Side(name=EVIL, seed=0, report=found, lattice=found.map.phases)]
+
+
+@pytest.fixture(scope="session")
+def file(found, sides, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(html.report(found, sides), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: `apt-get install chromium` to see the report in a real browser")
+    page = Page(tmp_path_factory.mktemp("profile"))
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def opened(page, file):
+    page.open(file)
+    page.until("document.querySelectorAll('svg.marks').length == document.querySelectorAll('script.spec').length")
+    return page
+
+
+def test_the_page_names_nothing_outside_itself(file):
+    text = unescape(file.read_text(encoding="utf-8"))
+    assert not re.search(r"""(src|href|action)=["']?(https?:|//)""", text)
+    assert "default-src 'none'" in text
+    assert "unsafe" not in text.partition("<title>")[0]
+    assert len(text) < 5_000_000
+
+
+def test_exhibits_stay_out_of_the_json(found):
+    assert "exhibits" not in json.loads(to_json(found))
+    again = from_json(to_json(found))
+    assert again == found
+    text = html.report(again)
+    assert "The whole map" not in text
+    assert "One period" in text
+
+
+def test_the_order_of_what_is_said(file):
+    """The verdict and why, first."""
+    text = file.read_text(encoding="utf-8")
+    headings = re.findall(r"<h[12]>(.*?)</h", text.partition("</main>")[0])
+    assert headings == [
+        "Small changes go unnoticed at dead pixels",
+        "What was claimed, and what was measured",
+        "How strongly each pixel moves the network",
+        "How strong a change must be to be noticed",
+        "The layers that make it",
+        "What it looks like",
+        "Before and after",
+        "Why the instrument can be trusted",
+        "Where this comes from",
+    ]
+
+
+def test_pictures_are_of_the_trials(found):
+    """Clean and perturbed differ at the place alone; of the pair, dead is missed and live seen."""
+    specimens = found.exhibits.specimens
+    assert [s.role for s in specimens] == ["pair"] * 2 + ["least"] * 3 + ["most"] * 3
+    for s in specimens:
+        changed = np.argwhere((s.clean != s.perturbed).any(2)) + s.corner
+        assert changed.tolist() == [list(s.place)]
+        (top, left), (rows, columns) = s.corner, s.clean.shape[:2]
+        assert (s.whole[top : top + rows, left : left + columns] == s.clean).all()
+    dead, live = specimens[:2]
+    assert dead.evidence <= dead.threshold
+    assert live.evidence > live.threshold
+    least, most = specimens[2:5], specimens[5:]
+    assert len({s.photograph for s in least}) == 3
+    assert max(s.evidence - s.threshold for s in least) < min(s.evidence - s.threshold for s in most)
+
+
+def test_detection_against_level(found):
+    """Strictly dead pixels stay at the false-alarm rate however strong the change; live ones rise to be seen."""
+    sweep = found.exhibits.sweeps["pixel"]
+    assert sweep.levels == tuple(sorted(sweep.levels))
+    assert len({rate.value for rate in sweep.dead}) == 1
+    assert sweep.live[0].value < sweep.live[-1].value > 0.85
+    assert all(rate.low <= rate.value <= rate.high for rate in (*sweep.dead, *sweep.live))
+
+
+def test_a_browser_opens_it_in_silence(opened):
+    """No error, no warning, no request; names that try to run are text."""
+    assert opened.console == []
+    assert [address for address in opened.requests if not address.startswith(("file:", "data:"))] == []
+    assert opened.run("document.title") == f"FAIL: {EVIL}"
+    assert opened.run("document.querySelector('img[src=x]')") is None
+    shown = opened.run("document.body.innerText")
+    for name in (EVIL, "<b>layer</b>", "</pre><script>document.title='owned'</script>"):
+        assert name in shown
+
+
+def test_the_policy_refuses_what_the_page_does_not_need(opened):
+    refused = "('went'), () => 'refused')"
+    assert opened.run(f"fetch('data:,x').then(() => {refused}") == "refused"
+    assert opened.run("(() => { try { return eval('1') } catch { return 'refused' } })()") == "refused"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 800, 1400])
+def test_it_fits(page, file, width, dark):
+    page.open(file, width=width, dark=dark)
+    page.until("document.querySelectorAll('svg.marks').length == document.querySelectorAll('script.spec').length")
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert (
+        page.run("Math.max(...[...document.querySelectorAll('svg.marks')].map(s => s.getBoundingClientRect().right))")
+        <= width
+    )
+    background = page.run("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background))) < 200) == dark
+
+
+def test_the_value_under_the_pointer(opened, found):
+    values = found.exhibits.contribution.values
+    opened.run("document.querySelector('.map').scrollIntoView({block: 'center'})")
+    box = opened.run("document.querySelector('.map').getBoundingClientRect().toJSON()")
+    opened.point(box["x"] + box["width"] * 10.5 / 64, box["y"] + box["height"] * 20.5 / 64)
+    opened.until("document.querySelector('output').textContent.startsWith('row 20, column 10, phase (0, 0)')")
+    told = float(re.search(r": ([\d.]+) ×", opened.run("document.querySelector('output').textContent"))[1])
+    assert told == pytest.approx(values[20, 10] / values.mean(), rel=5e-3)
+
+
+def test_the_keyboard_reaches_a_map(opened, found):
+    for _ in range(20):
+        opened.press("Tab", 9)
+        if opened.run("document.activeElement.className") == "map":
+            break
+    opened.press("ArrowRight", 39)
+    opened.press("ArrowDown", 40)
+    opened.until("document.querySelector('output').textContent.startsWith('row 1, column 1, phase (1, 1): 0.00 ×')")
+
+
+def test_a_chart_tells_its_numbers(opened):
+    opened.run("document.querySelector('.chart').scrollIntoView({block: 'center'})")
+    point = "document.querySelector('.chart .mark-symbol path').getBoundingClientRect().toJSON()"
+    box = opened.run(point)
+    opened.point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    opened.until("document.querySelector('#vg-tooltip-element.visible')?.textContent.includes('claimed at most')")
+    assert opened.console == []
