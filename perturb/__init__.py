@@ -3,6 +3,7 @@
 The map of the house is in README.md. Public names load their rooms when first used: importing perturb costs nothing.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,18 @@ _HOMES = {
     "apply_remedy": "perturb.remedies",
     "qualify": "perturb.stories.qualify",
     "Report": "perturb.report",
+    "ContributionDisplay": "perturb.render.displays",
+    "DetectionDisplay": "perturb.render.displays",
+    "IntervalDisplay": "perturb.render.displays",
 }
+
+_SHOWN = {("perturb.report", "Report"): "report", ("perturb.records", "Contribution"): "contribution"}
 
 if TYPE_CHECKING:
     from perturb.errors import InputError, PerturbError, UsageError
     from perturb.model import Network, Preprocessing, load
     from perturb.remedies import apply_remedy
+    from perturb.render.displays import ContributionDisplay, DetectionDisplay, IntervalDisplay
     from perturb.report import Report
     from perturb.stories.lint import lint
     from perturb.stories.qualify import qualify
@@ -39,12 +46,32 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOMES[name]), name)
 
 
+def _show_in_notebooks() -> None:
+    """Inside IPython, records show themselves; what draws them is loaded when the first one is shown."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    if not shell:
+        return
+    for (home, record), function in _SHOWN.items():
+        shell.display_formatter.formatters["text/html"].for_type_by_name(home, record, _drawn_by(function))
+
+
+def _drawn_by(function: str) -> Any:
+    return lambda record: getattr(import_module("perturb.render.notebook"), function)(record)
+
+
+_show_in_notebooks()
+
+
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
 
 
 __all__ = [
+    "ContributionDisplay",
+    "DetectionDisplay",
     "InputError",
+    "IntervalDisplay",
     "Network",
     "PerturbError",
     "Preprocessing",

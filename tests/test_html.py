@@ -1,9 +1,12 @@
-"""report.html: what stands in it, and what a real browser makes of it."""
+"""What people look at: report.html, in a real browser too, plots, and what a notebook shows."""
 
 import json
 import re
+import subprocess
+import sys
 from html import unescape
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from browser import CHROMIUM, Page
@@ -11,8 +14,8 @@ from PIL import Image
 from torch import nn
 from toys import network, window
 
-from perturb import Report, qualify
-from perturb.render import html
+from perturb import ContributionDisplay, DetectionDisplay, IntervalDisplay, Report, UsageError, qualify
+from perturb.render import html, notebook
 from perturb.report import Side, from_json, to_json
 from perturb.suite import parse_suite
 
@@ -56,7 +59,7 @@ def found(tmp_path_factory) -> Report:
 
 @pytest.fixture(scope="session")
 def sides(found) -> list[Side]:
-    return [Side(name=EVIL, seed=0, report=found, lattice=found.map.phases)]
+    return [Side(name=name, seed=0, report=found, lattice=found.map.phases) for name in (EVIL, "padded")]
 
 
 @pytest.fixture(scope="session")
@@ -200,3 +203,47 @@ def test_a_chart_tells_its_numbers(opened):
     opened.point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     opened.until("document.querySelector('#vg-tooltip-element.visible')?.textContent.includes('claimed at most')")
     assert opened.console == []
+
+
+def test_displays_plot_on_given_axes_or_on_new_ones(found):
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3)
+    for kind, ax in zip((ContributionDisplay, DetectionDisplay, IntervalDisplay), axes, strict=True):
+        display = kind.from_report(found)
+        assert display.plot(ax) is display
+        assert (display.ax_, display.figure_) == (ax, figure)
+        assert display.plot().ax_ is not ax
+    assert axes[0].images[0].get_array().mean() == pytest.approx(1)
+    assert axes[1].lines[1].get_ydata().tolist() == [rate.value for rate in found.exhibits.sweeps["pixel"].live]
+    assert axes[2].lines[0].get_xdata().tolist() == [found.findings[0].effect.value]
+    pyplot.close("all")
+    with pytest.raises(UsageError, match="read from JSON"):
+        ContributionDisplay.from_report(from_json(to_json(found)))
+
+
+def test_records_show_themselves_in_a_notebook():
+    """In a shell of their own; what draws them is loaded when one is shown."""
+    code = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+import perturb
+assert "perturb.render.notebook" not in sys.modules
+import numpy as np
+from perturb.records import Contribution
+found = Contribution(values=np.full((4, 4), 1 / 16), kind="structural", layer="<b>", period=4)
+data, _ = shell.display_formatter.format(found)
+assert "<figure>" in data["text/html"]
+assert "&lt;b&gt;" in data["text/html"]
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_a_report_in_a_notebook(found):
+    text = notebook.report(found)
+    assert text.count("<svg") == 1  # an infinite ratio has no axis
+    assert "infinite" in text
+    assert "Small changes go unnoticed at dead pixels" in text
+    assert "<img src=x" not in text

@@ -35,48 +35,65 @@ SMALL_THING = {"Pixel": "one changed pixel", "Box": "a small box", "Noise": "a s
 
 def report(found: Report, sides: Sequence[Side] = ()) -> str:
     """The page of a Report; `sides` are the networks before and after a remedy, among which it stands."""
-    environment = Environment(
+    networks = _networks(sides)
+    shown = worst(found)
+    style, script, vega = Markup(_file("report.css")), Markup(_file("report.js")), Markup(_vega())
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            r=found,
+            description=describe(found.model),
+            worst=shown,
+            experiment=next((e for e in found.experiments if e.name == shown.check), found.experiments[0]),
+            intervals=list(intervals(found.findings)),
+            whole=_whole(found.exhibits) if found.exhibits else None,
+            period=_period(found),
+            sweeps=_sweeps(found),
+            gallery=_gallery(found.exhibits.specimens) if found.exhibits else {},
+            networks=networks,
+            before_after=_before_after(sides) if len(networks) > 1 else None,
+            style=style,
+            scripts=(vega, script),
+            policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {_hash(style)}; "
+            f"script-src {_hash(vega)} {_hash(script)}",
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates in which every name is escaped."""
+    made = Environment(
         loader=PackageLoader("perturb.render"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=True,
     )
-    environment.filters.update(number=number, rate=rate, percent=lambda share: f"{share:.0%}", thing=small_thing)
-    worst = min(found.findings, key=lambda f: WORST_FIRST.index(f.verdict))
-    style, script, vega = Markup(_file("report.css")), Markup(_file("report.js")), Markup(_vega())
-    return environment.get_template("report.html.j2").render(
-        r=found,
-        description=describe(found.model),
-        title=title(found, worst),
-        worst=worst,
-        shown=next((e for e in found.experiments if e.name == worst.check), found.experiments[0]),
-        measure=MEASURE,
-        intervals=list(_intervals(found.findings)),
-        whole=_whole(found.exhibits) if found.exhibits else None,
-        period=_period(found),
-        sweeps=_sweeps(found),
-        gallery=_gallery(found.exhibits.specimens) if found.exhibits else {},
-        sides=sides,
-        networks=_networks(sides),
-        before_after=_before_after(sides) if sides else None,
-        style=style,
-        scripts=(vega, script),
-        policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {_hash(style)}; "
-        f"script-src {_hash(vega)} {_hash(script)}",
-    )
+    made.filters.update(number=number, rate=rate, percent=lambda share: f"{share:.0%}")
+    made.filters.update(title=title, measure=measure, thing=small_thing)
+    return made
 
 
-def title(found: Report, worst: Finding) -> str:
+def worst(found: Report) -> Finding:
+    """The finding that the verdict hangs on."""
+    return min(found.findings, key=lambda f: WORST_FIRST.index(f.verdict))
+
+
+def title(found: Report) -> str:
     """What the verdict means, in a line."""
-    if found.verdict == Verdict.INVALID:
-        return "The instrument failed, so nothing is decided"
-    if found.verdict == Verdict.INCONCLUSIVE:
-        return "Not decided: the numbers fit both answers"
-    of_loss = worst.claim.quantity in LOSSES
-    if found.verdict == Verdict.FAIL:
-        return "Small changes go unnoticed at dead pixels" if of_loss else "A claim does not hold"
-    return "Small changes are noticed wherever they lie" if of_loss else "Every claim holds"
+    of_loss = worst(found).claim.quantity in LOSSES
+    return {
+        Verdict.INVALID: "The instrument failed, so nothing is decided",
+        Verdict.INCONCLUSIVE: "Not decided: too little evidence either way",
+        Verdict.FAIL: "Small changes go unnoticed at dead pixels" if of_loss else "A claim does not hold",
+        Verdict.PASS: "Small changes are noticed wherever they lie" if of_loss else "Every claim holds",
+    }[found.verdict]
+
+
+def measure(quantity: str) -> str:
+    """A quantity in words; somebody else's by its name."""
+    return MEASURE.get(quantity, quantity)
 
 
 def small_thing(perturbation: str) -> str:
@@ -84,13 +101,13 @@ def small_thing(perturbation: str) -> str:
     return SMALL_THING.get(perturbation.partition("(")[0], f"the perturbation {perturbation}")
 
 
-def _intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+def intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     """A chart for each quantity: its checks share an axis."""
     ordered = sorted(findings, key=lambda f: f.claim.quantity)
     for quantity, checks in groupby(ordered, key=lambda f: f.claim.quantity):
         rows = [_interval(f, f.check) for f in checks if f.effect.high < 1e300]
         if rows:
-            yield charts.intervals(rows, MEASURE.get(quantity, quantity))
+            yield charts.intervals(rows, measure(quantity))
 
 
 def _interval(finding: Finding, label: str) -> charts.Interval:
@@ -204,7 +221,7 @@ def _network(name: str, sides: Sequence[Side], high: float) -> Network:
 def _before_after(sides: Sequence[Side]) -> dict[str, Any]:
     rows = [_interval(side.report.findings[0], f"{side.name}, seed {side.seed}") for side in sides]
     quantity = sides[0].report.findings[0].claim.quantity
-    return charts.intervals(rows, MEASURE.get(quantity, quantity))
+    return charts.intervals(rows, measure(quantity))
 
 
 @cache

@@ -138,6 +138,8 @@ def rate(found: Rate) -> str:
 
 
 def number(value: float) -> str:
+    if abs(value) >= 1e308:
+        return "infinite"
     return f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
 
 
