@@ -1,5 +1,6 @@
 """What people look at: report.html, in a real browser too, plots, and what a notebook shows."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -90,6 +91,18 @@ def test_the_page_names_nothing_outside_itself(file):
     assert not re.search(r"""(src|href|action)=["']?(https?:|//)""", text)
     assert "default-src 'none'" in text
     assert "unsafe" not in text.partition("<title>")[0]
+    assert len(text) < 5_000_000
+
+
+def test_a_large_map_stays_light(found, rng):
+    """Of a map that does not compress, the middle is shown."""
+    shape = (2000, 3000)
+    noise = dataclasses.replace(found.exhibits.contribution, values=rng.random(shape))
+    text = html.report(
+        dataclasses.replace(found, exhibits=dataclasses.replace(found.exhibits, contribution=noise, shape=shape))
+    )
+    assert "The middle 768 × 768 of 2000 × 3000 pixels." in text
+    assert 'data-top="616" data-left="1116"' in text
     assert len(text) < 5_000_000
 
 

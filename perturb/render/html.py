@@ -1,104 +1,41 @@
 """report.html: one file that opens offline, asks nobody for anything and runs nothing that a name brought along."""
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from itertools import groupby
 from statistics import mean
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from perturb.exhibits import Exhibits, Specimen
-from perturb.records import Experiment, Finding, Verdict
-from perturb.render import charts, embed
-from perturb.render.terminal import describe, number, rate
+from perturb.records import Experiment, Finding
+from perturb.render import charts, embed, page
+from perturb.render.terminal import describe
+from perturb.render.words import measure, worst
 from perturb.report import Report, Side
 
-LARGEST_MAP = 1024  # rows or columns: of a larger map the middle is shown, for the page's weight
-WORST_FIRST = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
-LOSSES = ("accuracy-loss", "accuracy-loss-2afc")
-MEASURE = {
-    "accuracy-loss": "accuracy lost at dead places",
-    "accuracy-loss-2afc": "accuracy lost at dead places (two alternatives)",
-    "miss-rate": "share missed at dead places",
-    "imbalance": "liveliest / deadest phase",
-    "dead-share": "share of phases below half the mean",
-}
-SMALL_THING = {"Pixel": "one changed pixel", "Box": "a small box", "Noise": "a small patch of noise"}
+LARGEST_MAP = 768  # rows or columns: of a larger map the middle is shown, for the page's weight
 
 
 def report(found: Report, sides: Sequence[Side] = ()) -> str:
     """The page of a Report; `sides` are the networks before and after a remedy, among which it stands."""
-    networks = _networks(sides)
-    shown = worst(found)
-    style, script, vega = Markup(_file("report.css")), Markup(_file("report.js")), Markup(_vega())
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            r=found,
-            description=describe(found.model),
-            worst=shown,
-            experiment=next((e for e in found.experiments if e.name == shown.check), found.experiments[0]),
-            intervals=list(intervals(found.findings)),
-            whole=_whole(found.exhibits) if found.exhibits else None,
-            period=_period(found),
-            sweeps=_sweeps(found),
-            gallery=_gallery(found.exhibits.specimens) if found.exhibits else {},
-            networks=networks,
-            before_after=_before_after(sides) if len(networks) > 1 else None,
-            style=style,
-            scripts=(vega, script),
-            policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {_hash(style)}; "
-            f"script-src {_hash(vega)} {_hash(script)}",
-        )
+    decisive, exhibits, networks = worst(found), found.exhibits, _networks(sides)
+    experiment = next((e for e in found.experiments if e.name == decisive.check), found.experiments[0])
+    return page.fill(
+        "report.html.j2",
+        r=found,
+        description=describe(found.model),
+        worst=decisive,
+        experiment=experiment,
+        intervals=list(intervals(found.findings)),
+        whole=_whole(exhibits) if exhibits else None,
+        period=_period(found),
+        sweeps=_sweeps(found),
+        gallery=_gallery([s for s in exhibits.specimens if s.experiment == experiment.name] if exhibits else []),
+        networks=networks,
+        before_after=_before_after(sides) if len(networks) > 1 else None,
     )
-
-
-def environment() -> Environment:
-    """Templates in which every name is escaped."""
-    made = Environment(
-        loader=PackageLoader("perturb.render"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
-    made.filters.update(number=number, rate=rate, percent=lambda share: f"{share:.0%}")
-    made.filters.update(title=title, measure=measure, thing=small_thing)
-    return made
-
-
-def worst(found: Report) -> Finding:
-    """The finding that the verdict hangs on."""
-    return min(found.findings, key=lambda f: WORST_FIRST.index(f.verdict))
-
-
-def title(found: Report) -> str:
-    """What the verdict means, in a line."""
-    of_loss = worst(found).claim.quantity in LOSSES
-    return {
-        Verdict.INVALID: "The instrument failed, so nothing is decided",
-        Verdict.INCONCLUSIVE: "Not decided: too little evidence either way",
-        Verdict.FAIL: "Small changes go unnoticed at dead pixels" if of_loss else "A claim does not hold",
-        Verdict.PASS: "Small changes are noticed wherever they lie" if of_loss else "Every claim holds",
-    }[found.verdict]
-
-
-def measure(quantity: str) -> str:
-    """A quantity in words; somebody else's by its name."""
-    return MEASURE.get(quantity, quantity)
-
-
-def small_thing(perturbation: str) -> str:
-    """A perturbation's repr in words."""
-    return SMALL_THING.get(perturbation.partition("(")[0], f"the perturbation {perturbation}")
 
 
 def intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
@@ -127,10 +64,12 @@ def _whole(exhibits: Exhibits) -> dict[str, Any]:
     values, (rows, columns) = exhibits.contribution.values, exhibits.shape
     if values.shape != exhibits.shape:  # a structural map is one cell of the lattice
         values = np.tile(values, (-(-rows // len(values)), -(-columns // len(values))))[:rows, :columns]
-    cut = tuple(
-        slice(max(0, (n - LARGEST_MAP) // 2), max(0, (n - LARGEST_MAP) // 2) + LARGEST_MAP) for n in values.shape
-    )
-    return _map(values[cut] / values.mean(), exhibits.contribution.period) | {"full": (rows, columns)}
+    top, left = (max(0, n - LARGEST_MAP) // 2 for n in exhibits.shape)
+    shown = values[top : top + LARGEST_MAP, left : left + LARGEST_MAP] / values.mean()
+    whole = f"The whole map, {rows} × {columns} pixels."
+    part = f"The middle {shown.shape[0]} × {shown.shape[1]} of {rows} × {columns} pixels."
+    label = whole if shown.size == values.size else part
+    return _map(shown, label, period=exhibits.contribution.period) | {"top": top, "left": left}
 
 
 def _period(found: Report) -> dict[str, Any]:
@@ -139,15 +78,19 @@ def _period(found: Report) -> dict[str, Any]:
     if arms.period % len(phases) == 0:
         phases = np.tile(phases, (arms.period // len(phases),) * 2)
     fit = arms.period == len(phases)
-    return _map(phases, 0) | {"dead": arms.dead_phases if fit else (), "live": arms.live_phases if fit else ()}
+    label = f"One period, {len(phases)} × {len(phases)} pixels, enlarged."
+    return _map(phases, label) | {"dead": arms.dead_phases if fit else (), "live": arms.live_phases if fit else ()}
 
 
-def _map(values: np.ndarray, period: int) -> dict[str, Any]:
+def _map(values: np.ndarray, label: str, *, period: int = 0) -> dict[str, Any]:
     ceiling = float(np.percentile(values, 99.5))
     return {
         "rows": values.shape[0],
         "columns": values.shape[1],
+        "top": 0,
+        "left": 0,
         "period": period,
+        "label": label,
         "high": float(values.max()),
         "ceiling": ceiling,
         "picture": embed.painted(values, ceiling),
@@ -222,20 +165,3 @@ def _before_after(sides: Sequence[Side]) -> dict[str, Any]:
     rows = [_interval(side.report.findings[0], f"{side.name}, seed {side.seed}") for side in sides]
     quantity = sides[0].report.findings[0].claim.quantity
     return charts.intervals(rows, measure(quantity))
-
-
-@cache
-def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script; the page's own calls it `draw`."""
-    import vl_convert
-
-    bundle: str = vl_convert.javascript_bundle("window.draw = vegaEmbed;")
-    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def _file(name: str) -> str:
-    return (files("perturb.render") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -8,7 +8,7 @@ for (const spec of document.querySelectorAll("script.spec")) {
 
 // Maps: the value under the pointer, or under the cursor that the arrow keys move.
 for (const map of document.querySelectorAll(".map")) {
-  const { rows, columns, high, period } = Object.fromEntries(Object.entries(map.dataset).map(([k, v]) => [k, Number(v)]));
+  const { rows, columns, top, left, high, period } = Object.fromEntries(Object.entries(map.dataset).map(([k, v]) => [k, Number(v)]));
   const cursor = map.querySelector(".cursor"), told = map.parentElement.querySelector("output"), at = { row: 0, column: 0 };
   const values = inflate(map.dataset.values);
 
@@ -19,8 +19,9 @@ for (const map of document.querySelectorAll(".map")) {
     cursor.setAttribute("y", at.row);
     cursor.setAttribute("visibility", "visible");
     const value = (await values)[at.row * columns + at.column] / 65535 * high;
-    const phase = period ? `, phase (${at.row % period}, ${at.column % period})` : "";
-    told.textContent = `row ${at.row}, column ${at.column}${phase}: ${value.toPrecision(3)} × the mean`;
+    const [y, x] = [at.row + top, at.column + left];
+    const phase = period ? `, phase (${y % period}, ${x % period})` : "";
+    told.textContent = `row ${y}, column ${x}${phase}: ${value.toPrecision(3)} × the mean`;
   };
   map.addEventListener("pointermove", event => {
     const box = map.getBoundingClientRect();

@@ -1,0 +1,60 @@
+"""A page that is one file: its style and scripts inside, allowed by their hashes, and nothing else allowed."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from perturb.render.terminal import number, rate
+from perturb.render.words import measure, small_thing, title
+
+
+def fill(template: str, **values: Any) -> str:
+    """A template that extends page.html.j2, filled in."""
+    style, script, vega = _file("report.css"), _file("report.js"), _vega()
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            scripts=(Markup(vega), Markup(script)),
+            policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {_hash(style)}; "
+            f"script-src {_hash(vega)} {_hash(script)}",
+            **values,
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates in which every name is escaped."""
+    made = Environment(
+        loader=PackageLoader("perturb.render"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
+    made.filters.update(number=number, rate=rate, percent=lambda share: f"{share:.0%}")
+    made.filters.update(title=title, measure=measure, thing=small_thing)
+    return made
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, which report.js calls as `draw`."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle("window.draw = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _file(name: str) -> str:
+    return (files("perturb.render") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
