@@ -16,7 +16,9 @@ from torch import nn
 from toys import network, window
 
 from perturb import ContributionDisplay, DetectionDisplay, IntervalDisplay, Report, UsageError, qualify
+from perturb.records import Verdict
 from perturb.render import html, notebook
+from perturb.render.trend import courses, trend
 from perturb.report import Side, from_json, to_json
 from perturb.suite import parse_suite
 
@@ -260,3 +262,23 @@ def test_a_report_in_a_notebook(found):
     assert "infinite" in text
     assert "Small changes go unnoticed at dead pixels" in text
     assert "<img src=x" not in text
+
+
+def test_the_trend_page(page, found, tmp_path):
+    """A course for each check, worst first, oldest to newest; it opens as a report does."""
+    dates = ("2026-03-01T08:00:00+00:00", "2026-01-01T08:00:00+00:00", "2026-02-01T08:00:00+00:00")
+    runs = [dataclasses.replace(found, provenance=found.provenance | {"timestamp": date}) for date in dates]
+    passed = dataclasses.replace(found.findings[0], verdict=Verdict.PASS)
+    runs[0] = dataclasses.replace(runs[0], verdict=Verdict.FAIL, findings=(passed, found.findings[1]))
+    shape, pixel = courses(runs)
+    assert [course.newest.verdict for course in (shape, pixel)] == ["FAIL", "PASS"]
+    assert [when for when, _ in pixel.points] == sorted(dates)
+    assert shape.chart is None  # infinite
+    path = tmp_path / "trend.html"
+    path.write_text(trend(runs), encoding="utf-8")
+    page.open(path, width=360)
+    page.until("document.querySelectorAll('svg.marks').length == 1")
+    assert page.console == []
+    assert page.run("document.querySelector('h1').innerText") == "1 FAIL, 1 PASS"
+    assert EVIL in page.run("document.body.innerText")
+    assert page.run("document.documentElement.scrollWidth") <= 360

@@ -11,11 +11,12 @@ from typing import Any
 import altair as alt
 
 from perturb.exhibits import Sweep
-from perturb.records import Experiment, Verdict
+from perturb.records import Experiment, Finding, Verdict
 
 INK, FAINT, LINE = "var(--ink)", "var(--faint)", "var(--line)"
 DEAD, LIVE = "var(--dead)", "var(--live)"
 ROW = 46  # pixels for each interval
+FINITE = 1e300  # an effect beyond it, such as the imbalance of a strictly dead phase, has no place on an axis
 LIGHT = {
     INK: "#1d1d22",
     FAINT: "#5c5c66",
@@ -43,27 +44,12 @@ def intervals(rows: Sequence[Interval], title: str) -> dict[str, Any]:
     ends = [end for row in rows for end in (row.low, row.high, row.margin, 0.0)]
     room = 0.06 * (max(ends) - min(ends))
     low, high = min(ends) - room, max(ends) + room
-    data = alt.InlineData(
-        values=[
-            {
-                "row": i,
-                "edge": low,
-                "check": row.label,
-                "estimate": row.value,
-                "from": row.low,
-                "to": row.high,
-                "claimed at most": row.margin,
-                "verdict": str(row.verdict),
-            }
-            for i, row in enumerate(rows)
-        ]
-    )
     axis = alt.Axis(format=".3~f", tickCount=6, labelOverlap="greedy")
     x = alt.X("estimate:Q", title=title, axis=axis, scale=alt.Scale(domain=[low, high], nice=False, zero=False))
     y = alt.Y("row:O", axis=None)
     told = [alt.Tooltip(f"{name}:N") for name in ("check", "verdict")]
     told += [alt.Tooltip(f"{name}:Q", format=".3~f") for name in ("estimate", "from", "to", "claimed at most")]
-    base = alt.Chart(data).encode(x=x, y=y, tooltip=told)
+    base = alt.Chart(alt.InlineData(values=_points(rows, low, "check"))).encode(x=x, y=y, tooltip=told)
     chart = alt.layer(
         base.mark_bar(color="var(--margin)", size=ROW).encode(x="edge:Q", x2="claimed at most:Q"),
         base.mark_tick(color=LIVE, size=ROW, thickness=2, opacity=0.6).encode(x="claimed at most:Q"),
@@ -72,6 +58,39 @@ def intervals(rows: Sequence[Interval], title: str) -> dict[str, Any]:
         base.mark_text(color=INK, align="left", fontSize=13, dx=6, dy=-11).encode(x=alt.value(0), text="check:N"),
     )
     return _dressed(chart, height=ROW * len(rows))
+
+
+def interval(finding: Finding, label: str) -> Interval:
+    """A finding's row."""
+    effect = finding.effect
+    return Interval(
+        label=label,
+        value=effect.value,
+        low=effect.low,
+        high=effect.high,
+        margin=finding.claim.at_most,
+        verdict=finding.verdict,
+    )
+
+
+def course(rows: Sequence[Interval], title: str) -> dict[str, Any]:
+    """One check over time: `label` is when; shaded up to the margin."""
+    ends = [end for row in rows for end in (row.low, row.high, row.margin, 0.0)]
+    room = 0.06 * (max(ends) - min(ends))
+    low, high = min(ends) - room, max(ends) + room
+    told = [alt.Tooltip(f"{name}:N") for name in ("when", "verdict")]
+    told += [alt.Tooltip(f"{name}:Q", format=".3~f") for name in ("estimate", "from", "to", "claimed at most")]
+    dates = alt.Axis(labelAngle=0, labelOverlap="greedy", labelExpr="slice(datum.label, 0, 10)")
+    x = alt.X("when:N", title=None, axis=dates, scale=alt.Scale(type="band", padding=0))
+    y = alt.Y("estimate:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False, zero=False))
+    base = alt.Chart(alt.InlineData(values=_points(rows, low, "when"))).encode(x=x, tooltip=told)
+    chart = alt.layer(
+        base.mark_bar(color="var(--margin)", width=alt.RelativeBandSize(1)).encode(y="edge:Q", y2="claimed at most:Q"),
+        base.mark_line(color=FAINT, strokeWidth=1).encode(y=y),
+        base.mark_rule(color=INK, strokeWidth=3, strokeCap="round").encode(y="from:Q", y2="to:Q"),
+        base.mark_point(color=INK, fill=INK, size=70, opacity=1).encode(y=y),
+    )
+    return _dressed(chart, height=200)
 
 
 def detection(sweep: Sweep, experiment: Experiment) -> dict[str, Any]:
@@ -148,6 +167,22 @@ def svg(spec: dict[str, Any], width: int = 640) -> str:
         text = text.replace(name, colour)
     drawn: str = vl_convert.vegalite_to_svg(text)
     return drawn
+
+
+def _points(rows: Sequence[Interval], edge: float, label: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "row": i,
+            "edge": edge,
+            label: row.label,
+            "estimate": row.value,
+            "from": row.low,
+            "to": row.high,
+            "claimed at most": row.margin,
+            "verdict": str(row.verdict),
+        }
+        for i, row in enumerate(rows)
+    ]
 
 
 def _dressed(chart: alt.LayerChart | alt.FacetChart, *, height: int) -> dict[str, Any]:

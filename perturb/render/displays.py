@@ -99,11 +99,11 @@ class IntervalDisplay(_Display):
         spans = [[e.value - e.low for e in effects], [e.high - e.value for e in effects]]
         axes.errorbar([e.value for e in effects], rows, xerr=spans, fmt="o", color="black")
         axes.plot(
-            [f.claim.at_most for f in self.findings], rows, "|", color=LIVE, markersize=30, label="claimed at most"
+            [f.claim.at_most for f in self.findings], rows, "|", color=LIVE, markersize=20, label="claimed at most"
         )
         axes.set_yticks(rows, [f.check for f in self.findings])
         axes.set(xlabel=self.findings[0].claim.quantity, ylim=(len(rows) - 0.5, -0.5))
-        axes.legend()
+        axes.legend(markerscale=0.6)
         return self
 
 

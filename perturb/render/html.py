@@ -42,21 +42,9 @@ def intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     """A chart for each quantity: its checks share an axis."""
     ordered = sorted(findings, key=lambda f: f.claim.quantity)
     for quantity, checks in groupby(ordered, key=lambda f: f.claim.quantity):
-        rows = [_interval(f, f.check) for f in checks if f.effect.high < 1e300]
+        rows = [charts.interval(f, f.check) for f in checks if f.effect.high < charts.FINITE]
         if rows:
             yield charts.intervals(rows, measure(quantity))
-
-
-def _interval(finding: Finding, label: str) -> charts.Interval:
-    effect = finding.effect
-    return charts.Interval(
-        label=label,
-        value=effect.value,
-        low=effect.low,
-        high=effect.high,
-        margin=finding.claim.at_most,
-        verdict=finding.verdict,
-    )
 
 
 def _whole(exhibits: Exhibits) -> dict[str, Any]:
@@ -162,6 +150,6 @@ def _network(name: str, sides: Sequence[Side], high: float) -> Network:
 
 
 def _before_after(sides: Sequence[Side]) -> dict[str, Any]:
-    rows = [_interval(side.report.findings[0], f"{side.name}, seed {side.seed}") for side in sides]
+    rows = [charts.interval(side.report.findings[0], f"{side.name}, seed {side.seed}") for side in sides]
     quantity = sides[0].report.findings[0].claim.quantity
     return charts.intervals(rows, measure(quantity))
