@@ -1,6 +1,6 @@
-"""The charts of report.html, as Vega-Altair: intervals against a margin, detection against level.
+"""The charts of report.html, as Vega-Altair: intervals against a margin, over time, detection against level.
 
-Colours are the page's own variables, so that light and dark are the page's affair; `svg` fills them in for Markdown.
+Colours are the page's own variables, so that light and dark are the page's affair; `svg` fills them in.
 """
 
 import json
@@ -11,25 +11,29 @@ from typing import Any
 import altair as alt
 
 from perturb.exhibits import Sweep
-from perturb.records import Experiment, Finding, Verdict
+from perturb.records import Experiment, Finding, Rate, Verdict
 
-INK, FAINT, LINE = "var(--ink)", "var(--faint)", "var(--line)"
-DEAD, LIVE = "var(--dead)", "var(--live)"
-ROW = 46  # pixels for each interval
-FINITE = 1e300  # an effect beyond it, such as the imbalance of a strictly dead phase, has no place on an axis
+INK, FAINT, LINE, PAPER = "var(--ink)", "var(--faint)", "var(--line)", "var(--paper)"
+DEAD, LIVE, MARGIN = "var(--dead)", "var(--live)", "var(--margin)"
 LIGHT = {
     INK: "#1d1d22",
     FAINT: "#5c5c66",
     LINE: "#dddde3",
+    PAPER: "#ffffff",
     DEAD: "#5b3fa0",
     LIVE: "#117a52",
-    "var(--margin)": "#e8f3ee",
+    MARGIN: "#e8f3ee",
 }
+ARMS = ["dead", "live"]
+WORDS = ("label", "verdict", "places", "pictures")  # the others are numbers
+ESTIMATE = ("verdict", "estimate", "from", "to", "claimed at most")
+ROW = 46  # pixels for each interval
+FINITE = 1e300  # an effect beyond it, such as the imbalance of a strictly dead phase, has no place on an axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A row of `intervals`."""
+    """A finding on an axis; `label` says which, or when."""
 
     label: str
     value: float
@@ -39,29 +43,7 @@ class Interval:
     verdict: Verdict
 
 
-def intervals(rows: Sequence[Interval], title: str) -> dict[str, Any]:
-    """Each estimate with its interval; shaded up to the margin, where a claim holds."""
-    ends = [end for row in rows for end in (row.low, row.high, row.margin, 0.0)]
-    room = 0.06 * (max(ends) - min(ends))
-    low, high = min(ends) - room, max(ends) + room
-    axis = alt.Axis(format=".3~f", tickCount=6, labelOverlap="greedy")
-    x = alt.X("estimate:Q", title=title, axis=axis, scale=alt.Scale(domain=[low, high], nice=False, zero=False))
-    y = alt.Y("row:O", axis=None)
-    told = [alt.Tooltip(f"{name}:N") for name in ("check", "verdict")]
-    told += [alt.Tooltip(f"{name}:Q", format=".3~f") for name in ("estimate", "from", "to", "claimed at most")]
-    base = alt.Chart(alt.InlineData(values=_points(rows, low, "check"))).encode(x=x, y=y, tooltip=told)
-    chart = alt.layer(
-        base.mark_bar(color="var(--margin)", size=ROW).encode(x="edge:Q", x2="claimed at most:Q"),
-        base.mark_tick(color=LIVE, size=ROW, thickness=2, opacity=0.6).encode(x="claimed at most:Q"),
-        base.mark_rule(color=INK, strokeWidth=3, strokeCap="round", yOffset=6).encode(x="from:Q", x2="to:Q"),
-        base.mark_point(color=INK, fill=INK, size=90, opacity=1, yOffset=6),
-        base.mark_text(color=INK, align="left", fontSize=13, dx=6, dy=-11).encode(x=alt.value(0), text="check:N"),
-    )
-    return _dressed(chart, height=ROW * len(rows))
-
-
 def interval(finding: Finding, label: str) -> Interval:
-    """A finding's row."""
     effect = finding.effect
     return Interval(
         label=label,
@@ -73,19 +55,29 @@ def interval(finding: Finding, label: str) -> Interval:
     )
 
 
-def course(rows: Sequence[Interval], title: str) -> dict[str, Any]:
-    """One check over time: `label` is when; shaded up to the margin."""
-    ends = [end for row in rows for end in (row.low, row.high, row.margin, 0.0)]
-    room = 0.06 * (max(ends) - min(ends))
-    low, high = min(ends) - room, max(ends) + room
-    told = [alt.Tooltip(f"{name}:N") for name in ("when", "verdict")]
-    told += [alt.Tooltip(f"{name}:Q", format=".3~f") for name in ("estimate", "from", "to", "claimed at most")]
-    dates = alt.Axis(labelAngle=0, labelOverlap="greedy", labelExpr="slice(datum.label, 0, 10)")
-    x = alt.X("when:N", title=None, axis=dates, scale=alt.Scale(type="band", padding=0))
-    y = alt.Y("estimate:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False, zero=False))
-    base = alt.Chart(alt.InlineData(values=_points(rows, low, "when"))).encode(x=x, tooltip=told)
+def intervals(rows: Sequence[Interval], title: str) -> dict[str, Any]:
+    """Each estimate with its interval; shaded up to the margin, where a claim holds."""
+    axis = alt.Axis(format=".3~f", tickCount=6, labelOverlap="greedy")
+    x = alt.X("estimate:Q", title=title, axis=axis, scale=_scale(rows))
+    base = alt.Chart(_data(rows)).encode(x=x, y=alt.Y("row:O", axis=None), tooltip=_told("label", *ESTIMATE))
     chart = alt.layer(
-        base.mark_bar(color="var(--margin)", width=alt.RelativeBandSize(1)).encode(y="edge:Q", y2="claimed at most:Q"),
+        base.mark_bar(color=MARGIN, size=ROW).encode(x="edge:Q", x2="claimed at most:Q"),
+        base.mark_tick(color=LIVE, size=ROW, thickness=2, opacity=0.6).encode(x="claimed at most:Q"),
+        base.mark_rule(color=INK, strokeWidth=3, strokeCap="round", yOffset=6).encode(x="from:Q", x2="to:Q"),
+        base.mark_point(color=INK, fill=INK, size=90, opacity=1, yOffset=6),
+        base.mark_text(color=INK, align="left", fontSize=13, dx=6, dy=-11).encode(x=alt.value(0), text="label:N"),
+    )
+    return _dressed(chart, height=ROW * len(rows))
+
+
+def course(rows: Sequence[Interval], title: str) -> dict[str, Any]:
+    """One check over time; shaded up to the margin."""
+    dates = alt.Axis(labelAngle=0, labelOverlap="greedy", labelExpr="slice(datum.label, 0, 10)")
+    x = alt.X("label:N", title=None, axis=dates, scale=alt.Scale(type="band", padding=0))
+    y = alt.Y("estimate:Q", title=title, scale=_scale(rows))
+    base = alt.Chart(_data(rows)).encode(x=x, tooltip=_told("label", *ESTIMATE))
+    chart = alt.layer(
+        base.mark_bar(color=MARGIN, width=alt.RelativeBandSize(1)).encode(y="edge:Q", y2="claimed at most:Q"),
         base.mark_line(color=FAINT, strokeWidth=1).encode(y=y),
         base.mark_rule(color=INK, strokeWidth=3, strokeCap="round").encode(y="from:Q", y2="to:Q"),
         base.mark_point(color=INK, fill=INK, size=70, opacity=1).encode(y=y),
@@ -95,65 +87,31 @@ def course(rows: Sequence[Interval], title: str) -> dict[str, Any]:
 
 def detection(sweep: Sweep, experiment: Experiment) -> dict[str, Any]:
     """Share noticed against level, with bands; hollow marks where the judged pictures were measured."""
-    curves = alt.InlineData(
-        values=[
-            {
-                "level": level,
-                "places": arm,
-                "noticed": rate.value,
-                "from": rate.low,
-                "to": rate.high,
-                "pictures": f"{rate.n} for calibration",
-            }
-            for arm in ("dead", "live")
-            for level, rate in zip(sweep.levels, getattr(sweep, arm), strict=True)
-        ]
-    )
-    judged = alt.InlineData(
-        values=[
-            {
-                "level": experiment.level,
-                "places": arm,
-                "noticed": rate.value,
-                "from": rate.low,
-                "to": rate.high,
-                "pictures": f"{rate.n} judged",
-            }
-            for arm in ("dead", "live")
-            for rate in [experiment.rates[arm]]
-        ]
-    )
-    x = alt.X(
-        "level:Q",
-        title="level (share of the pixel range)",
-        scale=alt.Scale(type="log", nice=False),
-        axis=alt.Axis(values=list(sweep.levels), format=".2~f", grid=False),
-    )
-    y = alt.Y(
-        "noticed:Q", title="share noticed", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5)
-    )
-    arms, names = (
-        ["dead", "live"],
-        alt.Legend(title=None, orient="top", symbolSize=110, symbolOpacity=1, symbolStrokeWidth=0),
-    )
-    colour = alt.Color("places:N", scale=alt.Scale(domain=arms, range=[DEAD, LIVE]), legend=names)
-    shape = alt.Shape("places:N", scale=alt.Scale(domain=arms, range=["triangle-down", "circle"]), legend=names)
-    told = [alt.Tooltip(f"{name}:N") for name in ("places", "pictures")]
-    told += [alt.Tooltip(f"{name}:Q", format=".3~f") for name in ("level", "noticed", "from", "to")]
-    base = alt.Chart(curves).encode(x=x, color=colour, tooltip=told)
-    here = alt.Chart(judged).encode(x=x, tooltip=told)
+    tried = [
+        _noticed(arm, level, rate, "calibration")
+        for arm in ARMS
+        for level, rate in zip(sweep.levels, getattr(sweep, arm), strict=True)
+    ]
+    judged = [_noticed(arm, experiment.level, experiment.rates[arm], "judged") for arm in ARMS]
+    levels = alt.Axis(values=list(sweep.levels), format=".2~f", grid=False)
+    x = alt.X("level:Q", title="level (share of the pixel range)", scale=alt.Scale(type="log", nice=False), axis=levels)
+    shares = alt.Axis(format=".0%", tickCount=5)
+    y = alt.Y("noticed:Q", title="share noticed", scale=alt.Scale(domain=[0, 1]), axis=shares)
+    key = alt.Legend(title=None, orient="top", symbolSize=110, symbolOpacity=1, symbolStrokeWidth=0)
+    colour = alt.Color("places:N", scale=alt.Scale(domain=ARMS, range=[DEAD, LIVE]), legend=key)
+    shape = alt.Shape("places:N", scale=alt.Scale(domain=ARMS, range=["triangle-down", "circle"]), legend=key)
+    dash = alt.StrokeDash("places:N", scale=alt.Scale(domain=ARMS, range=[[5, 3], [1, 0]]), legend=key)
+    told = _told("places", "pictures", "level", "noticed", "from", "to")
+    curve = alt.Chart(alt.InlineData(values=tried)).encode(x=x, color=colour, tooltip=told)
+    here = alt.Chart(alt.InlineData(values=judged)).encode(x=x, tooltip=told)
+    hollow = here.mark_point(filled=False, fill=PAPER, size=130, strokeWidth=2.5, opacity=1)
     chart = alt.layer(
-        base.mark_area(opacity=0.16).encode(y=alt.Y("from:Q", title="share noticed"), y2="to:Q"),
+        curve.mark_area(opacity=0.16).encode(y=alt.Y("from:Q", title="share noticed"), y2="to:Q"),
         here.mark_rule(color=FAINT, strokeDash=[3, 3]),
-        base.mark_line(strokeWidth=2).encode(
-            y=y,
-            strokeDash=alt.StrokeDash("places:N", scale=alt.Scale(domain=arms, range=[[5, 3], [1, 0]]), legend=names),
-        ),
-        base.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape),
+        curve.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash),
+        curve.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape),
         here.mark_rule(strokeWidth=2.5).encode(y="from:Q", y2="to:Q", color=colour),
-        here.mark_point(filled=False, fill="var(--paper)", size=130, strokeWidth=2.5, opacity=1).encode(
-            y=y, color=colour, shape=shape
-        ),
+        hollow.encode(y=y, color=colour, shape=shape),
     )
     return _dressed(chart, height=280)
 
@@ -163,26 +121,54 @@ def svg(spec: dict[str, Any], width: int = 640) -> str:
     import vl_convert
 
     text = json.dumps(spec | {"width": width})
-    for name, colour in {**LIGHT, "var(--paper)": "#ffffff"}.items():
+    for name, colour in LIGHT.items():
         text = text.replace(name, colour)
     drawn: str = vl_convert.vegalite_to_svg(text)
     return drawn
 
 
-def _points(rows: Sequence[Interval], edge: float, label: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "row": i,
-            "edge": edge,
-            label: row.label,
-            "estimate": row.value,
-            "from": row.low,
-            "to": row.high,
-            "claimed at most": row.margin,
-            "verdict": str(row.verdict),
-        }
-        for i, row in enumerate(rows)
-    ]
+def _told(*names: str) -> list[alt.Tooltip]:
+    return [alt.Tooltip(f"{n}:N") if n in WORDS else alt.Tooltip(f"{n}:Q", format=".3~f") for n in names]
+
+
+def _span(rows: Sequence[Interval]) -> tuple[float, float]:
+    """From the least to the greatest that is shown, zero among them, with some room."""
+    ends = [end for row in rows for end in (row.low, row.high, row.margin, 0.0)]
+    room = 0.06 * (max(ends) - min(ends)) or 0.06
+    return min(ends) - room, max(ends) + room
+
+
+def _scale(rows: Sequence[Interval]) -> alt.Scale:
+    return alt.Scale(domain=list(_span(rows)), nice=False, zero=False)
+
+
+def _data(rows: Sequence[Interval]) -> alt.InlineData:
+    return alt.InlineData(
+        values=[
+            {
+                "row": i,
+                "edge": _span(rows)[0],
+                "label": row.label,
+                "estimate": row.value,
+                "from": row.low,
+                "to": row.high,
+                "claimed at most": row.margin,
+                "verdict": str(row.verdict),
+            }
+            for i, row in enumerate(rows)
+        ]
+    )
+
+
+def _noticed(arm: str, level: float, rate: Rate, pictures: str) -> dict[str, Any]:
+    return {
+        "places": arm,
+        "level": level,
+        "noticed": rate.value,
+        "from": rate.low,
+        "to": rate.high,
+        "pictures": f"{rate.n} photographs, {pictures}",
+    }
 
 
 def _dressed(chart: alt.LayerChart | alt.FacetChart, *, height: int) -> dict[str, Any]:
