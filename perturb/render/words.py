@@ -27,7 +27,7 @@ def title(found: Report) -> str:
         Verdict.INVALID: "The instrument failed, so nothing is decided",
         Verdict.INCONCLUSIVE: "Not decided: too little evidence either way",
         Verdict.FAIL: "Small changes go unnoticed at dead pixels" if of_loss else "A claim does not hold",
-        Verdict.PASS: "Small changes are noticed wherever they lie" if of_loss else "Every claim holds",
+        Verdict.PASS: "Small changes are noticed at dead pixels as at live ones" if of_loss else "Every claim holds",
     }[found.verdict]
 
 
