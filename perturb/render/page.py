@@ -29,6 +29,7 @@ def fill(template: str, **values: Any) -> str:
     )
 
 
+@cache
 def environment() -> Environment:
     """Templates in which every name is escaped."""
     made = Environment(
