@@ -282,3 +282,4 @@ def test_the_trend_page(page, found, tmp_path):
     assert page.run("document.querySelector('h1').innerText") == "1 FAIL, 1 PASS"
     assert EVIL in page.run("document.body.innerText")
     assert page.run("document.documentElement.scrollWidth") <= 360
+    assert "No runs yet" in trend([])
