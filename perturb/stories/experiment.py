@@ -1,7 +1,7 @@
 """One experiment: find the level on pictures that are not judged, then measure both arms on those that are."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from perturb.errors import InputError
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold, silent
 from perturb.protocols import Detector, Model, Perturbation
-from perturb.records import Experiment, Images, Locations, Miss, Outcomes, Trials
+from perturb.records import Conditions, Experiment, Images, Locations, Measurement, Miss, Outcomes, Trials
 from perturb.tasks import Presence
 from perturb.trials import design
 
@@ -56,14 +56,7 @@ def run(
     known = _learn(
         model, protocol, locations, calibration, progress(f"{protocol.name}: level", len(calibration.pixels))
     )
-    trials = design(
-        judged,
-        locations,
-        size=protocol.perturbation.size,
-        pairs=protocol.pairs,
-        seed=protocol.seed,
-        purpose=f"{protocol.name}/judged",
-    )
+    trials = _judged_trials(protocol, locations, judged)
     outcomes = observe(
         model,
         known.detector,
@@ -77,6 +70,39 @@ def run(
     return outcomes, _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged))
 
 
+def measure(
+    model: Model,
+    protocol: Protocol,
+    locations: Locations,
+    calibration: Images,
+    judged: Images,
+    *,
+    progress: Progress = quiet,
+) -> tuple[Measurement, Experiment]:
+    """`run` with everything that a later comparison needs."""
+    outcomes, experiment = run(model, protocol, locations, calibration, judged, progress=progress)
+    conditions = Conditions(level=experiment.level, locations=locations)
+    trials = _judged_trials(protocol, locations, judged)
+    return Measurement(conditions=conditions, trials=trials, outcomes=outcomes), experiment
+
+
+def repeat(
+    own: Measurement,
+    asked: Conditions,
+    model: Model,
+    protocol: Protocol,
+    calibration: Images,
+    judged: Images,
+    *,
+    progress: Progress = quiet,
+) -> Measurement:
+    """What `own` found, at other places and another level; measured anew only where they are others."""
+    if _same(own.conditions, asked):
+        return own
+    there = replace(protocol, level=asked.level)
+    return measure(model, there, asked.locations, calibration, judged, progress=progress)[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """What the calibration images taught."""
@@ -84,6 +110,12 @@ class _Known:
     level: float
     detector: Detector
     threshold: float | None
+
+
+def _same(one: Conditions, other: Conditions) -> bool:
+    here, there = one.locations, other.locations
+    alike = np.array_equal(here.dead, there.dead) and np.array_equal(here.live, there.live)
+    return alike and here.period == there.period and one.level == other.level
 
 
 def _learn(model: Model, protocol: Protocol, locations: Locations, images: Images, tick: Tick) -> _Known:
@@ -146,6 +178,17 @@ def _crossing(levels: tuple[float, ...], hits: list[float], target: float) -> fl
         return levels[0]
     share = (target - rising[above - 1]) / (rising[above] - rising[above - 1])
     return float(levels[above - 1] * (levels[above] / levels[above - 1]) ** share)
+
+
+def _judged_trials(protocol: Protocol, locations: Locations, judged: Images) -> Trials:
+    return design(
+        judged,
+        locations,
+        size=protocol.perturbation.size,
+        pairs=protocol.pairs,
+        seed=protocol.seed,
+        purpose=f"{protocol.name}/judged",
+    )
 
 
 def _design(protocol: Protocol, locations: Locations, images: Images, purpose: str) -> Trials:

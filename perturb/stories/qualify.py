@@ -18,10 +18,22 @@ from perturb.errors import InputError, UsageError
 from perturb.images import load_images, split
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
-from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes, Remedy
+from perturb.records import (
+    Claim,
+    Conditions,
+    Contribution,
+    Control,
+    Experiment,
+    Images,
+    Locations,
+    Measurement,
+    Outcomes,
+    Remedy,
+)
 from perturb.report import SCHEMA, MapSummary, Report
+from perturb.runs import Run, digests
 from perturb.stories.controls import prove
-from perturb.stories.experiment import Progress, Protocol, quiet, run
+from perturb.stories.experiment import Progress, Protocol, measure, quiet, repeat
 from perturb.suite import CheckTable, DetectorTable, MapTable, PerturbationTable, Suite
 from perturb.verdict import Question, judge, overall
 
@@ -67,13 +79,29 @@ def qualify(
     normalisation statistics from calibration images.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
+    return examine(model, suite, bench=bench, places=places, command=command, remedy=remedy, progress=progress).report
+
+
+def examine(
+    model: Network,
+    suite: Suite,
+    *,
+    bench: Bench | None = None,
+    places: Mapping[str, Locations] | None = None,
+    conditions: Mapping[str, Conditions] | None = None,
+    command: str = "",
+    remedy: Remedy | None = None,
+    progress: Progress = quiet,
+) -> Run:
+    """`qualify` with its trials and maps. `conditions` are those of a baseline: checks are measured there as well."""
     bench = bench or set_up(suite, model.input_shape)
     calibration, judged = bench.calibration, bench.judged
     if model.untrained:
         model.settle(torch.from_numpy(calibration.pixels))
 
     maps: dict[str, Contribution] = {}
-    measured: dict[str, tuple[Outcomes, Experiment]] = {}
+    measured: dict[str, tuple[Measurement, Experiment]] = {}
+    repeated: dict[str, Measurement] = {}
     questions = []
     for check in suite.check:
         protocol = protocol_of(model, check, suite)
@@ -85,14 +113,17 @@ def qualify(
             chosen = (places or {}).get(check.name) or choose(
                 maps[layer], size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed
             )
-            measured[key] = run(model, protocol, chosen, calibration, judged, progress=progress)
-        outcomes, _ = measured[key]
-        questions.append(_question(check, outcomes, maps[layer], suite.seed))
+            measured[key] = measure(model, protocol, chosen, calibration, judged, progress=progress)
+            if (asked := (conditions or {}).get(check.name)) is not None:
+                repeated[check.name] = repeat(
+                    measured[key][0], asked, model, protocol, calibration, judged, progress=progress
+                )
+        questions.append(_question(check, measured[key][0].outcomes, maps[layer], suite.seed))
 
     experiments = tuple(experiment for _, experiment in measured.values())
     controls = (*bench.controls, *_false_alarms(experiments, suite))
     findings = judge(questions)
-    return Report(
+    report = Report(
         schema=SCHEMA,
         suite={"name": suite.name, "description": suite.description, "digest": suite.digest},
         model=_describe(model, remedy),
@@ -103,6 +134,14 @@ def qualify(
         experiments=experiments,
         controls=controls,
         provenance=_provenance(model, suite, command),
+    )
+    return Run(
+        report=report,
+        photographs=judged.names,
+        pictures=digests(judged),
+        measured={experiment.name: measurement for measurement, experiment in measured.values()},
+        repeated=repeated,
+        maps=maps,
     )
 
 
