@@ -113,11 +113,9 @@ def examine(
             chosen = (places or {}).get(check.name) or choose(
                 maps[layer], size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed
             )
-            measured[key] = measure(model, protocol, chosen, calibration, judged, progress=progress)
+            own, _ = measured[key] = measure(model, protocol, chosen, calibration, judged, progress=progress)
             if (asked := (conditions or {}).get(check.name)) is not None:
-                repeated[check.name] = repeat(
-                    measured[key][0], asked, model, protocol, calibration, judged, progress=progress
-                )
+                repeated[check.name] = repeat(own, asked, model, protocol, calibration, judged, progress=progress)
         questions.append(_question(check, measured[key][0].outcomes, maps[layer], suite.seed))
 
     experiments = tuple(experiment for _, experiment in measured.values())
