@@ -1,6 +1,8 @@
 """What is claimed about: records -> Effect. A quantity whose numbers change gets a new version."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +17,7 @@ from perturb.streams import stream
 FLOOR = 0.5  # live places detected less often than this: too little is seen for a small loss to mean anything
 CEILING = 0.98  # dead places detected more often than this: everything is seen
 Trials = Float[np.ndarray, "image pair"]
+Saturation = Literal["", "floor", "ceiling"]
 
 
 def detected(outcomes: Outcomes, arm: str) -> Trials:
@@ -82,25 +85,37 @@ def map_dead_share(outcomes: Outcomes, contribution: Contribution, *, confidence
     return _of_map("dead-share", dead_share(fold(contribution)), contribution, confidence)
 
 
-def _loss(name: str, live: Trials, dead: Trials, outcomes: Outcomes, confidence: float, seed: int) -> Effect:
-    means = _by_photograph(live - dead, outcomes)
+def of_pairs(
+    name: str, means: Float[np.ndarray, " cluster"], *, confidence: float, seed: int, saturated: Saturation = ""
+) -> Effect:
+    """The mean of paired differences by photograph; the p-value is that of exact McNemar."""
     low, high, method = mean_interval(means, confidence, rng=stream(seed, f"bootstrap/{name}"))
     spread = float(means.std(ddof=1))
-    floor, ceiling = live.mean() < FLOOR, dead.mean() > CEILING
     return Effect(
         quantity=name,
         version=1,
         value=float(means.mean()),
-        low=max(low, -1.0),
-        high=min(high, 1.0),
+        low=low,
+        high=high,
         n=len(means),
         method=method,
         confidence=confidence,
         pvalue=mcnemar_pvalue(means),
         detectable=detectable(spread, len(means), confidence),
         spread=spread,
-        saturated="floor" if floor else "ceiling" if ceiling else "",
+        saturated=saturated,
     )
+
+
+def saturation(live: Trials, dead: Trials) -> Saturation:
+    """Where detection is such that a small difference says nothing."""
+    return "floor" if live.mean() < FLOOR else "ceiling" if dead.mean() > CEILING else ""
+
+
+def _loss(name: str, live: Trials, dead: Trials, outcomes: Outcomes, confidence: float, seed: int) -> Effect:
+    means = _by_photograph(live - dead, outcomes)
+    effect = of_pairs(name, means, confidence=confidence, seed=seed, saturated=saturation(live, dead))
+    return replace(effect, low=max(effect.low, -1.0), high=min(effect.high, 1.0))
 
 
 def _of_map(name: str, value: float, contribution: Contribution, confidence: float) -> Effect:

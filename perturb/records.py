@@ -100,6 +100,23 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Where and how strongly an experiment was measured: what another run must repeat for its trials to pair."""
+
+    level: float
+    locations: Locations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One experiment, trial by trial: where, how strong, and what the detector said."""
+
+    conditions: Conditions
+    trials: Trials
+    outcomes: Outcomes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """A share with its interval."""
 

@@ -194,7 +194,7 @@ def test_schema_is_json_schema():
     [
         ("import perturb", {"torch", "numpy"}),
         ("import perturb.cli", {"torch", "numpy", "rich"}),
-        ("import perturb.report, perturb.render.terminal, perturb.render.markdown, perturb.suite", {"torch"}),
+        ("import perturb.render.terminal, perturb.render.markdown, perturb.suite, perturb.history", {"torch"}),
         ("import perturb.locations, perturb.trials, perturb.verdict, perturb.quantities, perturb.images", {"torch"}),
     ],
 )

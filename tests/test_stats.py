@@ -120,7 +120,7 @@ def test_no_verdict_errs_beyond_its_level(clusters, experiments):
     assert found.count(Verdict.PASS) / experiments <= allowed
 
 
-def an_effect(value, low, high, *, detectable=0.01, saturated="", method="t", n=40):
+def an_effect(value, low, high, *, detectable=0.01, saturated="", method="t", n=40, pvalue=0.5):
     return Effect(
         quantity="accuracy-loss",
         version=1,
@@ -130,7 +130,7 @@ def an_effect(value, low, high, *, detectable=0.01, saturated="", method="t", n=
         n=n,
         method=method,
         confidence=0.95,
-        pvalue=0.5,
+        pvalue=pvalue,
         detectable=detectable,
         spread=0.1,
         saturated=saturated,

@@ -20,6 +20,10 @@ COMMANDS = (
     "replay",
     "rf",
     "shift",
+    "compare",
+    "baseline",
+    "history",
+    "summary",
     "schema",
 )  # as `perturb --help` lists them; a module here each
 

@@ -1,28 +1,70 @@
 """What a command leaves on disk: whole files or none, in folders made before the work begins."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perturb.errors import UsageError
+import click
+
+from perturb.errors import PerturbWarning, UsageError
 
 if TYPE_CHECKING:
+    from perturb.changes import Changes
     from perturb.report import Report
+    from perturb.runs import Run
+
+HISTORY = click.option(
+    "--history", default=".perturb", show_default=True, type=click.Path(file_okay=False), help="Folder of kept runs."
+)
 
 
-def save(report: "Report", folder: Path) -> None:
+def save(
+    report: "Report", folder: Path, files: Mapping[str, bytes] | None = None, since: "Changes | None" = None
+) -> None:
+    """report.json, report.md and report.html, the run's other files, and what changed since a baseline."""
+    from perturb import changes
     from perturb.render import html, markdown
     from perturb.report import to_json
 
     texts = {
         "report.json": to_json(report),
-        "report.md": markdown.report(report),
+        "report.md": markdown.report(report, since),
         "report.html": html.report(report),
     }
-    for name, text in texts.items():
+    if since is not None:
+        texts["changes.json"] = changes.to_json(since)
+    for name, data in ({name: text.encode() for name, text in texts.items()} | dict(files or {})).items():
         with written(folder / name) as path:
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
+    if since is None:
+        (folder / "changes.json").unlink(missing_ok=True)  # an earlier run's
+
+
+def kept(files: Mapping[str, bytes], history: str) -> str:
+    """The run's digest; a history that cannot be written loses the record, not the verdict."""
+    from perturb.history import keep
+    from perturb.runs import identify
+
+    try:
+        return keep(files, Path(history))
+    except OSError as error:
+        warnings.warn(f"not kept in the history `{history}`: {error.strerror}", PerturbWarning, stacklevel=2)
+        return identify(files)
+
+
+def find_run(reference: str, history: str) -> "tuple[str, Run]":
+    """A run and its digest: by its folder, its report.json, or the beginning of its digest in the history."""
+    from perturb.history import load
+    from perturb.runs import decode, identify, read
+
+    path = Path(reference)
+    folder = path.parent if path.name == "report.json" else path
+    if not folder.is_dir() or (path == folder and not (folder / "report.json").is_file()):
+        return load(reference, Path(history))
+    files = read(folder)
+    return identify(files), decode(files)
 
 
 @contextmanager

@@ -1,13 +1,27 @@
-"""`perturb schema`: the JSON Schema of a suite file."""
+"""`perturb schema`: the JSON Schema of a suite file, or of report.json."""
 
 import json
+from typing import Any
 
 import click
 
 
 @click.command()
-def command() -> None:
-    """The JSON Schema of a suite file."""
+@click.option("--report", is_flag=True, help="Of report.json instead.")
+def command(report: bool) -> None:
+    """The JSON Schema of a suite file, or of report.json."""
+    click.echo(json.dumps(of_report() if report else of_suite(), indent=2, sort_keys=True))
+
+
+def of_suite() -> dict[str, Any]:
     from perturb.suite import Suite
 
-    click.echo(json.dumps(Suite.model_json_schema(), indent=2, sort_keys=True))
+    return Suite.model_json_schema()
+
+
+def of_report() -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    from perturb.report import Report
+
+    return TypeAdapter(Report).json_schema()

@@ -2,12 +2,14 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from perturb.changes import Changes
+from perturb.render.changes import moved, title, who, why
 from perturb.render.terminal import describe, number, rate
 from perturb.report import Report
 
 
-def report(found: Report) -> str:
-    """The text of report.md."""
+def report(found: Report, since: Changes | None = None) -> str:
+    """The text of report.md; `since` is what changed since a baseline."""
     environment = Environment(
         loader=PackageLoader("perturb.render"),
         undefined=StrictUndefined,
@@ -17,7 +19,8 @@ def report(found: Report) -> str:
         autoescape=False,
     )
     environment.filters.update(number=number, rate=rate, code=code, percent=lambda share: f"{share:.0%}")
-    return environment.get_template("report.md.j2").render(r=found, description=describe(found.model))
+    environment.filters.update(who=who, title=title, moved=moved, why=why)
+    return environment.get_template("report.md.j2").render(r=found, since=since, description=describe(found.model))
 
 
 def code(text: object) -> str:

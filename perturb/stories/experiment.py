@@ -11,7 +11,7 @@ from perturb.exhibits import Sweep
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold, silent
 from perturb.protocols import Detector, Model, Perturbation
-from perturb.records import Experiment, Images, Locations, Miss, Outcomes, Trials
+from perturb.records import Conditions, Experiment, Images, Locations, Measurement, Miss, Outcomes, Trials
 from perturb.tasks import Presence
 from perturb.trials import design
 
@@ -44,9 +44,8 @@ class Protocol:
 class Measured:
     """What an experiment gave."""
 
-    outcomes: Outcomes  # on the judged images
-    account: Experiment  # of how they came about
-    trials: Trials
+    measurement: Measurement  # on the judged images
+    account: Experiment  # of how it came about
     sweep: Sweep | None  # None where the level was given
 
 
@@ -61,7 +60,7 @@ def run(
 ) -> tuple[Outcomes, Experiment]:
     """Outcomes on the judged images, and the account of how they came about: see `measure`."""
     found = measure(model, protocol, locations, calibration, judged, progress=progress)
-    return found.outcomes, found.account
+    return found.measurement.outcomes, found.account
 
 
 def measure(
@@ -81,14 +80,7 @@ def measure(
     known = _learn(
         model, protocol, locations, calibration, progress(f"{protocol.name}: level", len(calibration.pixels))
     )
-    trials = design(
-        judged,
-        locations,
-        size=protocol.perturbation.size,
-        pairs=protocol.pairs,
-        seed=protocol.seed,
-        purpose=f"{protocol.name}/judged",
-    )
+    trials = _judged_trials(protocol, locations, judged)
     outcomes = observe(
         model,
         known.detector,
@@ -100,7 +92,26 @@ def measure(
         tick=progress(f"{protocol.name}: judging", len(judged.pixels)),
     )
     account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged))
-    return Measured(outcomes=outcomes, account=account, trials=trials, sweep=known.sweep)
+    conditions = Conditions(level=known.level, locations=locations)
+    measurement = Measurement(conditions=conditions, trials=trials, outcomes=outcomes)
+    return Measured(measurement=measurement, account=account, sweep=known.sweep)
+
+
+def repeat(
+    own: Measurement,
+    asked: Conditions,
+    model: Model,
+    protocol: Protocol,
+    calibration: Images,
+    judged: Images,
+    *,
+    progress: Progress = quiet,
+) -> Measurement:
+    """What `own` found, at other places and another level; measured anew only where they are others."""
+    if _same(own.conditions, asked):
+        return own
+    there = replace(protocol, level=asked.level)
+    return measure(model, there, asked.locations, calibration, judged, progress=progress).measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +122,12 @@ class _Known:
     detector: Detector
     threshold: float | None
     sweep: Sweep | None
+
+
+def _same(one: Conditions, other: Conditions) -> bool:
+    here, there = one.locations, other.locations
+    alike = np.array_equal(here.dead, there.dead) and np.array_equal(here.live, there.live)
+    return alike and here.period == there.period and one.level == other.level
 
 
 def _learn(model: Model, protocol: Protocol, locations: Locations, images: Images, tick: Tick) -> _Known:
@@ -187,6 +204,17 @@ def _crossing(levels: tuple[float, ...], hits: list[float], target: float) -> fl
         return levels[0]
     share = (target - rising[above - 1]) / (rising[above] - rising[above - 1])
     return float(levels[above - 1] * (levels[above] / levels[above - 1]) ** share)
+
+
+def _judged_trials(protocol: Protocol, locations: Locations, judged: Images) -> Trials:
+    return design(
+        judged,
+        locations,
+        size=protocol.perturbation.size,
+        pairs=protocol.pairs,
+        seed=protocol.seed,
+        purpose=f"{protocol.name}/judged",
+    )
 
 
 def _design(protocol: Protocol, locations: Locations, images: Images, purpose: str) -> Trials:

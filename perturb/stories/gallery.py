@@ -24,7 +24,7 @@ def hang(protocol: Protocol, measured: Measured, judged: Images) -> tuple[Specim
     """
     if judged.pixels.shape[1] not in (1, 3):
         return ()
-    outcomes = measured.outcomes
+    outcomes = measured.measurement.outcomes
     above = np.stack([outcomes.dead, outcomes.live]) - outcomes.threshold[:, None]
     ranked = np.stack(np.unravel_index(np.argsort(above, axis=None, kind="stable"), above.shape), -1)
     roles: tuple[tuple[Role, list[Trial]], ...] = (
@@ -39,7 +39,7 @@ def _worst_pair(measured: Measured) -> Iterator[Trial]:
     worst = measured.account.worst
     if worst is None:
         return
-    dead, live = measured.trials.dead[worst.crop], measured.trials.live[worst.crop]
+    dead, live = measured.measurement.trials.dead[worst.crop], measured.measurement.trials.live[worst.crop]
     (pair, *_) = np.flatnonzero((dead == worst.dead).all(1) & (live == worst.live).all(1))
     for arm in ARMS:
         yield arm, worst.crop, int(pair)
@@ -57,8 +57,8 @@ def _of_distinct_photographs(ranked: np.ndarray, judged: Images) -> list[Trial]:
 def _specimen(role: Role, trial: Trial, protocol: Protocol, measured: Measured, judged: Images) -> Specimen:
     (arm, crop, pair), size = trial, protocol.perturbation.size
     picture, level = judged.pixels[crop], measured.account.level
-    changed = task_at(protocol, (level,)).perturbed(picture, measured.trials, arm, (crop, pair), level)
-    row, column = (int(at) for at in getattr(measured.trials, arm)[crop, pair])
+    changed = task_at(protocol, (level,)).perturbed(picture, measured.measurement.trials, arm, (crop, pair), level)
+    row, column = (int(at) for at in getattr(measured.measurement.trials, arm)[crop, pair])
     side = min(max(WINDOW, 2 * size), *picture.shape[1:])
     top, left = (
         min(max(0, at + size // 2 - side // 2), n - side)
@@ -72,8 +72,8 @@ def _specimen(role: Role, trial: Trial, protocol: Protocol, measured: Measured, 
         crop=crop,
         arm=arm,
         place=(row, column),
-        evidence=float(getattr(measured.outcomes, arm)[crop, pair]),
-        threshold=float(measured.outcomes.threshold[crop]),
+        evidence=float(getattr(measured.measurement.outcomes, arm)[crop, pair]),
+        threshold=float(measured.measurement.outcomes.threshold[crop]),
         whole=_pixels(picture),
         corner=(top, left),
         clean=_pixels(picture[window]),

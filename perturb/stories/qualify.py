@@ -19,10 +19,23 @@ from perturb.exhibits import Exhibits
 from perturb.images import load_images, split
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
-from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes, Remedy, Window
+from perturb.records import (
+    Claim,
+    Conditions,
+    Contribution,
+    Control,
+    Experiment,
+    Images,
+    Locations,
+    Measurement,
+    Outcomes,
+    Remedy,
+    Window,
+)
 from perturb.report import SCHEMA, MapSummary, Report
+from perturb.runs import Run, digests
 from perturb.stories.controls import prove
-from perturb.stories.experiment import Measured, Progress, Protocol, measure, quiet
+from perturb.stories.experiment import Measured, Progress, Protocol, measure, quiet, repeat
 from perturb.stories.gallery import hang
 from perturb.suite import CheckTable, DetectorTable, MapTable, PerturbationTable, Suite
 from perturb.verdict import Question, judge, overall
@@ -69,6 +82,21 @@ def qualify(
     normalisation statistics from calibration images.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
+    return examine(model, suite, bench=bench, places=places, command=command, remedy=remedy, progress=progress).report
+
+
+def examine(
+    model: Network,
+    suite: Suite,
+    *,
+    bench: Bench | None = None,
+    places: Mapping[str, Locations] | None = None,
+    conditions: Mapping[str, Conditions] | None = None,
+    command: str = "",
+    remedy: Remedy | None = None,
+    progress: Progress = quiet,
+) -> Run:
+    """`qualify` with its trials and maps. `conditions` are those of a baseline: checks are measured there as well."""
     bench = bench or set_up(suite, model.input_shape)
     calibration, judged = bench.calibration, bench.judged
     if model.untrained:
@@ -76,6 +104,7 @@ def qualify(
 
     maps: dict[str, Contribution] = {}
     measured: dict[str, tuple[Protocol, Measured]] = {}
+    repeated: dict[str, Measurement] = {}
     questions = []
     for check in suite.check:
         protocol = protocol_of(model, check, suite)
@@ -88,15 +117,18 @@ def qualify(
                 maps[layer], size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed
             )
             measured[key] = (protocol, measure(model, protocol, chosen, calibration, judged, progress=progress))
-        outcomes = measured[key][1].outcomes
-        questions.append(_question(check, outcomes, maps[layer], suite.seed))
+            if (asked := (conditions or {}).get(check.name)) is not None:
+                repeated[check.name] = repeat(
+                    measured[key][1].measurement, asked, model, protocol, calibration, judged, progress=progress
+                )
+        questions.append(_question(check, measured[key][1].measurement.outcomes, maps[layer], suite.seed))
 
     experiments = tuple(found.account for _, found in measured.values())
     first = next(iter(maps.values()))
     windows = _windows(model, first)
     controls = (*bench.controls, *_false_alarms(experiments, suite))
     findings = judge(questions)
-    return Report(
+    report = Report(
         schema=SCHEMA,
         suite={"name": suite.name, "description": suite.description, "digest": suite.digest},
         model=_describe(model, remedy),
@@ -114,6 +146,14 @@ def qualify(
             sweeps={protocol.name: found.sweep for protocol, found in measured.values() if found.sweep},
             specimens=tuple(s for protocol, found in measured.values() for s in hang(protocol, found, judged)),
         ),
+    )
+    return Run(
+        report=report,
+        photographs=judged.names,
+        pictures=digests(judged),
+        measured={found.account.name: found.measurement for _, found in measured.values()},
+        repeated=repeated,
+        maps=maps,
     )
 
 

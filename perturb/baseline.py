@@ -1,0 +1,278 @@
+"""A baseline: the outcomes that later runs of the same trials are held against. A small file, fit for git.
+
+It keeps what a run must repeat (suite, pictures, places, level) and a bit for each trial, of the accepted run and of
+the best one yet: many small steps down are seen against the best.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from perturb import changes
+from perturb.changes import LOSS, TESTED, Against, Changes, Pairing, Shift
+from perturb.errors import InputError
+from perturb.quantities import detected, saturation
+from perturb.records import Conditions, Locations, Measurement
+from perturb.runs import Run
+
+SCHEMA = 1
+MARGIN = 0.05  # a change of detection up to it counts as none, unless the file says otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One arm of an experiment in one run."""
+
+    run: str
+    rate: float  # for who reads the file's difference
+    detected: str  # a bit for each trial, image by image; base64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """One experiment: what must be repeated, and what was detected then."""
+
+    level: float
+    period: int
+    balanced: bool
+    dead_phases: str  # "row,column row,column ..."
+    live_phases: str
+    shape: tuple[int, int]  # images, pairs on each
+    trials: str  # a digest of places, photographs, seed and purpose
+    evidence: str  # a digest of what the accepted run's detector said
+    accepted: Mapping[str, Arm]  # by arm: dead and live
+    best: Mapping[str, Arm]  # the accepted run that detected most; each arm's own
+    runs: int  # accepted so far, of which it is the best
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What was accepted, and the best yet."""
+
+    schema: int
+    suite: Mapping[str, str]  # name, digest
+    seed: int
+    pictures: str  # a digest of all judged crops
+    margin: float
+    accepted: Mapping[str, Any]  # run, model, weights, device, timestamp
+    experiments: Mapping[str, Tracked]
+
+
+def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | None = None) -> Baseline:
+    """The baseline that this run makes; `name` is the run's.
+
+    Where the run was measured at the conditions of `before` too, these stay the conditions, and the best of `before`
+    lives on; not in a check that has REGRESSED: who accepts that has decided. Raises InputError for an INVALID run.
+    """
+    if run.report.verdict == "INVALID":
+        raise InputError("an INVALID run cannot be a baseline: its instrument failed.")
+    known = before.experiments if before and not _unlike(before, run) else {}
+    fallen = {c.check for c in compare(before, run, name).changes if c.verdict == Shift.REGRESSED} if before else set()
+    experiments = {}
+    for check, own in run.measured.items():
+        past = known.get(check)
+        again = past and _same_trials(past, run, check)
+        experiments[check] = _track(name, again or own, past if again and check not in fallen else None)
+    return Baseline(
+        schema=SCHEMA,
+        suite={"name": run.report.suite["name"], "digest": run.report.suite["digest"]},
+        seed=run.report.provenance["seed"],
+        pictures=_pictures(run),
+        margin=margin,
+        accepted=_who(run, name),
+        experiments=experiments,
+    )
+
+
+def conditions(baseline: Baseline) -> dict[str, Conditions]:
+    """Where each experiment is to be measured so that its trials pair with the baseline's."""
+    return {
+        check: Conditions(
+            level=past.level,
+            locations=Locations(
+                dead=_phases(past.dead_phases),
+                live=_phases(past.live_phases),
+                period=past.period,
+                balanced=past.balanced,
+            ),
+        )
+        for check, past in baseline.experiments.items()
+    }
+
+
+def compare(baseline: Baseline, run: Run, name: str) -> Changes:
+    """What changed from the baseline to this run, trial by trial; INCOMPARABLE says what differs.
+
+    Raises InputError where the baseline holds no trials.
+    """
+    if not baseline.experiments or any(0 in past.shape for past in baseline.experiments.values()):
+        raise InputError("the baseline holds no trials.")
+    found = {check: _same_trials(past, run, check) for check, past in baseline.experiments.items()}
+    differs = _unlike(baseline, run) or tuple(
+        _how_unlike(check, baseline.experiments[check], run) for check, again in found.items() if again is None
+    )
+    pairings = [] if differs else [p for check, again in found.items() for p in _pairings(check, baseline, again)]
+    judged = changes.judge(pairings, margin=baseline.margin, seed=baseline.seed)
+    return Changes(
+        schema=changes.SCHEMA,
+        suite=baseline.suite["name"],
+        verdict=Shift.INCOMPARABLE if differs else changes.overall(judged),
+        margin=baseline.margin,
+        baseline=baseline.accepted,
+        candidate=_who(run, name),
+        changes=judged,
+        differs=differs,
+    )
+
+
+def to_json(baseline: Baseline) -> str:
+    return json.dumps(dataclasses.asdict(baseline), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> Baseline:
+    """The baseline that `to_json` wrote. Raises InputError for anything else."""
+    try:
+        data = json.loads(text)
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"schema {data['schema']!r}, this version reads {SCHEMA}")
+        data["experiments"] = {check: _tracked(past) for check, past in data["experiments"].items()}
+        return Baseline(**data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"this is no baseline that `perturb baseline accept` wrote: {error}.") from error
+
+
+def _tracked(data: dict[str, Any]) -> Tracked:
+    """Raises KeyError, TypeError or ValueError for what was not written by us."""
+    arms = {side: {arm: Arm(**data[side][arm]) for arm in TESTED} for side in ("accepted", "best")}
+    past = Tracked(**(data | arms | {"shape": tuple(data["shape"])}))
+    for arm in (*past.accepted.values(), *past.best.values()):
+        _bits(arm, past.shape)
+    for phases in (past.dead_phases, past.live_phases):
+        _phases(phases)
+    return past
+
+
+def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
+    locations, outcomes = found.conditions.locations, found.outcomes
+    accepted = {arm: _arm(name, detected(outcomes, arm)) for arm in TESTED}
+    best = {arm: max(kept, past.best[arm], key=lambda a: a.rate) if past else kept for arm, kept in accepted.items()}
+    return Tracked(
+        level=found.conditions.level,
+        period=locations.period,
+        balanced=locations.balanced,
+        dead_phases=_written(locations.dead),
+        live_phases=_written(locations.live),
+        shape=(outcomes.dead.shape[0], outcomes.dead.shape[1]),
+        trials=_design(found),
+        evidence=_evidence(found),
+        accepted=accepted,
+        best=best,
+        runs=past.runs + 1 if past else 1,
+    )
+
+
+def _pairings(check: str, baseline: Baseline, again: Measurement | None) -> Iterator[Pairing]:
+    assert again is not None
+    past = baseline.experiments[check]
+    before = {arm: _bits(past.accepted[arm], past.shape) for arm in TESTED}
+    after = {arm: detected(again.outcomes, arm) for arm in TESTED}
+    identical = past.evidence == _evidence(again)
+
+    def paired(quantity: str, against: Against, one: np.ndarray, other: np.ndarray, **more: Any) -> Pairing:
+        cluster = again.trials.photograph
+        return Pairing(
+            check=check, quantity=quantity, against=against, before=one, after=other, photograph=cluster, **more
+        )
+
+    for arm, quantity in TESTED.items():
+        saturated = saturation(before["live"], before["dead"])
+        yield paired(quantity, "accepted", before[arm], after[arm], saturated=saturated, identical=identical)
+        if past.best[arm].detected != past.accepted[arm].detected:
+            yield paired(quantity, "best", _bits(past.best[arm], past.shape), after[arm], among=past.runs)
+    yield paired(LOSS, "accepted", before["live"] - before["dead"], after["live"] - after["dead"])
+
+
+def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
+    """What makes every one of their trials differ."""
+    unlike = []
+    if run.report.verdict == "INVALID":
+        unlike.append("the candidate's run is INVALID: its instrument failed")
+    if run.report.suite["digest"] != baseline.suite["digest"]:
+        one, other = baseline.suite, run.report.suite
+        unlike.append(f"suites: {one['name']} {one['digest'][:12]} and {other['name']} {other['digest'][:12]}")
+    elif _pictures(run) != baseline.pictures:
+        unlike.append("judged pictures: their pixels differ")
+    return tuple(unlike)
+
+
+def _same_trials(past: Tracked, run: Run, check: str) -> Measurement | None:
+    """The run's own measurement of them, or its repetition at the baseline's conditions."""
+    found = (series[check] for series in (run.repeated, run.measured) if check in series)
+    return next((m for m in found if m.conditions.level == past.level and _design(m) == past.trials), None)
+
+
+def _how_unlike(check: str, past: Tracked, run: Run) -> str:
+    if check not in run.measured:
+        return f"{check}: not measured"
+    own = run.measured[check]
+    level, shape = own.conditions.level, own.outcomes.dead.shape
+    if shape != past.shape:
+        return f"{check}: {past.shape[0]} x {past.shape[1]} pairs and {shape[0]} x {shape[1]}"
+    what = f"levels {past.level:.4g} and {level:.4g}" if level != past.level else "dead and live places"
+    return f"{check}: {what}; measure the candidate with --baseline, at the baseline's own"
+
+
+def _who(run: Run, name: str) -> dict[str, Any]:
+    report = run.report
+    return {
+        "run": name,
+        "model": report.model["reference"],
+        "weights": report.model["weights"],
+        "device": report.provenance["device"],
+        "timestamp": report.provenance["timestamp"],
+    }
+
+
+def _pictures(run: Run) -> str:
+    return hashlib.sha256(" ".join(run.pictures).encode()).hexdigest()
+
+
+def _design(found: Measurement) -> str:
+    trials = found.trials
+    digest = hashlib.sha256(f"{trials.seed} {trials.purpose} {trials.dead.shape}".encode())
+    for part in (trials.dead, trials.live, trials.photograph):
+        digest.update(part.astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def _evidence(found: Measurement) -> str:
+    said = found.outcomes
+    parts = (said.clean, said.dead, said.live, said.threshold)
+    return hashlib.sha256(b"".join(part.astype("<f8").tobytes() for part in parts)).hexdigest()
+
+
+def _arm(name: str, seen: Float[np.ndarray, "image pair"]) -> Arm:
+    packed = base64.b64encode(np.packbits(seen.astype(bool)).tobytes()).decode()
+    return Arm(run=name, rate=round(float(seen.mean()), 6), detected=packed)
+
+
+def _bits(arm: Arm, shape: tuple[int, int]) -> Float[np.ndarray, "image pair"]:
+    packed = np.frombuffer(base64.b64decode(arm.detected), dtype=np.uint8)
+    if len(packed) != -(-shape[0] * shape[1] // 8):
+        raise ValueError(f"{shape[0]} x {shape[1]} trials do not fit {len(packed)} bytes")
+    return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(float)
+
+
+def _written(phases: np.ndarray) -> str:
+    return " ".join(f"{row},{column}" for row, column in phases)
+
+
+def _phases(text: str) -> np.ndarray:
+    return np.array([[int(n) for n in phase.split(",")] for phase in text.split()]).reshape(-1, 2)

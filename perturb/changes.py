@@ -1,0 +1,194 @@
+"""The same trials in two runs -> Changes: what got worse, what got better, and how sure that is.
+
+Tested are detection at dead and at live places, each pair of outcomes being one trial in both runs. The loss is shown
+and not tested: it is their difference, and it rises too where a model merely sees more at live places.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from perturb.quantities import Saturation, of_pairs
+from perturb.records import Effect
+from perturb.stats.clusters import cluster_means
+from perturb.stats.multiplicity import holm
+from perturb.stats.power import clusters_to_decide
+from perturb.verdict import SATURATED
+
+Against = Literal["accepted", "best"]
+SCHEMA = 1
+CONFIDENCE = 0.95  # that nothing is called REGRESSED or IMPROVED by chance, over all tests of a comparison
+LOSS = "loss"
+TESTED = {"dead": "detection at dead places", "live": "detection at live places"}  # by arm
+
+
+class Shift(StrEnum):
+    REGRESSED = "REGRESSED"
+    IMPROVED = "IMPROVED"
+    EQUIVALENT = "EQUIVALENT"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INCOMPARABLE = "INCOMPARABLE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """One quantity of one check, trial by trial, before and after."""
+
+    check: str
+    quantity: str
+    against: Against
+    among: int = 1  # runs that the one before was picked from, as the best
+    before: Float[np.ndarray, "image pair"]
+    after: Float[np.ndarray, "image pair"]
+    photograph: Int[np.ndarray, " image"]
+    saturated: Saturation = ""
+    identical: bool = False  # the detector gave the same evidence in every trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A pairing, decided. The effect is after minus before."""
+
+    check: str
+    quantity: str
+    against: Against
+    before: float
+    after: float
+    effect: Effect
+    fell: int  # pairs whose outcome is lower than before
+    rose: int
+    verdict: Shift | None  # None where nothing is claimed: of the loss, and of the best where no drift is shown
+    reason: str
+    images_needed: int | None = None  # photographs that would decide an INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """A candidate beside its baseline."""
+
+    schema: int
+    suite: str
+    verdict: Shift
+    margin: float
+    baseline: Mapping[str, Any]  # run, model, weights, device, timestamp
+    candidate: Mapping[str, Any]
+    changes: tuple[Change, ...]
+    differs: tuple[str, ...] = ()  # what makes them INCOMPARABLE
+
+
+def judge(pairings: Sequence[Pairing], *, margin: float, seed: int) -> tuple[Change, ...]:
+    """A change for each pairing. Holm's procedure shares the error rate among those that are tested."""
+
+    @cache
+    def effect(i: int, confidence: float) -> Effect:
+        return _effect(pairings[i], confidence, seed)
+
+    def decided(i: int) -> Callable[[float], bool]:
+        return lambda at: _decide(pairings[i], effect(i, at), margin)[0] not in (Shift.INCONCLUSIVE, None)
+
+    tested = [i for i, pairing in enumerate(pairings) if pairing.quantity != LOSS]
+    used = dict(zip(tested, holm([decided(i) for i in tested], [CONFIDENCE] * len(tested)), strict=True))
+    return tuple(_change(p, effect(i, used.get(i, CONFIDENCE)), margin) for i, p in enumerate(pairings))
+
+
+def decide(effect: Effect, margin: float, *, identical: bool = False) -> tuple[Shift, str]:
+    """REGRESSED: surely worse, and not shown to be so by `margin` at most. EQUIVALENT: surely within the margin.
+
+    "Surely" asks both the exact McNemar test by photograph and the interval; equivalence also that a change of the
+    margin's size would have been seen. Trials whose evidence is the same to the last bit need no statistics.
+    """
+    if identical:
+        return Shift.EQUIVALENT, "every trial gave the very same evidence"
+    if _sure(effect) and effect.high < 0 and effect.low < -margin:
+        beyond = effect.high < -margin
+        why = f"the whole interval lies below {-margin:g}" if beyond else f"a fall beyond {margin:g} is not ruled out"
+        return Shift.REGRESSED, f"surely lower; {why}"
+    if _sure(effect) and effect.low > 0 and effect.high > margin:
+        beyond = effect.low > margin
+        why = f"the whole interval lies above {margin:g}" if beyond else f"a rise beyond {margin:g} is not ruled out"
+        return Shift.IMPROVED, f"surely higher; {why}"
+    if effect.low < -margin or effect.high > margin:
+        return Shift.INCONCLUSIVE, f"neither no change nor one beyond {margin:g} is ruled out"
+    if effect.saturated:
+        return Shift.INCONCLUSIVE, f"the baseline is at the {effect.saturated}: {SATURATED[effect.saturated]}"
+    if effect.detectable > margin:
+        return Shift.INCONCLUSIVE, f"a change of {effect.detectable:.2g} could have been missed with n = {effect.n}"
+    return Shift.EQUIVALENT, f"the whole interval lies within {margin:g}"
+
+
+def overall(changes: Sequence[Change]) -> Shift:
+    """The worst of them: one REGRESSED is a regression, an improvement elsewhere does not make up for it."""
+    verdicts = {change.verdict for change in changes}
+    for verdict in (Shift.REGRESSED, Shift.INCONCLUSIVE, Shift.IMPROVED):
+        if verdict in verdicts:
+            return verdict
+    return Shift.EQUIVALENT
+
+
+def to_json(changes: Changes) -> str:
+    return json.dumps(dataclasses.asdict(changes), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> Changes:
+    """The Changes that `to_json` wrote. Raises ValueError for another schema number."""
+    data = json.loads(text)
+    if data.get("schema") != SCHEMA:
+        raise ValueError(f"changes of schema {data.get('schema')!r}, this version reads {SCHEMA}.")
+    each = [
+        c | {"effect": Effect(**c["effect"]), "verdict": c["verdict"] and Shift(c["verdict"])} for c in data["changes"]
+    ]
+    parts = {"verdict": Shift(data["verdict"]), "differs": tuple(data["differs"])}
+    return Changes(**(data | parts | {"changes": tuple(Change(**c) for c in each)}))
+
+
+def _sure(effect: Effect) -> bool:
+    return effect.pvalue is not None and effect.pvalue <= 1 - effect.confidence
+
+
+def _decide(pairing: Pairing, effect: Effect, margin: float) -> tuple[Shift | None, str]:
+    if pairing.quantity == LOSS:
+        return None, ""
+    verdict, reason = decide(effect, margin, identical=pairing.identical)
+    if pairing.against == "best" and verdict != Shift.REGRESSED:
+        return None, "no drift shown"
+    return verdict, reason
+
+
+def _by_photograph(values: np.ndarray, pairing: Pairing) -> Float[np.ndarray, " cluster"]:
+    return cluster_means(values.ravel(), np.repeat(pairing.photograph, values.shape[1]))
+
+
+def _effect(pairing: Pairing, confidence: float, seed: int) -> Effect:
+    """Of many runs the best is the best by luck too: to be held against it asks so many times the certainty."""
+    means = _by_photograph(pairing.after - pairing.before, pairing)
+    confidence = 1 - (1 - confidence) / pairing.among
+    return of_pairs(pairing.quantity, means, confidence=confidence, seed=seed, saturated=pairing.saturated)
+
+
+def _change(pairing: Pairing, effect: Effect, margin: float) -> Change:
+    verdict, reason = _decide(pairing, effect, margin)
+    needed = None
+    if verdict == Shift.INCONCLUSIVE and not effect.saturated:
+        # Narrowing about this value, the interval first leaves no change behind, or first fits within the margin.
+        distance = max(abs(effect.value), margin - abs(effect.value))
+        needed = clusters_to_decide(distance, effect.spread, effect.confidence)
+    return Change(
+        check=pairing.check,
+        quantity=pairing.quantity,
+        against=pairing.against,
+        before=float(_by_photograph(pairing.before, pairing).mean()),
+        after=float(_by_photograph(pairing.after, pairing).mean()),
+        effect=effect,
+        fell=int((pairing.after < pairing.before).sum()),
+        rose=int((pairing.after > pairing.before).sum()),
+        verdict=verdict,
+        reason=reason,
+        images_needed=needed,
+    )

@@ -1,0 +1,37 @@
+"""`perturb compare`: one run beside another, trial by trial."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from perturb.cli.baseline import CHANGED, MARGIN, read_baseline
+from perturb.cli.files import HISTORY, find_run
+from perturb.cli.terminal import console
+
+
+@click.command()
+@click.argument("baseline")
+@click.argument("candidate")
+@MARGIN
+@HISTORY
+def command(baseline: str, candidate: str, margin: float | None, history: str) -> None:
+    """What changed between two runs, trial by trial.
+
+    BASELINE is a baseline file or a run, CANDIDATE a run: its folder, or its digest in the history. Exit codes:
+    0 EQUIVALENT or IMPROVED, 1 REGRESSED, 3 INCONCLUSIVE, 4 INCOMPARABLE.
+    """
+    from perturb import baseline as room
+    from perturb.render.changes import changes
+
+    path = Path(baseline)
+    if path.is_file() and path.name != "report.json":
+        past = read_baseline(baseline)
+    else:
+        digest, run = find_run(baseline, history)
+        past = room.accept(run, digest)
+    digest, run = find_run(candidate, history)
+    found = room.compare(replace(past, margin=margin or past.margin), run, digest)
+    console().print(changes(found))
+    sys.exit(CHANGED[found.verdict])

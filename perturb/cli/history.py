@@ -1,0 +1,73 @@
+"""`perturb history`: the runs that were kept."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from perturb.cli.files import HISTORY
+from perturb.cli.terminal import console
+
+
+@click.group()
+def command() -> None:
+    """The runs that were kept: list, show, trend, gc, rebuild."""
+
+
+@command.command("list")
+@HISTORY
+def list_(history: str) -> None:
+    """Every run, the newest last."""
+    from perturb.history import entries
+    from perturb.render.past import listing
+
+    console().print(listing(entries(Path(history))))
+
+
+@command.command()
+@click.argument("run")
+@HISTORY
+def show(run: str, history: str) -> None:
+    """The report of the RUN whose digest begins so."""
+    from perturb.history import load
+    from perturb.render import terminal
+
+    _, found = load(run, Path(history))
+    console().print(terminal.report(found.report))
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print every point as JSON.")
+@HISTORY
+def trend(as_json: bool, history: str) -> None:
+    """How each check went over time, for each suite and model."""
+    from perturb.history import entries
+    from perturb.history import trend as series
+    from perturb.render.past import trends
+
+    found = series(entries(Path(history)))
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=2, sort_keys=True))
+    else:
+        console().print(trends(found))
+
+
+@command.command()
+@click.option("--newest", type=click.IntRange(1), help="Keep only so many of each suite and model.")
+@HISTORY
+def gc(newest: int | None, history: str) -> None:
+    """Remove damaged runs and what killed writers left."""
+    from perturb.history import collect_garbage
+
+    unfinished, runs = collect_garbage(Path(history), newest=newest)
+    console().print(f"Removed {runs} runs and {unfinished} unfinished ones.")
+
+
+@command.command()
+@HISTORY
+def rebuild(history: str) -> None:
+    """Write the index anew from the runs."""
+    from perturb.history import rebuild as build
+
+    console().print(f"{len(build(Path(history)))} runs indexed.")

@@ -1,0 +1,38 @@
+"""`perturb summary`: reports as text to paste elsewhere."""
+
+from pathlib import Path
+
+import click
+
+from perturb.errors import InputError, UsageError
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path())
+@click.option("--as", "form", type=click.Choice(["markdown", "model-index"]), default="markdown", show_default=True)
+def command(folders: tuple[str, ...], form: str) -> None:
+    """Reports as Markdown, failures first.
+
+    Every report.json in FOLDERS, at any depth; for a pull request or the summary of a CI step:
+
+    \b
+    perturb summary run/ >> "$GITHUB_STEP_SUMMARY"
+    """
+    from perturb.changes import from_json as changes_from
+    from perturb.render.model_index import model_index
+    from perturb.render.summary import Sheet, summary
+    from perturb.report import from_json
+
+    paths = [path for folder in folders for path in sorted(Path(folder).rglob("report.json"))]
+    if not paths:
+        raise UsageError(f"there is no report.json in {', '.join(f'`{folder}`' for folder in folders)}.")
+    sheets = []
+    for path in paths:
+        beside = path.with_name("changes.json")
+        try:
+            changes = changes_from(beside.read_text(encoding="utf-8")) if beside.is_file() else None
+            sheets.append(Sheet(report=from_json(path.read_text(encoding="utf-8")), changes=changes))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"`{path}` cannot be read: {error}") from error
+    text = summary(sheets) if form == "markdown" else model_index([sheet.report for sheet in sheets])
+    click.echo(text, nl=False)

@@ -1,0 +1,244 @@
+"""The history: every run kept, each under the digest of its files, never changed.
+
+A folder holds `runs/<digest>/`, and an SQLite index, which only saves reading every report again: it is brought up to
+date by whoever reads, and rebuilt from the runs when it is lost or damaged. Writers do not touch it, so any number may
+write at once, and a writer that is killed leaves at most a folder under `unfinished/`.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from perturb.errors import InputError, PerturbWarning, UsageError
+from perturb.report import Report, from_json
+from perturb.runs import Run, decode, identify, read
+
+STALE = 3600  # seconds after which an unfinished run is nobody's
+INDEX = "index-1.sqlite"  # the number is that of Entry's form: another version has an index of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One run in a line; `findings` holds what a trend is drawn from."""
+
+    run: str
+    timestamp: str
+    suite: str
+    suite_digest: str
+    model: str  # and what was done to it
+    verdict: str
+    findings: tuple[Mapping[str, Any], ...]  # check, quantity, value, low, high, n, at_most, verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One check of one suite on one model over time; `points` are findings with `run` and `timestamp`, oldest first."""
+
+    suite: str
+    suite_digest: str
+    model: str
+    check: str
+    points: tuple[Mapping[str, Any], ...]
+
+
+def keep(files: Mapping[str, bytes], history: Path) -> str:
+    """Put a run's files into the history; returns its digest. The same files again change nothing."""
+    run = identify(files)
+    final = history / "runs" / run
+    if final.is_dir():
+        return run
+    made = history / "unfinished" / uuid.uuid4().hex
+    made.mkdir(parents=True)
+    final.parent.mkdir(exist_ok=True)
+    (history / ".gitignore").write_text("*\n")
+    for name, data in files.items():
+        with (made / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync(made)
+    try:
+        made.rename(final)
+    except OSError:
+        if not final.is_dir():  # else another writer was faster, with the same bytes
+            raise
+        shutil.rmtree(made, ignore_errors=True)
+    _sync(final.parent)
+    return run
+
+
+def load(run: str, history: Path) -> tuple[str, Run]:
+    """The run whose digest begins so, after its whole digest.
+
+    Raises UsageError for none or several, InputError where its files are not those that were kept.
+    """
+    found = [name for name in _present(history) if run and name.startswith(run)]
+    if len(found) != 1:
+        raise UsageError(f"`{run}` is neither a run's folder nor one run in `{history}` ({len(found)} begin so).")
+    files = read(history / "runs" / found[0])
+    if identify(files) != found[0]:
+        raise InputError(f"run {found[0][:12]} in `{history}` is damaged: its files are not those that were kept.")
+    return found[0], decode(files)
+
+
+def entries(history: Path) -> list[Entry]:
+    """Every run, oldest first. A damaged index is rebuilt, one that cannot be used is passed by, each said once."""
+    try:
+        found = _indexed(history)
+    except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
+        note = f"the index of `{history}` is of no use ({error}): rebuilt from its runs"
+        warnings.warn(note, PerturbWarning, stacklevel=2)
+        found = rebuild(history)
+    return sorted(found, key=lambda entry: (entry.timestamp, entry.run))
+
+
+def rebuild(history: Path) -> list[Entry]:
+    """Read every run and write the index anew, where the folder lets it be written."""
+    found = list(_entries(history, _present(history)))
+    fresh = history / f"index.{uuid.uuid4().hex}"
+    with suppress(sqlite3.Error, OSError):
+        with closing(_opened(fresh)) as index:
+            _add(index, found)
+        (history / f"{INDEX}-journal").unlink(missing_ok=True)
+        fresh.replace(history / INDEX)
+    with suppress(OSError):
+        fresh.unlink(missing_ok=True)
+    return found
+
+
+def trend(found: Sequence[Entry]) -> tuple[Series, ...]:
+    """A series for each suite, model and check, in order of the first run."""
+    points: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    for entry in found:
+        for finding in entry.findings:
+            key = (entry.suite, entry.suite_digest, entry.model, finding["check"])
+            points.setdefault(key, []).append({**finding, "run": entry.run, "timestamp": entry.timestamp})
+    return tuple(
+        Series(suite=suite, suite_digest=digest, model=model, check=check, points=tuple(each))
+        for (suite, digest, model, check), each in points.items()
+    )
+
+
+def collect_garbage(history: Path, *, newest: int | None = None) -> tuple[int, int]:
+    """Remove what killed writers left and damaged runs, and all but the `newest` of each suite and model.
+
+    Returns how many unfinished and how many runs.
+    """
+    stale = [path for path in (history / "unfinished").glob("*") if time.time() - path.stat().st_mtime > STALE]
+    gone = [run for run in _present(history) if not _whole(history / "runs" / run, run)]
+    if newest is not None:
+        groups: dict[tuple[str, str], list[str]] = {}
+        for entry in entries(history):
+            groups.setdefault((entry.suite_digest, entry.model), []).append(entry.run)
+        gone += [run for runs in groups.values() for run in runs[: len(runs) - newest] if run not in gone]
+    for run in gone:
+        aside = history / "unfinished" / uuid.uuid4().hex
+        aside.parent.mkdir(exist_ok=True)
+        (history / "runs" / run).rename(aside)
+        shutil.rmtree(aside)
+    for path in stale:
+        shutil.rmtree(path)
+    return len(stale), len(gone)
+
+
+def _present(history: Path) -> list[str]:
+    runs = history / "runs"
+    return sorted(path.name for path in runs.iterdir() if len(path.name) == 64) if runs.is_dir() else []
+
+
+def _whole(folder: Path, run: str) -> bool:
+    try:
+        return identify(read(folder)) == run
+    except InputError:
+        return False
+
+
+def _indexed(history: Path) -> list[Entry]:
+    present = _present(history)
+    if not present:
+        return []
+    with closing(_opened(history / INDEX)) as index:
+        known = {run: _read(line) for run, line in index.execute("SELECT run, entry FROM runs")}
+        fresh = list(_entries(history, [run for run in present if run not in known]))
+        _add(index, fresh)
+        with index:
+            index.executemany("DELETE FROM runs WHERE run = ?", [(run,) for run in known.keys() - set(present)])
+    return [known[run] for run in present if run in known] + fresh
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    index = sqlite3.connect(path, timeout=30)
+    try:
+        with index:
+            if index.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("it is malformed")
+            index.execute("CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, entry TEXT NOT NULL)")
+    except sqlite3.Error:
+        index.close()
+        raise
+    return index
+
+
+def _add(index: sqlite3.Connection, found: Sequence[Entry]) -> None:
+    with index:
+        lines = [(entry.run, json.dumps(asdict(entry))) for entry in found]
+        index.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?)", lines)
+
+
+def _read(line: str) -> Entry:
+    told = json.loads(line)
+    return Entry(**(told | {"findings": tuple(told["findings"])}))
+
+
+def _entries(history: Path, runs: Sequence[str]) -> Iterator[Entry]:
+    """Of the runs that can be read; the others are named in one warning."""
+    unreadable = []
+    for run in runs:
+        try:
+            yield _entry(run, from_json((history / "runs" / run / "report.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            unreadable.append(run[:12])
+    if unreadable:
+        warnings.warn(f"damaged runs in `{history}`: {', '.join(unreadable)}", PerturbWarning, stacklevel=2)
+
+
+def _entry(run: str, report: Report) -> Entry:
+    remedy = report.model["remedy"]
+    return Entry(
+        run=run,
+        timestamp=report.provenance["timestamp"],
+        suite=report.suite["name"],
+        suite_digest=report.suite["digest"],
+        model=report.model["reference"] + (f" ({remedy['kind']}, weights {remedy['weights']})" if remedy else ""),
+        verdict=str(report.verdict),
+        findings=tuple(
+            {
+                "check": f.check,
+                "quantity": f.effect.quantity,
+                "value": f.effect.value,
+                "low": f.effect.low,
+                "high": f.effect.high,
+                "n": f.effect.n,
+                "at_most": f.claim.at_most,
+                "verdict": str(f.verdict),
+            }
+            for f in report.findings
+        ),
+    )
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,69 @@
+"""What the terminal shows of Changes: the verdict, then every test with its numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from perturb.changes import Change, Changes, Shift
+
+STYLE = {
+    Shift.REGRESSED: "bold red",
+    Shift.IMPROVED: "bold green",
+    Shift.EQUIVALENT: "bold green",
+    Shift.INCONCLUSIVE: "bold yellow",
+    Shift.INCOMPARABLE: "bold magenta",
+}
+
+
+def changes(found: Changes) -> RenderableType:
+    head = Text.assemble(
+        (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"),
+        "  ",
+        (who(found.candidate), "bold"),
+        " beside ",
+        (who(found.baseline), "bold"),
+    )
+    if found.differs:
+        return Group(head, *[Text(f"{'':13}{line}", "magenta") for line in found.differs])
+    head.append(
+        f"\n{found.suite}: the same trials on {found.changes[0].effect.n} photographs in both runs, at the baseline's "
+        f"places and level; a change up to {found.margin:g} counts as none.{_devices(found)}",
+        "dim",
+    )
+    return Group(head, Text(), *[change(each) for each in found.changes])
+
+
+def who(run: Mapping[str, Any]) -> str:
+    return f"{run['model']} ({run['run'][:12]}, {run['timestamp'][:10]})"
+
+
+def title(found: Change) -> str:
+    return f"{found.check}, {found.quantity}" + (", against the best yet" if found.against == "best" else "")
+
+
+def moved(found: Change) -> str:
+    effect = found.effect
+    return f"{found.before:.2f} -> {found.after:.2f}: {effect.value:+.2f} [{effect.low:+.2f}, {effect.high:+.2f}]"
+
+
+def why(found: Change) -> str:
+    """The test's numbers and what follows from them."""
+    if found.fell + found.rose == 0:
+        counts = "no pair changed"
+    else:
+        counts = f"{found.fell} pairs fell, {found.rose} rose, McNemar p = {found.effect.pvalue:.2g}"
+    needed = f"; about {found.images_needed} photographs would decide" if found.images_needed else ""
+    return f"{counts}; {found.reason or 'shown, not tested'}; interval at {found.effect.confidence:.4g}{needed}"
+
+
+def change(found: Change) -> Text:
+    verdict, style = (found.verdict, STYLE[found.verdict]) if found.verdict else ("", "dim")
+    text = Text.assemble((f"{verdict:<12}", style), (f" {title(found)} ", "bold"), moved(found))
+    return text.append(f"\n{'':13}{why(found)}", "dim")
+
+
+def _devices(found: Changes) -> str:
+    one, other = found.baseline["device"], found.candidate["device"]
+    return "" if one == other else f" Measured on {other}, the baseline on {one}."

@@ -1,0 +1,167 @@
+"""A baseline and what is held against it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_changes import twice
+from toyruns import a_measurement, a_run
+
+from perturb.baseline import accept, compare, conditions, from_json, to_json
+from perturb.changes import Shift
+from perturb.errors import InputError
+
+FULL = np.ones((300, 2))
+
+
+def detecting(rate, *, live=0.9, seed=0, **conditions):
+    """Trials of which a share is detected; the more detected ones hold the fewer, so every difference is one way."""
+    luck = np.random.default_rng(seed).random((2, 300, 2))
+    return a_measurement(luck[0] < rate, luck[1] < live, **conditions)
+
+
+def verdicts(found):
+    return {(change.quantity, change.against): change.verdict for change in found.changes}
+
+
+def test_a_run_against_itself_is_equivalent():
+    run = a_run(detecting(0.8))
+    found = compare(accept(run, "one"), run, "one")
+    assert found.verdict == Shift.EQUIVALENT
+    assert {change.fell + change.rose for change in found.changes} == {0}
+    assert "the very same evidence" in found.changes[0].reason
+
+
+def test_a_fall_at_dead_places_is_a_regression_whatever_live_places_do():
+    before, after = a_run(detecting(0.8, live=0.8)), a_run(detecting(0.7, live=0.95))
+    found = compare(accept(before, "one"), after, "two")
+    assert found.verdict == Shift.REGRESSED
+    assert verdicts(found) == {
+        ("detection at dead places", "accepted"): Shift.REGRESSED,
+        ("detection at live places", "accepted"): Shift.IMPROVED,
+        ("loss", "accepted"): None,
+    }
+    assert (found.baseline["run"], found.candidate["run"]) == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "words"),
+    [
+        (a_run(detecting(0.8, level=0.25)), "pixel: levels 0.5 and 0.25; measure the candidate with --baseline"),
+        (a_run(detecting(0.8, row=1)), "pixel: dead and live places; measure"),
+        (a_run(detecting(0.8), pictures="others"), "judged pictures: their pixels differ"),
+        (a_run(detecting(0.8), verdict="INVALID"), "the candidate's run is INVALID"),
+        (a_run(a_measurement(FULL[:200], FULL[:200])), "pixel: 300 x 2 pairs and 200 x 2"),
+        (a_run(a_measurement(FULL[:, :1], FULL[:, :1])), "pixel: 300 x 2 pairs and 300 x 1"),
+        (replace(a_run(), measured={}), "pixel: not measured"),
+    ],
+)
+def test_unlike_runs_are_incomparable_and_say_why(candidate, words):
+    found = compare(accept(a_run(detecting(0.8)), "one"), candidate, "two")
+    assert found.verdict == Shift.INCOMPARABLE
+    assert words in found.differs[0]
+    assert found.changes == ()
+
+
+def test_other_suites_are_incomparable():
+    baseline = accept(a_run(detecting(0.8)), "one")
+    other = replace(baseline, suite={"name": "other", "digest": "0" * 64})
+    found = compare(other, a_run(detecting(0.8)), "two")
+    assert (found.verdict, found.differs[0][:27]) == (Shift.INCOMPARABLE, "suites: other 000000000000 ")
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (3, 0)])
+def test_a_baseline_without_trials_is_an_error(shape):
+    baseline = accept(a_run(detecting(0.8)), "one")
+    empty = {"pixel": replace(baseline.experiments["pixel"], shape=shape)}
+    for experiments in (empty, {}):
+        with pytest.raises(InputError, match="holds no trials"):
+            compare(replace(baseline, experiments=experiments), a_run(detecting(0.8)), "two")
+
+
+def test_bits_and_phases_are_checked_when_the_file_is_read():
+    baseline = accept(a_run(detecting(0.8)), "one")
+    text, bits = to_json(baseline), baseline.experiments["pixel"].accepted["dead"].detected
+    for broken, words in (
+        (text.replace(bits, bits[:40]), "300 x 2 trials do not fit 30 bytes"),
+        (text.replace(bits, bits[:41]), "base64"),
+        (text.replace('"0,0"', '"0,0 1"'), "inhomogeneous"),
+        (text.replace('"live": {', '"other": {', 1), "'live'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            from_json(broken)
+
+
+def test_what_was_measured_at_the_baselines_conditions_is_compared():
+    """The candidate's own places and level are others; its repetition at the baseline's is what pairs."""
+    baseline = accept(a_run(detecting(0.8)), "one")
+    own = detecting(0.2, level=0.1, row=1)
+    found = compare(baseline, a_run(own, repeated=detecting(0.8)), "two")
+    assert found.verdict == Shift.EQUIVALENT
+    asked = conditions(baseline)["pixel"]
+    assert (asked.level, asked.locations.dead.tolist(), asked.locations.period) == (0.5, [[0, 0]], 2)
+    accepted = accept(a_run(own, repeated=detecting(0.79)), "two", before=baseline)
+    assert conditions(accepted)["pixel"].level == 0.5
+    assert accepted.experiments["pixel"].best["dead"].run == "one"
+    assert accepted.experiments["pixel"].accepted["dead"].run == "two"
+
+
+def test_a_baseline_begins_anew_where_nothing_pairs():
+    accepted = accept(a_run(detecting(0.2, level=0.1)), "two", before=accept(a_run(detecting(0.8)), "one"))
+    assert {arm.run for arm in accepted.experiments["pixel"].best.values()} == {"two"}
+
+
+def test_slow_drift_is_seen_against_the_best():
+    """Steps of two points, each accepted and each within the margin: before long the best is out of reach."""
+    baseline = accept(a_run(detecting(0.9)), "0")
+    for step, rate in enumerate((0.88, 0.86, 0.84, 0.82, 0.8, 0.78, 0.76), start=1):
+        run = a_run(detecting(rate))
+        found = verdicts(compare(baseline, run, str(step)))
+        assert found["detection at dead places", "accepted"] == Shift.EQUIVALENT
+        assert baseline.experiments["pixel"].best["dead"].run == "0"
+        if found.get(("detection at dead places", "best")) == Shift.REGRESSED:
+            break
+        baseline = accept(run, str(step), before=baseline)
+    assert 2 <= step <= 5
+
+
+def test_who_accepts_a_regression_has_decided():
+    """The best begins anew from it, at the same places and level: it is not held up for ever."""
+    worse = a_run(detecting(0.6))
+    baseline = accept(worse, "worse", before=accept(a_run(detecting(0.9)), "one"))
+    tracked = baseline.experiments["pixel"]
+    assert ({arm.run for arm in tracked.best.values()}, tracked.runs, tracked.level) == ({"worse"}, 1, 0.5)
+    assert compare(baseline, worse, "again").verdict == Shift.EQUIVALENT
+
+
+def test_the_best_of_many_equal_runs_raises_no_alarm():
+    """Ten runs equal but for luck, each accepted: the best is best by luck, and an eleventh is not blamed for it.
+
+    In 20 histories at most 3 alarms: P(X > 3) < 1 % for X ~ B(20, 0.025).
+    """
+    rng, live, alarms = np.random.default_rng(0), np.ones((25, 2)), 0
+    for _ in range(20):
+        runs = [a_run(a_measurement(twice(rng, 25, 2, before=0.8, after=0.8)[0], live)) for _ in range(11)]
+        baseline = None
+        for run in runs[:-1]:
+            baseline = accept(run, "accepted", before=baseline)
+        found = verdicts(compare(baseline, runs[-1], "new"))
+        alarms += found.get(("detection at dead places", "best")) == Shift.REGRESSED
+    assert baseline.experiments["pixel"].runs == 10
+    assert alarms <= 3
+
+
+def test_an_invalid_run_is_no_baseline():
+    with pytest.raises(InputError, match="its instrument failed"):
+        accept(a_run(verdict="INVALID"), "one")
+
+
+def test_the_file_survives_and_is_small():
+    """600 trials: under 3 kB, of which a bit for each trial and arm."""
+    baseline = accept(a_run(detecting(0.8)), "0" * 64, margin=0.02)
+    text = to_json(baseline)
+    assert from_json(text) == baseline
+    assert len(text) < 3000
+    for broken in ("", "[]", "{}", text.replace('"schema": 1', '"schema": 2'), text.replace('"margin"', '"margins"')):
+        with pytest.raises(InputError, match="no baseline that `perturb baseline accept` wrote"):
+            from_json(broken)

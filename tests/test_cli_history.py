@@ -1,0 +1,103 @@
+"""From one run to the next on the command line: kept, accepted, compared."""
+
+import json
+
+import pytest
+from test_cli import NET, SUITE, perturb
+from toyruns import a_run
+
+from perturb.baseline import accept, from_json, to_json
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "tiny.perturb.toml").write_text(SUITE.format(count=24, at_most=0.1))
+    return tmp_path
+
+
+def qualify(net, *more):
+    return perturb("qualify", f"net.py:{net}", "--suite", "tiny.perturb.toml", *more)
+
+
+def test_from_run_to_run(work):
+    """The same model is equivalent, another one has regressed, and the baseline moves by `accept` alone."""
+    qualify("even", "--out", "first")
+    assert {path.name for path in (work / "first").iterdir()} == {"report.json", "report.md", "trials.npz", "maps.npz"}
+    (kept,) = (work / ".perturb/runs").iterdir()
+    assert (kept / "trials.npz").read_bytes() == (work / "first/trials.npz").read_bytes()
+    accepted = perturb("baseline", "accept", "even.json", "first")
+    assert accepted.exit_code == 0, accepted.output
+    text = (work / "even.json").read_text()
+    assert from_json(text).accepted["run"] == kept.name
+
+    same = qualify("even", "--baseline", "even.json", "--out", "same")
+    assert "EQUIVALENT" in same.output
+    assert "every trial gave the very same evidence" in same.output
+    worse = qualify("dead", "--baseline", "even.json", "--out", "worse")
+    assert worse.exit_code == 1
+    assert json.loads((work / "worse/changes.json").read_text())["verdict"] == "REGRESSED"
+    assert (work / "even.json").read_text() == text
+
+    for baseline in ("even.json", "first", "first/report.json", kept.name[:8]):
+        assert perturb("compare", baseline, "same").exit_code == 0
+    assert perturb("compare", "even.json", "worse").exit_code == 1
+    swapped = perturb("compare", "worse", "first")
+    assert swapped.exit_code == 4
+    assert "measure the candidate with" in swapped.output
+    assert perturb("compare", "even.json", "worse", "--margin", "0.99").exit_code == 0
+
+    moved = perturb("baseline", "accept", "even.json", "worse")
+    assert "REGRESSED" in moved.output
+    after = from_json((work / "even.json").read_text())
+    assert after.accepted["model"] == "net.py:dead"
+    assert after.experiments["pixel"].level == from_json(text).experiments["pixel"].level
+
+    listed = perturb("history", "list")
+    assert listed.output.count("net.py:") == 3
+    assert "runs" in perturb("history", "trend").output
+    points = [
+        point for series in json.loads(perturb("history", "trend", "--json").output) for point in series["points"]
+    ]
+    assert len(points) == 6
+    assert "net.py:even" in perturb("history", "show", kept.name[:8]).output
+    assert perturb("history", "gc", "--newest", "1").output == "Removed 1 runs and 0 unfinished ones.\n"
+    assert perturb("history", "rebuild").output == "2 runs indexed.\n"
+
+
+def test_a_history_that_cannot_be_written_costs_no_verdict(work):
+    (work / "file").write_text("")
+    result = qualify("dead", "--history", "file/inside")
+    assert result.exit_code == 1
+    assert "not kept in the history `file/inside`: Not a directory" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("qualify", "net.py:even", "--suite", "tiny.perturb.toml", "--baseline", "none"), 2, "accept none RUN"),
+        (("qualify", "net.py:even", "--suite", "tiny.perturb.toml", "--baseline", "net.py"), 4, "is no baseline"),
+        (
+            ("qualify", "net.py:even", "--suite", "smoke", "--baseline", "b.json"),
+            4,
+            "INCOMPARABLE: `b.json` is of suite",
+        ),
+        (("compare", "net.py", "b.json"), 4, "is no baseline"),
+        (("compare", "nothing", "nothing"), 2, "`nothing` is neither a run's folder nor one run in `.perturb`"),
+        (("baseline", "accept", "new.json", "absent"), 2, "`absent` is neither a run's folder"),
+        (("history", "show", "abc"), 2, "`abc` is neither"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(work, args, code, words):
+    (work / "b.json").write_text(to_json(accept(a_run(), "one")))
+    result = perturb(*args)
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (work / "new.json").exists()
+
+
+def test_an_empty_history(work):
+    assert "No runs kept yet" in perturb("history", "list").output
+    assert "No runs kept yet" in perturb("history", "trend").output

@@ -1,0 +1,56 @@
+"""Runs without a network: the kept one, with outcomes as a test wants them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from perturb.records import Conditions, Locations, Measurement, Outcomes, Trials
+from perturb.runs import Run, decode, read
+
+KEPT = Path(__file__).parent / "kept"
+
+
+REPORT = decode(read(KEPT / "report-1")).report
+
+
+def a_report(**changes):
+    verdict = changes.pop("verdict", REPORT.verdict)
+    return replace(REPORT, verdict=verdict, provenance=dict(REPORT.provenance) | changes)
+
+
+def a_measurement(dead, live, *, level=0.5, row=0, crops=1):
+    """Detection as given (image x pair of 0 and 1), at phases of a 2 x 2 lattice."""
+    dead, live = np.asarray(dead, dtype=float), np.asarray(live, dtype=float)
+    images, pairs = dead.shape
+    photograph = np.arange(images) // crops
+    places = np.broadcast_to(2 * np.arange(pairs)[:, None] + [row, 0], (images, pairs, 2))
+    return Measurement(
+        conditions=Conditions(
+            level=level,
+            locations=Locations(dead=np.array([[row, 0]]), live=np.array([[1, 1]]), period=2, balanced=False),
+        ),
+        trials=Trials(dead=places, live=places + 1, photograph=photograph, seed=0, purpose="pixel/judged"),
+        outcomes=Outcomes(
+            clean=np.zeros_like(dead),
+            dead=dead,
+            live=live,
+            realised_dead=np.full_like(dead, level),
+            realised_live=np.full_like(live, level),
+            threshold=np.full(images, 0.5),
+            photograph=photograph,
+        ),
+    )
+
+
+def a_run(measured=None, *, repeated=None, pictures="p", **changes):
+    """`changes` go into the provenance of its report, but for its verdict."""
+    measured = measured or a_measurement(np.ones((4, 2)), np.ones((4, 2)))
+    return Run(
+        report=a_report(**changes),
+        photographs=("one", "two"),
+        pictures=(pictures,),
+        measured={"pixel": measured},
+        repeated={"pixel": repeated} if repeated else {},
+        maps={},
+    )
