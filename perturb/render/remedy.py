@@ -17,7 +17,8 @@ def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str) -> Re
     loss = rows[0].loss
     parts: list[RenderableType] = [_head(rows[0], model), Text(), _costs(rows) if loss is None else _losses(rows)]
     fates = " or ".join(sorted({row.done.weights for row in rows if row.done}))
-    parts += [Text(), Text(f"Weights of the changed networks: {fates}. {_legend(loss) if loss else ''}", "dim")]
+    if fates:
+        parts += [Text(), Text(f"Weights of the changed networks: {fates}. {_legend(loss) if loss else ''}", "dim")]
     if any(row.loss and row.loss.saturated for row in rows):
         parts.append(Text("* too little or nearly all is seen at its own level: a small loss says nothing.", "yellow"))
     parts += [Text(f"{name} does not apply: {why}", "dim") for name, why in refused.items()]
@@ -99,7 +100,8 @@ def _legend(loss: Effect) -> str:
 def _short(count: int) -> str:
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= size:
-            return f"{count / size:.3g}{unit}"
+            digits = 2 - min(2, len(str(int(count / size))) - 1)
+            return f"{count / size:.{digits}f}{unit}"
     return str(count)
 
 
