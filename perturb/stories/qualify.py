@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -16,6 +16,7 @@ from perturb import detectors, perturbation, quantities
 from perturb.contribution import energy, structural, target
 from perturb.errors import InputError, UsageError
 from perturb.images import load_images, split
+from perturb.incremental import Engine
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
 from perturb.records import Claim, Contribution, Control, Experiment, Images, Locations, Outcomes, Remedy
@@ -56,6 +57,7 @@ def qualify(
     *,
     bench: Bench | None = None,
     places: Mapping[str, Locations] | None = None,
+    engine: Engine = "auto",
     command: str = "",
     remedy: Remedy | None = None,
     progress: Progress = quiet,
@@ -64,7 +66,7 @@ def qualify(
 
     `bench` may be shared between models. `places` overrides the dead and live places of checks by name, to compare
     networks at the same ones. `remedy` and `command` are noted in the report. An untrained model is given
-    normalisation statistics from calibration images.
+    normalisation statistics from calibration images. `engine`: see incremental.choose; results do not depend on it.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
     bench = bench or set_up(suite, model.input_shape)
@@ -76,7 +78,7 @@ def qualify(
     measured: dict[str, tuple[Outcomes, Experiment]] = {}
     questions = []
     for check in suite.check:
-        protocol = protocol_of(model, check, suite)
+        protocol = replace(protocol_of(model, check, suite), engine=engine)
         layer = protocol.detector.layer
         if layer not in maps:
             maps[layer] = estimate(model, suite.map, layer, calibration, seed=suite.seed, progress=progress)
