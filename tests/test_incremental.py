@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from toys import SHAPE, Residual, Squared, network, plain, window
 
-from perturb import load, pad_kernels
+from perturb import apply_remedy, load
 from perturb.contribution import structural
 from perturb.detectors import AsIs, Reference
 from perturb.errors import InputError, PerturbWarning
@@ -177,7 +177,7 @@ def test_networks_in_use_pass_the_self_check(reference, layer, padded, leaves):
     """As built and with padded kernels, whose hooks are followed too."""
     model = load(reference)
     if padded:
-        model = model.with_module(pad_kernels(model, "kept")[0])
+        model = model.with_module(apply_remedy(model, "padding:kept")[0])
     model.settle(torch.rand(4, *model.input_shape))
     check(Incremental(model, model.find_layer(layer)))
 
