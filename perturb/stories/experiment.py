@@ -142,7 +142,7 @@ def _learn(
         taught = [_at_level(model, protocol, locations, images, level, engine) for level in levels]
         tick(len(images.pixels))
         if protocol.level is not None:
-            return taught[0][0]
+            return replace(taught[0][0], sweep=None)
         level = _crossing(LEVELS, [hit for _, hit in taught], protocol.live_target)
         sweep = _joined([known.sweep for known, _ in taught if known.sweep])
         return replace(_at_level(model, protocol, locations, images, level, engine)[0], sweep=sweep)
