@@ -24,7 +24,8 @@ def qualify(net, *more):
 def test_from_run_to_run(work):
     """The same model is equivalent, another one has regressed, and the baseline moves by `accept` alone."""
     qualify("even", "--out", "first")
-    assert {path.name for path in (work / "first").iterdir()} >= {"report.json", "report.md", "trials.npz", "maps.npz"}
+    files = {"report.json", "report.md", "report.html", "trials.npz", "maps.npz"}
+    assert {path.name for path in (work / "first").iterdir()} == files
     (kept,) = (work / ".perturb/runs").iterdir()
     assert (kept / "trials.npz").read_bytes() == (work / "first/trials.npz").read_bytes()
     accepted = perturb("baseline", "accept", "even.json", "first")
@@ -57,6 +58,8 @@ def test_from_run_to_run(work):
     listed = perturb("history", "list")
     assert listed.output.count("net.py:") == 3
     assert "runs" in perturb("history", "trend").output
+    assert perturb("history", "trend", "--out", "trend.html").exit_code == 0
+    assert "over time" in (work / "trend.html").read_text(encoding="utf-8")
     points = [
         point for series in json.loads(perturb("history", "trend", "--json").output) for point in series["points"]
     ]

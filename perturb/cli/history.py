@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from perturb.cli.files import HISTORY
+from perturb.cli.files import HISTORY, written
 from perturb.cli.terminal import console
 
 
@@ -39,15 +39,23 @@ def show(run: str, history: str) -> None:
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print every point as JSON.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A page instead: an .html file.")
 @HISTORY
-def trend(as_json: bool, history: str) -> None:
+def trend(as_json: bool, out: Path | None, history: str) -> None:
     """How each check went over time, for each suite and model."""
-    from perturb.history import entries
+    from perturb.history import entries, load
     from perturb.history import trend as series
     from perturb.render.past import trends
 
-    found = series(entries(Path(history)))
-    if as_json:
+    runs = entries(Path(history))
+    found = series(runs)
+    if out is not None:
+        from perturb.render.trend import trend as page
+
+        with written(out) as path:
+            path.write_text(page([load(entry.run, Path(history))[1].report for entry in runs]), encoding="utf-8")
+        console().print(f"Saved to {out}")
+    elif as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2, sort_keys=True))
     else:
         console().print(trends(found))
