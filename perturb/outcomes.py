@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from perturb.incremental import Beside, Incremental
 from perturb.protocols import Detector, Model
 from perturb.records import Images, Outcomes, Trials
 from perturb.tasks.presence import Arm, Presence, Shown
@@ -46,31 +47,44 @@ def collect(
     trials: Trials,
     arms: tuple[Arm, ...],
     *,
+    engine: Incremental | None = None,
     tick: Tick = silent,
 ) -> Evidence:
-    """Evidence for each arm at each level; independent of batch size to rounding. `tick` counts images done."""
+    """Evidence for each arm at each level; independent of batch size and engine to rounding. `tick` counts images done.
+
+    With an `engine` a re-take is computed as what differs from its clean twin.
+    """
+    shown_arms: tuple[Arm, ...] = arms if engine is None or "clean" in arms else (*arms, "clean")
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     waiting: list[Shown] = []
-    at_once = max(1, PICTURES_AT_ONCE // (detector.shots + len(task.levels) * len(arms) * trials.dead.shape[1]))
+    at_once = max(1, PICTURES_AT_ONCE // (detector.shots + len(task.levels) * len(shown_arms) * trials.dead.shape[1]))
 
     def look() -> None:
         shots = torch.from_numpy(np.stack([s.shots for s in waiting]))
         retakes = torch.from_numpy(np.stack([s.retakes for s in waiting]))
         known, clean = detector.study(model, shots)
-        found = detector.evidence(model, known, retakes.flatten(1, 3)).unflatten(1, retakes.shape[1:4])
+        seer = model if engine is None else Beside(engine, _twins(retakes.shape[:4], shown_arms.index("clean")))
+        found = detector.evidence(seer, known, retakes.flatten(1, 3)).unflatten(1, retakes.shape[1:4])
         realised = np.stack([s.realised for s in waiting])
         parts.append((clean.double().cpu().numpy(), found.double().cpu().numpy(), realised))
         tick(len(waiting))
         waiting.clear()
 
-    for shown in task.show(images, trials, arms, shots=detector.shots):
+    for shown in task.show(images, trials, shown_arms, shots=detector.shots):
         waiting.append(shown)
         if len(waiting) == at_once:
             look()
     if waiting:
         look()
     shots, found, realised = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Evidence(shots=shots, retakes=np.moveaxis(found, 0, 2), realised=np.moveaxis(realised, 0, 2))
+    found, realised = (np.moveaxis(part, 0, 2)[:, : len(arms)] for part in (found, realised))
+    return Evidence(shots=shots, retakes=found, realised=realised)
+
+
+def _twins(shape: tuple[int, ...], clean: int) -> Int[np.ndarray, " picture"]:
+    """For each re-take (image, level, arm, pair) the number of its pair's clean one; levels share it."""
+    numbers = np.arange(math.prod(shape)).reshape(shape)
+    return np.broadcast_to(numbers[:, :1, clean : clean + 1], shape).ravel()
 
 
 def pin_threshold(clean: Float[np.ndarray, "... shot"], false_alarms: float) -> Float[np.ndarray, "..."]:
@@ -93,10 +107,11 @@ def observe(
     *,
     false_alarms: float,
     threshold: float | None,
+    engine: Incremental | None = None,
     tick: Tick = silent,
 ) -> Outcomes:
     """All three arms of every trial, at the task's one level. `threshold` None: each image's own shots pin it."""
-    found = collect(model, detector, task, images, trials, ("clean", "dead", "live"), tick=tick)
+    found = collect(model, detector, task, images, trials, ("clean", "dead", "live"), engine=engine, tick=tick)
     (clean, dead, live), (_, moved_dead, moved_live) = found.retakes[0], found.realised[0]
     pinned = pin_threshold(found.shots, false_alarms) if threshold is None else np.full(len(clean), threshold)
     return Outcomes(

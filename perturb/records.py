@@ -207,6 +207,7 @@ class Experiment:
     photographs: int
     pairs: int
     worst: Miss | None  # None where no pair was missed at its dead place and seen at its live one
+    engine: str = "dense"  # or "incremental": how the network was evaluated; the numbers do not depend on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,9 @@ from perturb.cli.baseline import CHANGED, read_baseline
 from perturb.cli.files import HISTORY, folder, kept, save
 from perturb.cli.models import EPILOG, Choice, model_options
 from perturb.cli.terminal import console, progress
+
+if TYPE_CHECKING:
+    from perturb.incremental import Engine
 
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
 WORST_FIRST = (4, 1, 3, 0)
@@ -20,11 +24,24 @@ WORST_FIRST = (4, 1, 3, 0)
     "--suite", default="small-perturbation", show_default=True, help="A shipped name or a .perturb.toml file."
 )
 @click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "incremental", "dense"]),
+    default="auto",
+    show_default=True,
+    help="Compute what each perturbation changes, or the whole network anew.",
+)
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for report.html, .md, .json and the trials.")
 @click.option("--baseline", type=click.Path(dir_okay=False), help="Also say what changed since this baseline.")
 @HISTORY
 def command(
-    choice: Choice, suite: str, images: str | None, out: str | None, baseline: str | None, history: str
+    choice: Choice,
+    suite: str,
+    images: str | None,
+    engine: "Engine",
+    out: str | None,
+    baseline: str | None,
+    history: str,
 ) -> None:
     """Measure a model by a suite and judge: the main job. The run is kept in the history.
 
@@ -48,7 +65,7 @@ def command(
     again = shlex.join(["perturb", "qualify", *choice.words(), *said])
     with progress() as begin:
         at = conditions(past) if past else None
-        run = examine(network, asked, conditions=at, command=again, remedy=remedy, progress=begin)
+        run = examine(network, asked, conditions=at, engine=engine, command=again, remedy=remedy, progress=begin)
     files = encode(run)
     digest = kept(files, history)
     since = compare(past, run, digest) if past else None

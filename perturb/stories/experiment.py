@@ -8,6 +8,7 @@ import numpy as np
 from perturb import quantities
 from perturb.errors import InputError
 from perturb.exhibits import Sweep
+from perturb.incremental import Engine, Incremental, choose
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold, silent
 from perturb.protocols import Detector, Model, Perturbation
@@ -38,6 +39,7 @@ class Protocol:
     false_alarms: float
     pairs: int
     seed: int
+    engine: Engine = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +79,9 @@ def measure(
     Everything that is learnt - the level, a probe's weights, a threshold that is not an image's own - is learnt on
     `calibration`. Raises InputError where calibration finds no level at which a number can be had.
     """
-    known = _learn(
-        model, protocol, locations, calibration, progress(f"{protocol.name}: level", len(calibration.pixels))
-    )
+    engine = choose(model, protocol.detector.layer, protocol.engine)
+    tick = progress(f"{protocol.name}: level", len(calibration.pixels))
+    known = _learn(model, protocol, locations, calibration, engine, tick)
     trials = _judged_trials(protocol, locations, judged)
     outcomes = observe(
         model,
@@ -89,9 +91,11 @@ def measure(
         trials,
         false_alarms=protocol.false_alarms,
         threshold=known.threshold,
+        engine=engine,
         tick=progress(f"{protocol.name}: judging", len(judged.pixels)),
     )
-    account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged))
+    used = "dense" if engine is None else "incremental"
+    account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged), used)
     conditions = Conditions(level=known.level, locations=locations)
     measurement = Measurement(conditions=conditions, trials=trials, outcomes=outcomes)
     return Measured(measurement=measurement, account=account, sweep=known.sweep)
@@ -130,20 +134,22 @@ def _same(one: Conditions, other: Conditions) -> bool:
     return alike and here.period == there.period and one.level == other.level
 
 
-def _learn(model: Model, protocol: Protocol, locations: Locations, images: Images, tick: Tick) -> _Known:
+def _learn(
+    model: Model, protocol: Protocol, locations: Locations, images: Images, engine: Incremental | None, tick: Tick
+) -> _Known:
     if protocol.detector.needs_examples:
         levels = LEVELS if protocol.level is None else (protocol.level,)
-        taught = [_at_level(model, protocol, locations, images, level) for level in levels]
+        taught = [_at_level(model, protocol, locations, images, level, engine) for level in levels]
         tick(len(images.pixels))
         if protocol.level is not None:
             return taught[0][0]
         level = _crossing(LEVELS, [hit for _, hit in taught], protocol.live_target)
         sweep = _joined([known.sweep for known, _ in taught if known.sweep])
-        return replace(_at_level(model, protocol, locations, images, level)[0], sweep=sweep)
+        return replace(_at_level(model, protocol, locations, images, level, engine)[0], sweep=sweep)
     if protocol.level is not None and protocol.detector.own_threshold:
         return _Known(level=protocol.level, detector=protocol.detector, threshold=None, sweep=None)
     levels = LEVELS if protocol.level is None else (protocol.level,)
-    threshold, hits, sweep = _detection(model, protocol, protocol.detector, locations, images, levels, tick)
+    threshold, hits, sweep = _detection(model, protocol, protocol.detector, locations, images, levels, engine, tick)
     level = _crossing(levels, hits, protocol.live_target) if protocol.level is None else protocol.level
     return _Known(
         level=level,
@@ -154,14 +160,19 @@ def _learn(model: Model, protocol: Protocol, locations: Locations, images: Image
 
 
 def _at_level(
-    model: Model, protocol: Protocol, locations: Locations, images: Images, level: float
+    model: Model,
+    protocol: Protocol,
+    locations: Locations,
+    images: Images,
+    level: float,
+    engine: Incremental | None,
 ) -> tuple[_Known, float]:
     """Teach a detector that needs examples at this level, on one half of the images; try it on the other."""
     half = np.arange(len(images.pixels)) % 2 == 0
     lessons, trial_run = (_only(images, half), _only(images, ~half))
     trials = _design(protocol, anywhere(locations.period), lessons, "lessons")
     detector = fit(model, protocol.detector, task_at(protocol, (level,)), lessons, trials)
-    threshold, (hit,), sweep = _detection(model, protocol, detector, locations, trial_run, (level,), silent)
+    threshold, (hit,), sweep = _detection(model, protocol, detector, locations, trial_run, (level,), engine, silent)
     return _Known(level=level, detector=detector, threshold=threshold, sweep=sweep), hit
 
 
@@ -172,11 +183,14 @@ def _detection(
     locations: Locations,
     images: Images,
     levels: tuple[float, ...],
+    engine: Incremental | None,
     tick: Tick,
 ) -> tuple[float, list[float], Sweep]:
     """The common threshold of clean shots, the share detected at live places at each level, and both arms' curves."""
     trials = _design(protocol, locations, images, "calibration")
-    found = collect(model, detector, task_at(protocol, levels), images, trials, ("dead", "live"), tick=tick)
+    found = collect(
+        model, detector, task_at(protocol, levels), images, trials, ("dead", "live"), engine=engine, tick=tick
+    )
     common = float(pin_threshold(found.shots.ravel(), protocol.false_alarms))
     own = pin_threshold(found.shots, protocol.false_alarms)[:, None] if detector.own_threshold else common
     seen = (found.retakes > own).astype(float)
@@ -258,7 +272,7 @@ def _worst(outcomes: Outcomes, trials: Trials, judged: Images) -> Miss | None:
 
 
 def _account(
-    protocol: Protocol, known: _Known, locations: Locations, outcomes: Outcomes, worst: Miss | None
+    protocol: Protocol, known: _Known, locations: Locations, outcomes: Outcomes, worst: Miss | None, engine: str
 ) -> Experiment:
     return Experiment(
         name=protocol.name,
@@ -278,4 +292,5 @@ def _account(
         photographs=len(np.unique(outcomes.photograph)),
         pairs=outcomes.dead.size,
         worst=worst,
+        engine=engine,
     )

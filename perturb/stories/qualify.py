@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -17,6 +17,7 @@ from perturb.contribution import energy, structural, target
 from perturb.errors import InputError, UsageError
 from perturb.exhibits import Exhibits
 from perturb.images import load_images, split
+from perturb.incremental import Engine
 from perturb.locations import choose, dead_share, fold, imbalance
 from perturb.model import Network
 from perturb.records import (
@@ -71,6 +72,7 @@ def qualify(
     *,
     bench: Bench | None = None,
     places: Mapping[str, Locations] | None = None,
+    engine: Engine = "auto",
     command: str = "",
     remedy: Remedy | None = None,
     progress: Progress = quiet,
@@ -79,10 +81,12 @@ def qualify(
 
     `bench` may be shared between models. `places` overrides the dead and live places of checks by name, to compare
     networks at the same ones. `remedy` and `command` are noted in the report. An untrained model is given
-    normalisation statistics from calibration images.
+    normalisation statistics from calibration images. `engine`: see incremental.choose; results do not depend on it.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
-    return examine(model, suite, bench=bench, places=places, command=command, remedy=remedy, progress=progress).report
+    return examine(
+        model, suite, bench=bench, places=places, engine=engine, command=command, remedy=remedy, progress=progress
+    ).report
 
 
 def examine(
@@ -92,6 +96,7 @@ def examine(
     bench: Bench | None = None,
     places: Mapping[str, Locations] | None = None,
     conditions: Mapping[str, Conditions] | None = None,
+    engine: Engine = "auto",
     command: str = "",
     remedy: Remedy | None = None,
     progress: Progress = quiet,
@@ -107,7 +112,7 @@ def examine(
     repeated: dict[str, Measurement] = {}
     questions = []
     for check in suite.check:
-        protocol = protocol_of(model, check, suite)
+        protocol = replace(protocol_of(model, check, suite), engine=engine)
         layer = protocol.detector.layer
         if layer not in maps:
             maps[layer] = estimate(model, suite.map, layer, calibration, seed=suite.seed, progress=progress)

@@ -1,0 +1,81 @@
+"""A Model that is told which of its pictures are changed copies of others, and computes what changed."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from perturb.errors import InputError
+from perturb.incremental.engine import Incremental, Patches
+from perturb.protocols import Model
+
+CLEAN_AT_ONCE = {"cpu": 4, "cuda": 32}  # clean pictures whose activations are kept
+
+
+class Beside:
+    """The engine's model, but picture i of `len(twin)` is measured as picture `twin[i]` with a small change.
+
+    A picture that is its own twin is clean. Pictures in other numbers, and other layers, go to the model itself.
+    """
+
+    def __init__(self, engine: Incremental, twin: Int[np.ndarray, " picture"]) -> None:
+        self.engine, self.twin, self.model = engine, twin, engine.model
+        self.name, self.module, self.input_shape = self.model.name, self.model.module, self.model.input_shape
+
+    def normalise(self, pictures: Tensor) -> Tensor:
+        return self.model.normalise(pictures)
+
+    def propagate(self, x: Tensor, layer: str = "output") -> Tensor:
+        return self.model.propagate(x, layer)
+
+    def find_layer(self, wanted: str) -> str:
+        return self.model.find_layer(wanted)
+
+    def stride_of(self, layer: str) -> int:
+        return self.model.stride_of(layer)
+
+    def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Tensor:
+        if layer != self.engine.layer or len(pictures) != len(self.twin):
+            return self.model.measure(pictures, layer)
+        clean, family = np.unique(self.twin, return_inverse=True)
+        at_once = CLEAN_AT_ONCE[self.engine.device.type]
+        order, parts = [], []
+        for first in range(0, len(clean), at_once):
+            members = np.flatnonzero((family >= first) & (family < first + at_once))
+            sweep = self.engine.look(pictures[clean[first : first + at_once]])
+            picture = family[members] - first
+            moved, patches = differences(self.model, pictures[members], pictures[self.twin[members]], picture)
+            parts.append(sweep.after(picture, moved, patches))
+            order.append(members)
+        found = torch.cat(parts)[np.argsort(np.concatenate(order))]
+        if not torch.isfinite(found).all():
+            raise InputError(f"{self.name}: `{layer}` is not finite (NaN or infinity) for some pictures.")
+        return found
+
+
+def differences(
+    model: Model, after: Tensor, before: Tensor, picture: Int[np.ndarray, " trial"]
+) -> tuple[Int[np.ndarray, " moved"], Patches]:
+    """Which trials differ at all, and the patches, of one size, outside which they do not."""
+    differs = (after != before).any(1)
+    (top, bottom), (left, right) = (_ends(differs.any(axis).cpu().numpy()) for axis in (2, 1))
+    moved = np.flatnonzero(bottom > top)
+    size = max(1, int((bottom - top).max(initial=0))), max(1, int((right - left).max(initial=0)))
+    start = np.minimum(np.stack([top, left], 1)[moved], np.array(differs.shape[1:]) - size)
+    new, old = (_cut(pictures, moved, start, size) for pictures in (after, before))
+    values = (model.normalise(new.double()) - model.normalise(old.double())).float()
+    return moved, Patches(picture=picture[moved], start=start, values=values)
+
+
+def _ends(differs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First differing position, and the one behind the last; 0 and 0 where none differs."""
+    some = differs.any(1)
+    return np.where(some, differs.argmax(1), 0), np.where(some, differs.shape[1] - differs[:, ::-1].argmax(1), 0)
+
+
+def _cut(pictures: Tensor, which: np.ndarray, start: np.ndarray, size: tuple[int, int]) -> Tensor:
+    cuts = [
+        pictures[trial, :, row : row + size[0], column : column + size[1]]
+        for trial, (row, column) in zip(which, start, strict=True)
+    ]
+    return torch.stack(cuts) if cuts else pictures.new_zeros(0, pictures.shape[1], *size)

@@ -1,0 +1,47 @@
+"""Which engine computes a layer's outcomes: what changed, or the whole network anew."""
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import torch
+
+from perturb.errors import InputError, PerturbWarning
+from perturb.incremental.check import check
+from perturb.incremental.engine import Incremental, Patches
+from perturb.protocols import Model
+from perturb.streams import stream
+
+Engine = Literal["auto", "incremental", "dense"]
+WORTH_IT = 2.0  # estimated saving on one pixel from which the measured one is above 1; windows are slower than maps
+
+
+def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
+    """The incremental engine for `layer` of `model`, checked against float64; None: dense recomputation.
+
+    auto takes it where it saves work; a network that it cannot follow is said in a PerturbWarning.
+    incremental takes it in any case. Raises InputError for a network that it cannot follow.
+    """
+    if wanted == "dense":
+        return None
+    try:
+        engine = Incremental(model, layer)
+        if wanted == "auto" and saving(engine) < WORTH_IT:
+            return None
+        check(engine)
+    except Exception as error:  # tracing runs the user's own code
+        reason = f"{model.name}: `{layer}` cannot be evaluated incrementally ({str(error).splitlines()[0]})"
+        if wanted == "incremental":
+            raise InputError(f"{reason}; use --engine dense.") from error
+        warnings.warn(f"{reason}; it is recomputed densely.", PerturbWarning, stacklevel=2)
+        return None
+    return engine
+
+
+def saving(engine: Incremental, places: int = 64) -> float:
+    """Work of the whole network over that of one changed pixel, at random places, memory counted."""
+    channels, rows, columns = engine.model.input_shape
+    start = stream(0, "incremental/saving").integers(0, (rows, columns), (places, 2))
+    patches = Patches(picture=np.zeros(places, dtype=int), start=start, values=torch.zeros(places, channels, 1, 1))
+    cost, whole = engine.costs(engine.spans(patches), places)
+    return whole / float(cost.mean())

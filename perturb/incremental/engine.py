@@ -1,0 +1,154 @@
+"""The sweep: clean pictures once, and for every perturbation of them only what it changed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, fx
+
+from perturb.incremental.difference import Clean, Move, channels_first
+from perturb.incremental.trace import Step, trace
+from perturb.incremental.windows import Frame, Spans, frame
+from perturb.protocols import Model
+
+TRIALS_AT_ONCE = {"cpu": 32, "cuda": 512}  # on a CPU more of them leave the cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patches:
+    """Differences to clean pictures, as the network sees them: normalised, zero outside one rectangle each."""
+
+    picture: Int[np.ndarray, " trial"]
+    start: Int[np.ndarray, "trial 2"]
+    values: Float[Tensor, "trial channel height width"]
+
+    def __len__(self) -> int:
+        return len(self.picture)
+
+
+class Incremental:
+    """One layer of a Model as a sweep sees it. Raises NoRuleError, or whatever tracing raises."""
+
+    def __init__(self, model: Model, layer: str) -> None:
+        self.model = model
+        self.layer = layer
+        self.traced = trace(model, layer)
+        self.device = model.normalise(torch.zeros(1, *model.input_shape)).device
+        self.uses = self.traced.last_uses()
+
+    def look(self, pictures: Float[Tensor, "picture channel row column"]) -> "Sweep":
+        """Show the network clean pictures (raw), and keep what differences need."""
+        return Sweep(self, self.model.normalise(pictures))
+
+    def evaluate(self, x: Float[Tensor, "picture channel row column"]) -> Tensor:
+        """What the traced layer gives for normalised pictures, in their own precision."""
+        values = {self.traced.picture: x}
+        for step in self.traced.steps:
+            values[step.node] = step.run(values)
+            for node in self.uses[step.node]:
+                del values[node]
+        return values[self.traced.output.node]
+
+    def spans(self, patches: Patches) -> dict[fx.Node, Spans | None]:
+        """For each step, where the output can differ; None: everywhere."""
+        size = patches.values.shape[2:]
+        found: dict[fx.Node, Spans | None] = {self.traced.picture: Spans(patches.start, patches.start + np.array(size))}
+        for step in self.traced.steps:
+            inputs = [found[source] for source in step.sources]
+            known = [i for i in inputs if i is not None]
+            found[step.node] = step.rule.spans(*known) if len(known) == len(inputs) else None
+        return found
+
+    def costs(self, spans: dict[fx.Node, Spans | None], trials: int) -> tuple[Float[np.ndarray, " trial"], float]:
+        """Multiply-adds of each trial, memory counted in them, and those of the whole network."""
+        total, dense = np.zeros(trials), 0.0
+        for step in self.traced.steps:
+            area = step.live.limit[0] * step.live.limit[1] if step.live.layout else 1
+            span = spans[step.node]
+            total += step.rule.cost * (area if span is None else span.areas)
+            dense += step.rule.cost * area
+        return total, dense
+
+
+class Sweep:
+    """Clean pictures, and the changes that perturbations make to what the layer gives for them."""
+
+    def __init__(self, engine: Incremental, x: Float[Tensor, "picture channel row column"]) -> None:
+        self.engine = engine
+        self.x = x
+        self.kept: dict[fx.Node, tuple[Tensor, ...]] = {}
+        traced = engine.traced
+        values = {traced.picture: x}
+        with torch.inference_mode():
+            for step in traced.steps:
+                inputs = [
+                    channels_first(values[s], layout) for s, layout in zip(step.sources, step.layouts, strict=True)
+                ]
+                self.kept[step.node] = step.rule.read(*inputs)
+                values[step.node] = step.run(values)
+                for node in engine.uses[step.node]:
+                    del values[node]
+        self.output = values[traced.output.node]
+
+    def after(self, picture: Int[np.ndarray, " trial"], moved: Int[np.ndarray, " moved"], patches: Patches) -> Tensor:
+        """What the layer gives for each trial's picture with the patches put on those that moved."""
+        result = self.output[torch.from_numpy(picture)]
+        self.add(result, moved, patches)
+        return result
+
+    def add(self, result: Tensor, moved: Int[np.ndarray, " moved"], patches: Patches) -> None:
+        """Add the changes to the trials' rows of `result`."""
+        maps = channels_first(result, self.engine.traced.output.live.layout)
+        for trials, move in self.changes(patches):
+            if move is None:
+                continue
+            for trial, values, (row, column) in zip(moved[trials], move.values, move.start, strict=True):
+                if move.frame is None:
+                    maps[trial] += values
+                else:
+                    maps[trial, :, row : row + values.shape[1], column : column + values.shape[2]] += values
+
+    def changes(self, patches: Patches) -> Iterator[tuple[Int[np.ndarray, " trial"], Move | None]]:
+        """Trials of like cost side by side: their numbers, and how the layer's output moves; None: not at all."""
+        spans = self.engine.spans(patches)
+        cost, _ = self.engine.costs(spans, len(patches))
+        order = np.lexsort((patches.start[:, 1], patches.start[:, 0], patches.picture, cost))
+        at_once = TRIALS_AT_ONCE[self.x.device.type]
+        for first in range(0, len(order), at_once):
+            trials = order[first : first + at_once]
+            with torch.inference_mode():
+                yield trials, self._through(patches, spans, trials)
+
+    def _through(self, patches: Patches, spans: dict[fx.Node, Spans | None], trials: np.ndarray) -> Move | None:
+        engine = self.engine
+        picture = patches.picture[trials]
+        size = (patches.values.shape[2], patches.values.shape[3])
+        start = Frame(patches.start[trials], size, (self.x.shape[2], self.x.shape[3]))
+        moves: dict[fx.Node, Move | None] = {
+            engine.traced.picture: Move(patches.values[torch.from_numpy(trials)], start)
+        }
+        frames: dict[int, Frame | None] = {}
+        for step in engine.traced.steps:
+            span = spans[step.node]
+            if span is not None and id(span) not in frames:
+                frames[id(span)] = frame(span[trials], step.live.limit)
+            moves[step.node] = self._move(
+                step, [moves[s] for s in step.sources], picture, None if span is None else frames[id(span)]
+            )
+            for node in engine.uses[step.node]:
+                del moves[node]
+        return moves[engine.traced.output.node]
+
+    def _move(self, step: Step, inputs: Sequence[Move | None], picture: np.ndarray, where: Frame | None) -> Move | None:
+        """None where nothing moves: a difference that has died out costs nothing from there on."""
+        moving = [move for move in inputs if move is not None]
+        if not moving or (where is not None and 0 in where.size):
+            return None
+        if any(move.frame is None for move in moving):
+            where = None
+        values = step.rule.change(inputs, Clean(self.kept[step.node], picture), where)
+        if step.rule.may_end and values.device.type == "cpu" and not values.any():
+            return None
+        return Move(values, where)

@@ -1,0 +1,267 @@
+"""From a traced operation to its rule: the arguments of each torch operation, read once."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perturb.incremental import pointwise
+from perturb.incremental.difference import Layout, Live
+from perturb.incremental.rules import (
+    ChannelLinear,
+    ChannelNorm,
+    Concatenation,
+    Linear,
+    Mean,
+    Pass,
+    Pointwise,
+    Product,
+    Rule,
+    Scale,
+    Sum,
+)
+from perturb.incremental.sliding import AveragePool, Convolution, MaxPool, Moved
+from perturb.incremental.windows import Pair
+
+Build = Callable[..., Rule]
+
+
+class NoRuleError(Exception):
+    """An operation, or one with these arguments, that differences cannot be followed through."""
+
+
+def _conv2d(
+    node: Live,
+    x: Live,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Rule:
+    kernel = pair(weight.shape[2:])
+    if isinstance(padding, str):
+        padding = [d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(pair(dilation), kernel, strict=True)]
+    return Convolution(node, weight, pair(stride), pair(padding), pair(dilation), groups)
+
+
+def _max_pool2d(
+    node: Live, x: Live, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False
+) -> Rule:
+    return MaxPool(node, pair(kernel), pair(stride or kernel), pair(padding), pair(dilation))
+
+
+def _avg_pool2d(
+    node: Live,
+    x: Live,
+    kernel: Any,
+    stride: Any = (),
+    padding: Any = 0,
+    ceil: bool = False,
+    count_pad: bool = True,
+    divisor: int | None = None,
+) -> Rule:
+    kernel, padding = pair(kernel), pair(padding)
+    if ceil or (any(padding) and not count_pad):
+        raise NoRuleError("avg_pool2d with a divisor that varies")
+    return AveragePool(node, kernel, pair(stride or kernel), padding, divisor or math.prod(kernel))
+
+
+def _adaptive_avg_pool2d(node: Live, x: Live, size: Any) -> Rule:
+    if x.layout and node.limit == (1, 1):
+        return Mean(node, math.prod(x.limit), True)
+    return Linear(node, x, lambda d: torch.nn.functional.adaptive_avg_pool2d(d, size))
+
+
+def _mean(node: Live, x: Live, dims: Sequence[int], keep: bool = False) -> Rule:
+    over = sorted(d % len(x.shape) for d in dims)
+    if x.layout == "channels first" and over == [2, 3]:
+        return Mean(node, math.prod(x.limit), keep)
+    return Linear(node, x, lambda d: d.mean(list(dims), keep))
+
+
+def _pad(node: Live, x: Live, around: Sequence[int], mode: str = "constant", value: float | None = None) -> Rule:
+    if mode != "constant" or x.layout != "channels first" or any(around[4:]):
+        raise NoRuleError(f"pad with mode {mode}")
+    return Moved(node, (around[2] if len(around) > 2 else 0, around[0]))
+
+
+def _slice(node: Live, x: Live, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Rule:
+    axis = dim % len(x.shape) - 2
+    if x.layout != "channels first" or axis < 0:
+        return Linear(node, x, lambda d: torch.ops.aten.slice(d, dim, start, end, step))
+    first = slice(start, end, step).indices(x.limit[axis])[0]
+    shift, stride = ([0, 0], [1, 1])
+    shift[axis], stride[axis] = -first, step
+    return Moved(node, pair(shift), pair(stride))
+
+
+def _batch_norm(
+    node: Live,
+    x: Live,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    training: bool,
+    momentum: float,
+    epsilon: float,
+    *rest: Any,
+) -> Rule:
+    if training or mean is None or x.layout != "channels first":
+        raise NoRuleError("batch_norm with the batch's own statistics")
+    return Scale(node, batch_norm_factor(weight, variance, epsilon).view(1, -1, 1, 1))
+
+
+def batch_norm_factor(weight: Tensor | None, variance: Tensor, epsilon: float) -> Tensor:
+    return (variance + epsilon).rsqrt() * (1 if weight is None else weight)
+
+
+def _layer_norm(
+    node: Live, x: Live, shape: Sequence[int], weight: Any = None, bias: Any = None, epsilon: float = 1e-5, *rest: Any
+) -> Rule:
+    if x.layout != "channels last" or len(shape) != 1:
+        raise NoRuleError("layer_norm over rows and columns, or over tokens")
+    return ChannelNorm(node, weight, epsilon)
+
+
+def _linear(node: Live, x: Live, weight: Tensor, bias: Any = None) -> Rule:
+    if x.layout == "channels last":
+        return ChannelLinear(node, weight)
+    return Linear(node, x, lambda d: torch.nn.functional.linear(d, weight))
+
+
+def _conv_transpose2d(node: Live, x: Live, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
+    return Linear(node, x, lambda d: torch.ops.aten.conv_transpose2d(d, weight, None, *options))
+
+
+def _permute(node: Live, x: Live, dims: Sequence[int]) -> Rule:
+    if node.layout and x.layout:
+        return Pass(node)
+    return Linear(node, x, lambda d: d.permute(*dims))
+
+
+def _add(node: Live, a: Any, b: Any, *, alpha: float = 1, sign: float = 1) -> Rule:
+    if isinstance(a, Live) and isinstance(b, Live):
+        return Sum(node, (a, b), (1, sign * alpha))
+    still, moving = (b, a) if isinstance(a, Live) else (a, b)
+    if _same_size(node, moving):
+        return Pass(node) if isinstance(a, Live) or sign * alpha == 1 else Scale(node, sign * alpha)
+    raise NoRuleError(f"adding a number of shape {tuple(getattr(still, 'shape', ()))}")
+
+
+def _subtract(node: Live, a: Any, b: Any, *, alpha: float = 1) -> Rule:
+    return _add(node, a, b, alpha=alpha, sign=-1)
+
+
+def _multiply(node: Live, a: Any, b: Any) -> Rule:
+    if isinstance(a, Live) and isinstance(b, Live):
+        return Product(node, (a, b))
+    factor, moving = (b, a) if isinstance(a, Live) else (a, b)
+    if not _same_size(node, moving):
+        raise NoRuleError("a product that enlarges the map")
+    return Scale(node, _factor(node, factor))
+
+
+def _divide(node: Live, a: Any, b: Any) -> Rule:
+    if not isinstance(a, Live) or isinstance(b, Live):
+        raise NoRuleError("division by an activation")
+    return _multiply(node, a, 1 / b)
+
+
+def _factor(node: Live, factor: Any) -> Any:
+    """A constant as it multiplies a map that lies channels first."""
+    if not isinstance(factor, Tensor) or not node.layout or factor.numel() == 1:
+        return factor
+    shape = (1,) * (4 - factor.ndim) + tuple(factor.shape)
+    wide = factor.view(shape) if node.layout == "channels first" else factor.view(shape).permute(0, 3, 1, 2)
+    if wide.numel() != wide.shape[1]:
+        raise NoRuleError("a product with a constant that varies over the map")
+    return wide
+
+
+def pair(value: Any) -> Pair:
+    rows, columns = (value, value) if isinstance(value, int) else (value[0], value[-1])
+    return int(rows), int(columns)
+
+
+def _same_size(node: Live, x: Live) -> bool:
+    return node.shape == x.shape
+
+
+def _cat(node: Live, parts: Sequence[Any], dim: int = 0) -> Rule:
+    channel = {"channels first": 1, "channels last": 3, "": None}[node.layout]
+    dim %= len(node.shape)
+    if not all(isinstance(p, Live) for p in parts) or (channel is not None and dim != channel) or dim == 0:
+        raise NoRuleError("cat of other than channels")
+    return Concatenation(node, parts, dim)
+
+
+def _through(call: Callable[..., Tensor], node: Live, x: Live, *arguments: Any, **options: Any) -> Rule:
+    """An operation that is linear in its first argument."""
+    return Linear(node, x, lambda d: call(d, *arguments, **options))
+
+
+def layout_of(name: str, args: Sequence[Any], sources: Sequence[Layout], shape: tuple[int, ...]) -> Layout:
+    """Where an operation's output has its rows and columns."""
+    if len(shape) != 4:
+        return ""
+    if name in MAPS:
+        return "channels first"
+    first = sources[0]
+    if name == "permute":
+        moves: dict[tuple[Layout, tuple[int, ...]], Layout] = {
+            ("channels first", (0, 2, 3, 1)): "channels last",
+            ("channels last", (0, 3, 1, 2)): "channels first",
+        }
+        return moves.get((first, tuple(d % 4 for d in args[1])), "")
+    return "" if name in RESHAPES or any(layout != first for layout in sources) else first
+
+
+def rule(name: str, node: Live, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Rule:
+    """The rule of the operation `name`, for these arguments; Live stands for what depends on the picture.
+
+    Raises NoRuleError.
+    """
+    try:
+        if name in pointwise.KINDS:
+            return Pointwise(node, pointwise.KINDS[name](call, *args[1:], **kwargs))
+        if name in PASSES:
+            return Pass(node)
+        if name in COUNTED:
+            return _through(call, node, args[0], [-1, *node.shape[1:]])
+        if name in LINEAR:
+            return _through(call, node, *args, **kwargs)
+        return RULES[name](node, *args, **kwargs)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoRuleError(name) from error
+
+
+PASSES = frozenset(["dropout", "feature_dropout", "contiguous", "clone", "detach", "alias"])
+COUNTED = frozenset(["view", "reshape", "expand"])  # these name the number of pictures, which is not that of trials
+RESHAPES = COUNTED | {"flatten", "unflatten", "squeeze", "unsqueeze", "transpose", "select"}
+LINEAR = RESHAPES | {"upsample_nearest2d", "upsample_bilinear2d", "pixel_shuffle"}
+MAPS = frozenset("conv2d max_pool2d avg_pool2d adaptive_avg_pool2d conv_transpose2d upsample_nearest2d".split())
+RULES: dict[str, Build] = {
+    "conv2d": _conv2d,
+    "max_pool2d": _max_pool2d,
+    "avg_pool2d": _avg_pool2d,
+    "adaptive_avg_pool2d": _adaptive_avg_pool2d,
+    "mean": _mean,
+    "pad": _pad,
+    "constant_pad_nd": _pad,
+    "slice": _slice,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "linear": _linear,
+    "conv_transpose2d": _conv_transpose2d,
+    "permute": _permute,
+    "add": _add,
+    "sub": _subtract,
+    "mul": _multiply,
+    "div": _divide,
+    "cat": _cat,
+}

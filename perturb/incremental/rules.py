@@ -1,0 +1,218 @@
+"""How a difference passes through an operation, one rule a kind; those that slide a window are next door.
+
+At a node with rows and columns a difference lies channels first, whatever the node's own layout.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from perturb.incremental import pointwise
+from perturb.incremental.difference import Clean, Layout, Live, Move, channels_first, own_layout
+from perturb.incremental.windows import Frame, Spans, embed, hull
+
+MEMORY = 30  # multiply-adds that take as long as moving one number through memory, on a CPU
+
+
+class Rule(Protocol):
+    """One operation on differences. `layout` and `cost` (for each output position) are of its output."""
+
+    layout: Layout
+    cost: float
+    may_end: bool  # a difference often dies out here
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        """Where the output may differ; None: everywhere."""
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        """Of the clean inputs, what `change` needs."""
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        """The output's differences in `frame`; at least one input moves."""
+
+
+class Pass:
+    """A rule that reads nothing of the clean run and keeps the span."""
+
+    cost = 0.0
+    may_end = False
+
+    def __init__(self, node: Live) -> None:
+        self.layout = node.layout
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return inputs[0]
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        return ()
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return only(moves).values
+
+
+def only(moves: Sequence[Move | None]) -> Move:
+    (move,) = moves
+    assert move is not None
+    return move
+
+
+class Pointwise(Pass):
+    def __init__(self, node: Live, function: pointwise.Function) -> None:
+        super().__init__(node)
+        self.function = function
+        self.cost = 3 * MEMORY * (node.channels if node.layout else 1)
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        return self.function.read(clean[0])
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return self.function.change(only(moves).values, *clean.at(frame))
+
+
+class Scale(Pass):
+    def __init__(self, node: Live, factor: Tensor | float) -> None:
+        super().__init__(node)
+        self.factor = factor
+        self.cost = MEMORY * (node.channels if node.layout else 1)
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return only(moves).values * self.factor
+
+
+class Joined(Pass):
+    """Several inputs on maps of one size; with another size (a gate of 1 x 1) the output differs everywhere."""
+
+    def __init__(self, node: Live, inputs: Sequence[Live]) -> None:
+        super().__init__(node)
+        self.limit = node.limit if node.layout else None
+        self.alike = bool(node.layout) and all(i.layout == node.layout and i.limit == node.limit for i in inputs)
+        self.cost = 2 * MEMORY * (node.channels if node.layout else 1)
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return hull(inputs) if self.alike else None
+
+    def fitted(self, move: Move, frame: Frame | None) -> Tensor:
+        """The differences in the output's own windows."""
+        if move.frame is frame or move.frame is None:
+            return move.values
+        assert self.limit is not None
+        start = 0 if frame is None else frame.start
+        return embed(move.values, move.start - start, self.limit if frame is None else frame.size)
+
+
+class Sum(Joined):
+    def __init__(self, node: Live, inputs: Sequence[Live], signs: Sequence[float]) -> None:
+        super().__init__(node, inputs)
+        self.signs = signs
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        terms = [
+            self.fitted(move, frame) if sign == 1 else self.fitted(move, frame) * sign
+            for move, sign in zip(moves, self.signs, strict=True)
+            if move is not None
+        ]
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+
+class Concatenation(Joined):
+    def __init__(self, node: Live, inputs: Sequence[Live], dim: int) -> None:
+        super().__init__(node, inputs)
+        self.dim = 1 if node.layout else dim
+        self.widths = [i.channels if node.layout else i.shape[dim] for i in inputs]
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        parts = [None if move is None else self.fitted(move, frame) for move in moves]
+        like = next(part for part in parts if part is not None)
+        return torch.cat([self._still(like, i) if part is None else part for i, part in enumerate(parts)], self.dim)
+
+    def _still(self, like: Tensor, i: int) -> Tensor:
+        shape = list(like.shape)
+        shape[self.dim] = self.widths[i]
+        return like.new_zeros(shape)
+
+
+class Product(Joined):
+    """(a + Da)(b + Db) - a b = Da (b + Db) + a Db."""
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        return clean
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        a, b = clean.at(frame)
+        da, db = (None if move is None else self.fitted(move, frame) for move in moves)
+        if da is None or db is None:
+            return a * db if da is None else da * b  # type: ignore[operator]
+        return (da * (b + db)).add_(a * db)
+
+
+class ChannelNorm(Pass):
+    """Layer normalisation over the channels of each position: u = p - mean(p), r = (mean(u^2) + eps)^(-1/2).
+
+    D' = (Du r' + u (r' - r)) w with r' - r = -Dv r^2 r'^2 / (r + r') and Dv = mean(2 u Du + Du^2).
+    """
+
+    def __init__(self, node: Live, weight: Tensor | None, epsilon: float) -> None:
+        super().__init__(node)
+        self.weight = torch.ones(()) if weight is None else weight.view(1, -1, 1, 1)
+        self.epsilon = epsilon
+        self.cost = 8 * MEMORY * node.channels
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        u = clean[0] - clean[0].mean(1, keepdim=True)
+        return u, (u.square().mean(1, keepdim=True) + self.epsilon).rsqrt()
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        u, r = clean.at(frame)
+        d = only(moves).values
+        du = d - d.mean(1, keepdim=True)
+        dv = (du * (2 * u + du)).mean(1, keepdim=True)
+        after = (r**-2 + dv).rsqrt()
+        apart = -dv * r**2 * after**2 / (r + after)
+        return (du * after).add_(u * apart).mul_(self.weight)
+
+
+class ChannelLinear(Pass):
+    """A linear layer on the channels of each position."""
+
+    def __init__(self, node: Live, weight: Tensor) -> None:
+        super().__init__(node)
+        self.weight = weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
+        self.cost = weight.numel() + MEMORY * len(weight)
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return F.conv2d(only(moves).values, self.weight)
+
+
+class Mean(Pass):
+    """The mean over all rows and columns."""
+
+    def __init__(self, node: Live, count: int, keep: bool) -> None:
+        super().__init__(node)
+        self.count, self.keep = count, keep
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return None
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return only(moves).values.sum((2, 3), keepdim=self.keep) / self.count
+
+
+class Linear(Pass):
+    """An operation that is linear in its one input, applied to the difference of the whole map."""
+
+    def __init__(self, node: Live, source: Live, call: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(node)
+        self.source, self.call = source, call
+        self.cost = MEMORY * math.prod(node.shape[1:])
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return None
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        move = only(moves)
+        values = move.values if move.frame is None else embed(move.values, move.start, self.source.limit)
+        return channels_first(self.call(own_layout(values, self.source.layout)), self.layout)

@@ -1,0 +1,110 @@
+"""Operations that move a window over the map: convolutions, pools, crops."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from perturb.incremental.difference import Clean, Live, Move
+from perturb.incremental.rules import MEMORY, Pass, only
+from perturb.incremental.windows import Frame, Pair, Spans, embed, slide
+
+
+class Sliding(Pass):
+    """A window of the picture moved over it."""
+
+    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+        super().__init__(node)
+        self.limit, self.kernel, self.stride, self.padding, self.dilation = (
+            node.limit,
+            kernel,
+            stride,
+            padding,
+            dilation,
+        )
+        self.may_end = stride != (1, 1)
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return slide(inputs[0], self.kernel, self.stride, self.padding, self.dilation, self.limit)
+
+    def extent(self, frame: Frame | None) -> Pair:
+        """Rows and columns of the input, padding included, that the frame's positions meet."""
+        size = self.limit if frame is None else frame.size
+        rows, columns = ((size[a] - 1) * self.stride[a] + (self.kernel[a] - 1) * self.dilation[a] + 1 for a in (0, 1))
+        return rows, columns
+
+    def brought(self, move: Move, frame: Frame | None) -> Tensor:
+        """The differences laid out over what the frame's positions meet."""
+        origin = (0 if frame is None else frame.start * self.stride) - np.array(self.padding)
+        return embed(move.values, move.start - origin, self.extent(frame))
+
+
+class Moved(Sliding):
+    """Rows and columns added before the map or cut from it (`shift` < 0), or every n-th of them taken."""
+
+    def __init__(self, node: Live, shift: Pair, stride: Pair = (1, 1)) -> None:
+        super().__init__(node, (1, 1), stride, shift, (1, 1))
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return self.brought(only(moves), frame)[:, :, :: self.stride[0], :: self.stride[1]]
+
+
+class Convolution(Sliding):
+    def __init__(self, node: Live, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
+        super().__init__(node, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
+        self.weight, self.groups = weight, groups
+        self.cost = weight.numel() + MEMORY * len(weight)
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        values = self.brought(only(moves), frame)
+        return F.conv2d(values, self.weight, None, self.stride, 0, self.dilation, self.groups)
+
+
+class AveragePool(Sliding):
+    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, divisor: int) -> None:
+        super().__init__(node, kernel, stride, padding, (1, 1))
+        self.divisor = divisor
+        self.cost = MEMORY * node.channels
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        values = self.brought(only(moves), frame)
+        return F.avg_pool2d(values, self.kernel, self.stride, divisor_override=self.divisor)
+
+
+class MaxPool(Sliding):
+    """max_j ((y_j - M) + D_j), with M the clean maximum: y_j - M <= 0 is exact where it matters."""
+
+    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+        super().__init__(node, kernel, stride, padding, dilation)
+        self.cost = MEMORY * node.channels * math.prod(kernel)
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        """y with minus infinity around it, and M."""
+        (y,) = clean
+        rows, columns = self.extent(None)
+        top, left = self.padding
+        around = (left, columns - left - y.shape[3], top, rows - top - y.shape[2])
+        padded = F.pad(y, around, value=-math.inf)
+        return padded, F.max_pool2d(padded, self.kernel, self.stride, dilation=self.dilation)
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        padded, largest = clean.maps
+        extent = self.extent(frame)
+        reach = frame and Frame(frame.start * self.stride, extent, (padded.shape[2], padded.shape[3]))
+        y, most = clean.cut(padded, reach), clean.cut(largest, frame)
+        d = self.brought(only(moves), frame)
+        found: Tensor | None = None
+        for row in range(self.kernel[0]):
+            for column in range(self.kernel[1]):
+                tap = (..., self._tap(0, row, extent), self._tap(1, column, extent))
+                candidate = (y[tap] - most) + d[tap]
+                found = candidate if found is None else torch.maximum(found, candidate, out=found)
+        assert found is not None
+        return found
+
+    def _tap(self, axis: int, number: int, extent: Pair) -> slice:
+        first = number * self.dilation[axis]
+        return slice(first, first + extent[axis] - (self.kernel[axis] - 1) * self.dilation[axis], self.stride[axis])

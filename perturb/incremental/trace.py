@@ -1,0 +1,180 @@
+"""A Model as a list of steps, up to one layer: traced with torch.fx, batch normalisation folded into convolutions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from perturb.incremental.difference import Layout, Live
+from perturb.incremental.operations import COUNTED, NoRuleError, batch_norm_factor, layout_of, rule
+from perturb.incremental.rules import Rule
+from perturb.protocols import Model
+
+BATCH = 2  # pictures that are traced; a 1 could stand for anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One operation that depends on the picture; its arguments name earlier steps by their fx.Node."""
+
+    node: fx.Node
+    name: str
+    call: Callable[..., Tensor]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    sources: tuple[fx.Node, ...]
+    layouts: tuple[Layout, ...]  # of the sources
+    live: Live
+    rule: Rule
+
+    def run(self, values: dict[fx.Node, Tensor]) -> Tensor:
+        """The operation itself, on clean activations and in their precision."""
+        dtype = values[self.sources[0]].dtype
+
+        def given(argument: Any) -> Any:
+            if isinstance(argument, fx.Node):
+                return values[argument]
+            return argument.to(dtype) if isinstance(argument, Tensor) else argument
+
+        args, kwargs = fx.node.map_aggregate((self.args, self.kwargs), given)
+        if self.name in COUNTED:
+            args = (args[0], [-1, *self.live.shape[1:]])
+        return self.call(*args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The steps in order; `picture` is the normalised picture, the last step gives the layer's output."""
+
+    picture: fx.Node
+    steps: tuple[Step, ...]
+
+    @property
+    def output(self) -> Step:
+        return self.steps[-1]
+
+    def last_uses(self) -> dict[fx.Node, list[fx.Node]]:
+        """For each step the nodes that nobody reads after it."""
+        last = {source: step.node for step in self.steps for source in step.sources}
+        uses: dict[fx.Node, list[fx.Node]] = {step.node: [] for step in self.steps}
+        for node, step in last.items():
+            uses[step].append(node)
+        return uses
+
+
+def trace(model: Model, layer: str) -> Traced:
+    """What `layer` does to a normalised picture. Raises NoRuleError, or whatever tracing raises."""
+    generator = torch.Generator().manual_seed(0)
+    x = model.normalise(torch.rand(BATCH, *model.input_shape, generator=generator))
+    with torch.no_grad():
+        graph = make_fx(lambda given: model.propagate(given, layer), pre_dispatch=True)(x)
+    _fold(graph)
+    return _Reader(graph).read(tuple(x.shape))
+
+
+def _fold(module: fx.GraphModule) -> None:
+    """Batch normalisation behind a convolution becomes part of its weight and bias."""
+    for norm in list(module.graph.nodes):
+        if _name(norm) != "batch_norm":
+            continue
+        conv, weight, bias, mean, variance, training, _, epsilon, *_ = norm.args
+        if training or mean is None or _name(conv) != "conv2d" or len(conv.users) > 1:
+            continue
+        kernel, before = conv.args[1], conv.args[2] if len(conv.args) > 2 else None
+        factor = batch_norm_factor(_held(module, weight), _held(module, variance), epsilon)
+        kernel = _held(module, kernel) * factor.view(-1, 1, 1, 1)
+        shift = ((0 if before is None else _held(module, before)) - _held(module, mean)) * factor
+        shift = shift if bias is None else shift + _held(module, bias)
+        with module.graph.inserting_before(conv):
+            folded = [_hold(module, f"{conv.name}_weight", kernel), _hold(module, f"{conv.name}_bias", shift)]
+        conv.args = (conv.args[0], *folded, *conv.args[3:])
+        norm.replace_all_uses_with(conv)
+        module.graph.erase_node(norm)
+
+
+def _held(module: fx.GraphModule, node: Any) -> Any:
+    return None if node is None else getattr(module, node.target)
+
+
+def _hold(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
+    module.register_buffer(f"_folded_{name}", value)
+    return module.graph.get_attr(f"_folded_{name}")
+
+
+class _Reader:
+    """Sorts a graph's nodes into constants and steps."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        self.module = module
+        self.still: dict[fx.Node, Any] = {}
+        self.live: dict[fx.Node, Live] = {}
+        self.steps: list[Step] = []
+
+    def read(self, shape: tuple[int, ...]) -> Traced:
+        picture, *nodes, output = self.module.graph.nodes
+        self.live[picture] = Live(shape, "channels first")
+        for node in nodes:
+            self._take(node)
+        (result,) = output.all_input_nodes
+        if result not in self.live or result is picture:
+            raise NoRuleError("a layer that does not depend on the picture")
+        return Traced(picture, self._needed(result))
+
+    def _take(self, node: fx.Node) -> None:
+        if node.op == "get_attr":
+            self.still[node] = getattr(self.module, str(node.target))
+        elif any(source in self.live for source in node.all_input_nodes):
+            step = self._step(node)
+            self.live[node] = step.live
+            self.steps.append(step)
+        else:
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: self.still[n])
+            self.still[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+
+    def _step(self, node: fx.Node) -> Step:
+        name, value = _name(node), node.meta.get("val")
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.shape[0] != BATCH:
+            raise NoRuleError(name)
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: self.still.get(n, n))
+        sources: list[fx.Node] = []
+        fx.node.map_arg((args, kwargs), sources.append)
+        given, options = fx.node.map_arg((args, kwargs), lambda n: self.live[n])
+        layouts = tuple(self.live[s].layout for s in sources)
+        here = Live(tuple(value.shape), layout_of(name, args, layouts, tuple(value.shape)))
+        call = _out_of_place(node)
+        return Step(
+            node=node,
+            name=name,
+            call=call,
+            args=args,
+            kwargs=kwargs,
+            sources=tuple(sources),
+            layouts=layouts,
+            live=here,
+            rule=rule(name, here, call, given, options),
+        )
+
+    def _needed(self, result: fx.Node) -> tuple[Step, ...]:
+        needed, kept = {result}, []
+        for step in reversed(self.steps):
+            if step.node in needed:
+                needed.update(step.sources)
+                kept.append(step)
+        return tuple(reversed(kept))
+
+
+def _name(node: Any) -> str:
+    """The operation's name, without the mark of those that work in place."""
+    packet = getattr(getattr(node, "target", None), "overloadpacket", None)
+    return str(getattr(packet, "__name__", "")).removesuffix("_")
+
+
+def _out_of_place(node: fx.Node) -> Callable[..., Tensor]:
+    packet: Any = getattr(torch.ops.aten, _name(node), None)
+    if packet is None:
+        raise NoRuleError(str(node.target))
+    overload: Callable[..., Tensor] = getattr(packet, node.target._overloadname)  # type: ignore[union-attr]
+    return overload

@@ -1,0 +1,113 @@
+"""Rectangles on a map: how far a difference reaches, and moving tensors in and out of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+Pair = tuple[int, int]
+Corner = Int[np.ndarray, "trial 2"]
+WHOLE_FROM = 0.7  # share of the map from which a window is no cheaper than all of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spans:
+    """For each trial the smallest rectangle outside which its difference is zero; empty where start = stop."""
+
+    start: Corner
+    stop: Corner
+
+    def __getitem__(self, trials: Int[np.ndarray, " chosen"]) -> "Spans":
+        return Spans(self.start[trials], self.stop[trials])
+
+    @property
+    def areas(self) -> Int[np.ndarray, " trial"]:
+        return (self.stop - self.start).prod(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One window a trial, all of one size, within the map."""
+
+    start: Corner
+    size: Pair
+    limit: Pair  # rows and columns of the map
+
+    @cached_property
+    def places(self) -> Int[np.ndarray, "trial row column"]:
+        """The window's positions, numbered along the map's rows."""
+        row, column = (self.start[:, a, None] + np.arange(self.size[a]) for a in (0, 1))
+        return np.asarray(row[:, :, None] * self.limit[1] + column[:, None, :])
+
+
+def slide(spans: Spans, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, limit: Pair) -> Spans:
+    """What a sliding window's output can show of a difference; `padding` is that above and to the left."""
+    k, s, p, d = (np.array(v) for v in (kernel, stride, padding, dilation))
+    start = -((-(spans.start + p - (k - 1) * d)) // s)
+    stop = (spans.stop - 1 + p) // s + 1
+    start, stop = np.clip(start, 0, limit), np.clip(stop, 0, limit)
+    empty = ((stop <= start) | (spans.stop <= spans.start)).any(1, keepdims=True)
+    return Spans(np.where(empty, 0, start), np.where(empty, 0, stop))
+
+
+def hull(spans: Sequence[Spans]) -> Spans:
+    """The smallest rectangles around those of several terms."""
+    found = spans[0]
+    for other in spans[1:]:
+        if other is found:
+            continue
+        here, there = found.areas[:, None] > 0, other.areas[:, None] > 0
+        start = np.where(here & there, np.minimum(found.start, other.start), np.where(here, found.start, other.start))
+        stop = np.where(here & there, np.maximum(found.stop, other.stop), np.where(here, found.stop, other.stop))
+        found = Spans(start, stop)
+    return found
+
+
+def frame(spans: Spans, limit: Pair) -> Frame | None:
+    """Windows of the largest span's size, moved into the map; None where they cover most of it."""
+    height, width = (int(v) for v in (spans.stop - spans.start).max(0))
+    if height * width >= WHOLE_FROM * limit[0] * limit[1]:
+        return None
+    return Frame(np.minimum(spans.start, np.array(limit) - (height, width)), (height, width), limit)
+
+
+def cut(
+    clean: Float[Tensor, "picture channel row column"], frame: Frame, picture: Int[np.ndarray, " trial"]
+) -> Float[Tensor, "trial channel height width"]:
+    """The clean map of each trial's picture, in its window. `clean` is laid out channels last."""
+    n, channels, rows, columns = clean.shape
+    index = frame.places if n == 1 else frame.places + picture[:, None, None] * (rows * columns)
+    found = clean.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, _index(index, clean.device))
+    return found.view(len(picture), *frame.size, channels).permute(0, 3, 1, 2)
+
+
+def embed(
+    values: Float[Tensor, "trial channel height width"], shift: Corner, size: Pair
+) -> Float[Tensor, "trial channel rows columns"]:
+    """Windows moved by `shift` into larger ones of `size`, zero around them; what falls outside was zero."""
+    first = shift[0]
+    if (shift == first).all():
+        return _pad(values, (int(first[0]), int(first[1])), size)
+    n, channels, height, width = values.shape
+    row, column = (np.arange(size[a]) - shift[:, a, None] for a in (0, 1))
+    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None, :]
+    source = (np.arange(n)[:, None, None] * height + row[:, :, None]) * width + column[:, None, :]
+    lines = values.permute(0, 2, 3, 1).reshape(-1, channels)
+    lines = torch.cat([lines, lines.new_zeros(1, channels)])
+    index = _index(np.where(inside, source, n * height * width), values.device)
+    return lines.index_select(0, index).view(n, *size, channels).permute(0, 3, 1, 2)
+
+
+def _pad(values: Tensor, shift: Pair, size: Pair) -> Tensor:
+    top, left = shift
+    around = (left, size[1] - left - values.shape[3], top, size[0] - top - values.shape[2])
+    return F.pad(values, around) if any(around) else values
+
+
+def _index(places: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(places.ravel()).to(device, non_blocking=True)

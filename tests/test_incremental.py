@@ -1,0 +1,262 @@
+"""What is propagated is what the network does: every rule against dense float64, and every engine the same outcomes."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+from toys import SHAPE, Residual, Squared, network, plain, window
+
+from perturb import load, pad_kernels
+from perturb.contribution import structural
+from perturb.detectors import AsIs, Reference
+from perturb.errors import InputError, PerturbWarning
+from perturb.images import split
+from perturb.incremental import Beside, Incremental, Patches, choose
+from perturb.incremental.check import MismatchError, check
+from perturb.incremental.pointwise import KINDS
+from perturb.incremental.windows import Spans, hull, slide
+from perturb.locations import choose as choose_places
+from perturb.perturbation import Noise, Pixel
+from perturb.stories.experiment import Protocol, run
+
+
+class Gated(nn.Module):
+    """Squeeze-and-excitation: a gate that sees the whole map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.gate, self.last = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 4, 3, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.hardswish(self.first(x))
+        return self.last(F.silu(x * F.hardsigmoid(self.gate(F.adaptive_avg_pool2d(x, 1)))))
+
+
+class ChannelsLast(nn.Module):
+    """A ConvNeXt block: layer normalisation and linear layers on channels that lie last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.depthwise = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 8, 7, padding=3, groups=8)
+        self.norm, self.up, self.down = nn.LayerNorm(8), nn.Linear(8, 32), nn.Linear(32, 8)
+        self.scale = nn.Parameter(torch.full((8, 1, 1), 0.3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        return x + self.scale * self.down(F.gelu(self.up(y))).permute(0, 3, 1, 2)
+
+
+class Joined(nn.Module):
+    """Branches that reach differently far, concatenated, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(3, 4, 5, 2, 2), nn.Conv2d(3, 4, 1, 2)
+        self.norm, self.head = nn.BatchNorm2d(8), nn.Linear(8, 5)
+        self.norm.running_var.fill_(0.3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.pad(x, (0, 1, 0, 1))
+        x = torch.cat([F.silu(self.wide(x)), F.relu6(self.narrow(x))], 1)
+        x = F.avg_pool2d(F.leaky_relu(self.norm(x)), 3, 2, 1)[:, :, 1:, 1:]
+        return self.head(F.max_pool2d(x, 3, 2, 1, ceil_mode=True).mean((2, 3)))
+
+
+NETWORKS = {
+    "plain": plain,
+    "residual": Residual,
+    "gated": Gated,
+    "channels last": ChannelsLast,
+    "joined": Joined,
+    "dead": lambda: window(1),
+    "dilated": lambda: nn.Sequential(nn.Conv2d(3, 4, 3, 2, 2, dilation=2), nn.ELU(), nn.ConvTranspose2d(4, 2, 2, 2)),
+}
+
+
+def changes(engine, pictures, patches):
+    sweep = engine.look(pictures)
+    found = sweep.output.new_zeros(len(patches), *sweep.output.shape[1:])
+    sweep.add(found, np.arange(len(patches)), patches)
+    return found, sweep
+
+
+def dense_changes(engine, x, patches):
+    x = x.double()
+    after = x[torch.from_numpy(patches.picture)].clone()
+    height, width = patches.values.shape[2:]
+    for trial, (row, column) in enumerate(patches.start):
+        after[trial, :, row : row + height, column : column + width] += patches.values[trial].double()
+    with torch.inference_mode():
+        return engine.evaluate(after) - engine.evaluate(x)[torch.from_numpy(patches.picture)]
+
+
+def some_patches(rng, size=1, level=1 / 255, trials=40):
+    """Random places on two pictures, the four corners among them."""
+    last = SHAPE[1] - size
+    start = np.concatenate([[[0, 0], [0, last], [last, 0], [last, last]], rng.integers(0, last + 1, (trials - 4, 2))])
+    values = level * rng.standard_normal((trials, 3, size, size))
+    return Patches(picture=rng.integers(0, 2, trials), start=start, values=torch.from_numpy(values).float())
+
+
+@pytest.mark.parametrize("size", [1, 5])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_grey_level_is_right_to_a_thousandth(name, size, rng):
+    torch.manual_seed(0)
+    engine = Incremental(network(NETWORKS[name]()), "output")
+    patches = some_patches(rng, size)
+    found, sweep = changes(engine, torch.rand(2, *SHAPE), patches)
+    wanted = dense_changes(engine, sweep.x, patches)
+    apart, norm = (found - wanted).flatten(1).norm(dim=1), wanted.flatten(1).norm(dim=1)
+    assert (apart <= 1e-3 * norm + 1e-6 * norm.max()).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_change_is_exactly_zero(name, rng):
+    torch.manual_seed(0)
+    engine = Incremental(network(NETWORKS[name]()), "output")
+    found, _ = changes(engine, torch.rand(2, *SHAPE), some_patches(rng, level=0.0))
+    assert (found == 0).all()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_pointwise_differences(name):
+    """Against float64, for changes from tiny to large, and exactly zero for none."""
+    p = torch.rand(4000, generator=torch.Generator().manual_seed(0)) * 8 - 4
+    if name in ("log", "sqrt", "rsqrt", "reciprocal"):
+        p = p.abs() + 3
+    d = torch.logspace(-6, 0, 4000)[torch.randperm(4000, generator=torch.Generator().manual_seed(1))] * 2
+    call = getattr(torch, name, None) or getattr(F, name)
+    arguments = {"clamp": (-1.0, 2.0), "clamp_min": (-1.0,), "clamp_max": (2.0,)}.get(name, ())
+    function = KINDS[name](call, *arguments)
+    wanted = call(p.double() + d, *arguments) - call(p.double(), *arguments)
+    found = function.change(d, *function.read(p)).double()
+    assert ((found - wanted).abs() <= 1e-4 * wanted.abs() + 1e-6 * d).all()
+    assert (function.change(torch.zeros_like(p), *function.read(p)) == 0).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 29), st.integers(1, 6), st.integers(1, 5), st.integers(1, 4), st.integers(0, 3), st.integers(1, 2)
+)
+def test_spans_hold_what_a_window_sees(start, length, kernel, stride, padding, dilation):
+    """Against a convolution of ones: the span holds every position that differs, and reaches no further than they."""
+    limit, stop = 30, min(30, start + length)
+    x = torch.zeros(1, 1, limit)
+    x[..., start:stop] = 1
+    seen = F.conv1d(x, torch.ones(1, 1, kernel), None, stride, padding, dilation)[0, 0].nonzero().ravel().numpy()
+    rows = (limit + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    spans = Spans(np.array([[start, start]]), np.array([[stop, stop]]))
+    found = slide(spans, (kernel,) * 2, (stride,) * 2, (padding,) * 2, (dilation,) * 2, (rows, rows))
+    first, last = int(found.start[0, 0]), int(found.stop[0, 0])
+    assert all(first <= position < last for position in seen)
+    if dilation == 1:
+        assert last - first == len(seen)
+
+
+def test_hull_of_an_empty_span_is_the_other():
+    empty, full = Spans(np.array([[0, 0]]), np.array([[0, 0]])), Spans(np.array([[3, 4]]), np.array([[5, 6]]))
+    found = hull([empty, full])
+    assert (found.start.tolist(), found.stop.tolist()) == ([[3, 4]], [[5, 6]])
+
+
+@pytest.mark.parametrize(
+    ("reference", "layer"), [("torchvision:resnet18", "stride:16"), ("torchvision:mobilenet_v3_small", "stride:16")]
+)
+@pytest.mark.parametrize("padded", [False, True])
+def test_networks_in_use_pass_the_self_check(reference, layer, padded, leaves):
+    """As built and with padded kernels, whose hooks are followed too."""
+    model = load(reference)
+    if padded:
+        model = model.with_module(pad_kernels(model, "kept")[0])
+    model.settle(torch.rand(4, *model.input_shape))
+    check(Incremental(model, model.find_layer(layer)))
+
+
+def test_the_trained_network_passes_the_self_check():
+    model = load("examples/efficientnet_lite0.py:build")
+    check(Incremental(model, "output"))
+
+
+def test_a_wrong_rule_is_found_out():
+    engine = Incremental(network(plain()), "output")
+    engine.traced.steps[0].rule.weight = engine.traced.steps[0].rule.weight * 1.01
+    with pytest.raises(MismatchError, match="a change is off by"):
+        check(engine)
+
+
+class Attention(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2)
+        return torch.softmax(tokens @ tokens.transpose(1, 2), -1)
+
+
+@pytest.mark.parametrize("module", [Attention(), nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"))])
+def test_what_cannot_be_followed_is_recomputed_and_said(module):
+    model = network(module)
+    with pytest.warns(PerturbWarning, match="cannot be evaluated incrementally"):
+        assert choose(model, "output", "auto") is None
+    with pytest.raises(InputError, match="use --engine dense"):
+        choose(model, "output", "incremental")
+    assert choose(model, "output", "dense") is None
+
+
+def test_auto_takes_the_engine_that_saves_work():
+    assert choose(network(plain()), "output", "auto") is not None
+    assert choose(network(Gated()), "output", "auto") is None
+
+
+def test_a_product_of_activations_is_followed():
+    check(Incremental(network(Squared()), "output"))
+
+
+def test_measured_beside_its_twin_a_picture_is_what_it_is_alone(rng):
+    """Changed copies, in any order, with patches of different sizes, one of them not changed at all."""
+    model = network(plain())
+    pictures = torch.rand(7, *SHAPE)
+    twin = np.array([3, 1, 1, 3, 3, 5, 5])
+    pictures[[0, 2, 4, 6]] = pictures[[3, 1, 3, 5]]
+    pictures[0, :, 5, 9] = 0
+    pictures[2, 1, 60:, 60:] = 1
+    pictures[6] = torch.rand(SHAPE)
+    found = Beside(Incremental(model, "3"), twin).measure(pictures, "3")
+    torch.testing.assert_close(found, model.measure(pictures, "3"), rtol=1e-4, atol=1e-5)
+    assert torch.equal(found[4], found[3])
+
+
+def outcomes_of(engine, module, detector, perturbation, leaves):
+    model = network(module)
+    calibration, judged = split(leaves, share=0.3, seed=0)
+    protocol = Protocol(
+        name="toy",
+        perturbation=perturbation,
+        detector=detector,
+        level=None,
+        live_target=0.85,
+        false_alarms=0.05,
+        pairs=3,
+        seed=0,
+        engine=engine,
+    )
+    return run(model, protocol, choose_places(structural(model, "0")), calibration, judged)
+
+
+@pytest.mark.parametrize(
+    ("detector", "perturbation"), [(Reference(layer="0"), Pixel()), (AsIs(output=1), Noise(size=3))]
+)
+def test_outcomes_do_not_depend_on_the_engine(detector, perturbation, leaves):
+    torch.manual_seed(0)
+    module = window(3, padding=1)
+    if isinstance(detector, AsIs):
+        module.extend([nn.ReLU(), nn.Conv2d(16, 4, 32)])
+    (dense, account), (swift, other) = (
+        outcomes_of(engine, module, detector, perturbation, leaves) for engine in ("dense", "incremental")
+    )
+    for arm in ("clean", "dead", "live"):
+        np.testing.assert_allclose(getattr(swift, arm), getattr(dense, arm), rtol=1e-4, atol=1e-6)
+    assert swift.realised_live == pytest.approx(dense.realised_live)
+    assert (account.engine, other.engine) == ("dense", "incremental")
+    assert account.level == pytest.approx(other.level, rel=1e-4)
