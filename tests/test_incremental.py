@@ -66,12 +66,18 @@ class Joined(nn.Module):
         return self.head(F.max_pool2d(x, 3, 2, 1, ceil_mode=True).mean((2, 3)))
 
 
+class Largest(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.amax((2, 3))
+
+
 NETWORKS = {
     "plain": plain,
     "residual": Residual,
     "gated": Gated,
     "channels last": ChannelsLast,
     "joined": Joined,
+    "largest": lambda: nn.Sequential(window(3, padding=1), Largest()),
     "dead": lambda: window(1),
     "dilated": lambda: nn.Sequential(nn.Conv2d(3, 4, 3, 2, 2, dilation=2), nn.ELU(), nn.ConvTranspose2d(4, 2, 2, 2)),
 }

@@ -13,6 +13,7 @@ from perturb.incremental.rules import (
     ChannelLinear,
     ChannelNorm,
     Concatenation,
+    Largest,
     Linear,
     Mean,
     Pass,
@@ -81,6 +82,12 @@ def _mean(node: Live, x: Live, dims: Sequence[int], keep: bool = False) -> Rule:
     if x.layout == "channels first" and over == [2, 3]:
         return Mean(node, math.prod(x.limit), keep)
     return Linear(node, x, lambda d: d.mean(list(dims), keep))
+
+
+def _amax(node: Live, x: Live, dims: Sequence[int] = (), keep: bool = False) -> Rule:
+    if x.layout == "channels last" or 0 in (over := [d % len(x.shape) for d in dims]) or not over:
+        raise NoRuleError("amax over pictures, or over channels that lie last")
+    return Largest(node, x, over, keep)
 
 
 def _pad(node: Live, x: Live, around: Sequence[int], mode: str = "constant", value: float | None = None) -> Rule:
@@ -251,6 +258,7 @@ RULES: dict[str, Build] = {
     "avg_pool2d": _avg_pool2d,
     "adaptive_avg_pool2d": _adaptive_avg_pool2d,
     "mean": _mean,
+    "amax": _amax,
     "pad": _pad,
     "constant_pad_nd": _pad,
     "slice": _slice,

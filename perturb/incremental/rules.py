@@ -201,6 +201,26 @@ class Mean(Pass):
         return only(moves).values.sum((2, 3), keepdim=self.keep) / self.count
 
 
+class Largest(Pass):
+    """The maximum over whole dimensions: max_j ((p_j - M) + D_j)."""
+
+    def __init__(self, node: Live, source: Live, dims: Sequence[int], keep: bool) -> None:
+        super().__init__(node)
+        self.source, self.dims, self.keep = source, tuple(dims), keep
+        self.cost = MEMORY * math.prod(source.shape[1:]) / math.prod(node.limit if node.layout else (1,))
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return None
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        return (clean[0] - clean[0].amax(self.dims, keepdim=True),)
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        move, (below,) = only(moves), clean.at(None)
+        values = move.values if move.frame is None else embed(move.values, move.start, self.source.limit)
+        return (below + values).amax(self.dims, self.keep)
+
+
 class Linear(Pass):
     """An operation that is linear in its one input, applied to the difference of the whole map."""
 

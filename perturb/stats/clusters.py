@@ -4,6 +4,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
+from perturb.stats.bootstrap import bca_interval
+
 FEW = 30  # clusters below which the bootstrap covers too little: Cameron, Gelbach and Miller (2008)
 RESAMPLES = 9999
 
@@ -32,10 +34,8 @@ def mean_interval(
     if n < FEW:
         half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * float(means.std(ddof=1)) / n**0.5
         return centre - half, centre + half, f"t over {n} clusters"
-    found = stats.bootstrap(
-        (means,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="BCa", rng=rng, batch=1000
-    ).confidence_interval
-    return float(found.low), float(found.high), f"BCa bootstrap over {n} clusters"
+    low, high = bca_interval(means, confidence, RESAMPLES, rng)
+    return low, high, f"BCa bootstrap over {n} clusters"
 
 
 def mcnemar_pvalue(means: Float[np.ndarray, " cluster"]) -> float:
