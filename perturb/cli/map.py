@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 @click.command(epilog=EPILOG)
 @model_options
 @click.option(
-    "--kind", type=click.Choice(["structural", "energy", "target", "centre"]), default="energy", show_default=True
+    "--kind",
+    type=click.Choice(["structural", "energy", "target", "centre", "response"]),
+    default="energy",
+    show_default=True,
 )
 @click.option("--layer", default=None, help="output, last, stride:N or a module's name.")
 @click.option("--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise.")
 @click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on.")
 @click.option("--probes", default=8, show_default=True, type=click.IntRange(1), help="Random directions (energy).")
 @click.option("--target", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]")
+@click.option("--level", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True), help="(response)")
+@click.option("--full", is_flag=True, help="Every pixel instead of phases and borders (response).")
 @click.option("--out", type=click.Path(dir_okay=False), help="A .png picture, or .npy for the values.")
 def command(
     choice: Choice,
@@ -33,6 +38,8 @@ def command(
     count: int,
     probes: int,
     target: int | None,
+    level: float,
+    full: bool,
     out: str | None,
 ) -> None:
     """How strongly each pixel moves the output: a map as a picture."""
@@ -40,6 +47,7 @@ def command(
 
     from perturb import contribution
     from perturb.images import load_images
+    from perturb.incremental import choose
     from perturb.locations import fold, imbalance
     from perturb.render import terminal
 
@@ -55,13 +63,17 @@ def command(
         if network.untrained:
             network.settle(torch.from_numpy(pictures))
         with progress() as begin:
-            tick = begin(f"{kind} map", len(pictures))
+            steps = pictures[0, 0].size if full and kind == "response" else 1  # places
+            tick = begin(f"{kind} map", len(pictures) * steps)
             if kind == "energy":
                 found = contribution.energy(network, pictures, where, probes=probes, tick=tick)
             elif kind == "target":
                 found = contribution.target(network, pictures, output=target, tick=tick)
-            else:
+            elif kind == "centre":
                 found = contribution.centre(network, pictures, where, tick=tick)
+            else:
+                scan = contribution.full_scan if full else contribution.quotient_scan
+                found = scan(network, pictures, where, level=level, engine=choose(network, where, "auto"), tick=tick)
     phases = fold(found)
     view = console()
     view.print(terminal.Lattice(phases.tolist()))

@@ -1,0 +1,195 @@
+"""Response maps: what a change of one pixel does to the output, black box; no gradient is asked for."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import stats
+from torch import Tensor
+
+from perturb.errors import InputError
+from perturb.incremental import Incremental, Patches
+from perturb.protocols import Model
+from perturb.records import Contribution
+from perturb.streams import stream
+
+Pictures = Float[np.ndarray, "image channel row column"]
+Places = Int[np.ndarray, "place 2"]
+Tick = Callable[[int], None]
+SHARE = 0.02  # of a picture's pixels that a quotient scan spends on phases, and again on borders
+
+
+def full_scan(
+    model: Model,
+    pictures: Pictures,
+    layer: str,
+    *,
+    level: float,
+    engine: Incremental | None,
+    tick: Tick = lambda done: None,
+) -> Contribution:
+    """R(p) = E ||F(x + d e_p) - F(x)|| at every pixel p; F is what `layer` gives, d the level, away from the bound.
+
+    With an `engine` the change is propagated, exact however small; else it is a difference of two float32 outputs.
+    `tick` counts places.
+    """
+    shape = model.input_shape[1:]
+    places = np.argwhere(np.ones(shape, dtype=bool))
+    total = np.zeros(len(places))
+    for picture in pictures:
+        total += _responses(model, picture, places, layer, level, engine, tick)
+    return _record(model, total.reshape(shape), layer, len(pictures))
+
+
+def quotient_scan(
+    model: Model,
+    pictures: Pictures,
+    layer: str,
+    *,
+    level: float,
+    engine: Incremental | None,
+    precision: float = 0.05,
+    seed: int = 0,
+    tick: Tick = lambda done: None,
+) -> Contribution:
+    """The same map from T x T phases in the interior, times one factor for each row and column near the border.
+
+    Each picture is asked at 4 % of its pixels. Pictures are taken until the 95 % interval of a phase's mean, over
+    pictures, is within `precision` of it for half of the phases, or none are left. `tick` counts pictures.
+    """
+    period = _period(model, layer)
+    grid = _Grid(model.input_shape[1], model.input_shape[2], period)
+    by_phase: list[np.ndarray] = []
+    seen: list[tuple[Places, np.ndarray]] = []
+    for number, picture in enumerate(pictures):
+        places, edges = grid.draw(stream(seed, f"response/{number}"))
+        found = _responses(model, picture, np.concatenate([places, edges]), layer, level, engine)
+        by_phase.append(_phase_means(places % period, found[: len(places)], period))
+        seen.append((edges, found[len(places) :]))
+        tick(1)
+        if _precise(np.stack(by_phase), precision):
+            break
+    phases = np.mean(by_phase, 0)
+    border = [np.zeros((n, 2)) for n in model.input_shape[1:]]  # response, and what the phase alone would give
+    for edges, found in seen:
+        expected = phases[tuple((edges % period).T)]
+        for axis in (0, 1):
+            at_edge = grid.is_border(edges, axis)
+            np.add.at(border[axis], edges[at_edge, axis], np.stack([found, expected], 1)[at_edge])
+    row, column = (np.divide(b[:, 0], b[:, 1], out=np.ones(len(b)), where=b[:, 1] > 0) for b in border)
+    cells = [-(-n // period) for n in model.input_shape[1:]]
+    lattice = np.tile(phases, cells)[: grid.rows, : grid.columns]
+    return _record(model, lattice * row[:, None] * column[None], layer, len(by_phase))
+
+
+class _Grid(NamedTuple):
+    """Where a quotient scan looks: cells in the interior, and rows and columns near the border."""
+
+    rows: int
+    columns: int
+    period: int
+
+    def width(self, axis: int) -> int:
+        """How far in the border reaches: an eighth of the picture, in whole cells as far as they leave an interior."""
+        n = self[axis]
+        return min(-(-(n // 8) // self.period) * self.period, (n - self.period) // 2 // self.period * self.period)
+
+    def is_border(self, places: Places, axis: int) -> np.ndarray:
+        return (places[:, axis] < self.width(axis)) | (places[:, axis] >= self[axis] - self.width(axis))
+
+    def draw(self, rng: np.random.Generator) -> tuple[Places, Places]:
+        """Places in the interior, each phase alike often; and places in each border row and column."""
+        budget = SHARE * self.rows * self.columns
+        each = np.argwhere(np.ones((self.period, self.period), dtype=bool))
+        phases = np.repeat(each, max(1, round(budget / len(each))), 0)
+        interior = np.stack([self._cells(axis, len(phases), rng) for axis in (0, 1)], 1) + phases
+        lines = 2 * (self.width(0) + self.width(1))
+        edges = []
+        for axis in (0, 1):
+            near = np.arange(self.width(axis))
+            line = np.repeat(np.concatenate([near, self[axis] - 1 - near]), max(1, round(budget / max(1, lines))))
+            across = self._cells(1 - axis, len(line), rng) + rng.integers(0, self.period, len(line))
+            edges.append(np.stack([line, across] if axis == 0 else [across, line], 1))
+        return interior, np.concatenate(edges)
+
+    def _cells(self, axis: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, " place"]:
+        """The first pixel of cells drawn evenly from the interior."""
+        first, last = self.width(axis), self[axis] - self.width(axis) - self.period
+        return first + self.period * rng.integers(0, (last - first) // self.period + 1, count)
+
+
+def _phase_means(phase: Places, values: np.ndarray, period: int) -> Float[np.ndarray, "phase_row phase_column"]:
+    index = phase[:, 0] * period + phase[:, 1]
+    count = np.bincount(index, minlength=period**2)
+    return np.asarray(np.bincount(index, values, period**2) / count).reshape(period, period)
+
+
+def _precise(by_phase: Float[np.ndarray, "image phase_row phase_column"], precision: float) -> bool:
+    n = len(by_phase)
+    if n < 4:
+        return False
+    half = stats.t.ppf(0.975, n - 1) * by_phase.std(0, ddof=1) / n**0.5
+    return bool(np.median(half / np.maximum(by_phase.mean(0), 1e-300)) <= precision)
+
+
+def _responses(
+    model: Model,
+    picture: Float[np.ndarray, "channel row column"],
+    places: Places,
+    layer: str,
+    level: float,
+    engine: Incremental | None,
+    tick: Tick = lambda done: None,
+) -> Float[np.ndarray, " place"]:
+    """||F(x + d e_p) - F(x)|| at each place."""
+    clean = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None]
+    found = np.empty(len(places))
+    norms = _dense(model, clean, places, layer, level) if engine is None else _swift(engine, clean, places, level)
+    for which, norm in norms:
+        found[which] = norm
+        tick(len(which))
+    if not np.isfinite(found).all():
+        raise InputError(f"{model.name}: the response of `{layer}` is not finite.")
+    return found
+
+
+def _changed(clean: Tensor, places: Places, level: float) -> Float[Tensor, "place channel 1 1"]:
+    """Each place's pixel, moved by the level away from the nearer bound."""
+    pixels = clean[0, :, places[:, 0], places[:, 1]].T[:, :, None, None]
+    inward = torch.where(pixels.mean(1, keepdim=True) > 0.5, -1.0, 1.0)
+    return (pixels + level * inward).clamp(0, 1)
+
+
+def _swift(
+    engine: Incremental, clean: Tensor, places: Places, level: float
+) -> Iterator[tuple[np.ndarray, np.ndarray | float]]:
+    after, before = _changed(clean, places, level), clean[0, :, places[:, 0], places[:, 1]].T[:, :, None, None]
+    values = (engine.model.normalise(after.double()) - engine.model.normalise(before.double())).float()
+    patches = Patches(picture=np.zeros(len(places), dtype=int), start=places, values=values)
+    for which, move in engine.look(clean).changes(patches):
+        yield which, 0.0 if move is None else move.values.flatten(1).double().norm(dim=1).cpu().numpy()
+
+
+def _dense(
+    model: Model, clean: Tensor, places: Places, layer: str, level: float, at_once: int = 64
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Clean picture and changed ones in one batch, so that they are rounded alike."""
+    pixels = _changed(clean, places, level)[:, :, 0, 0]
+    for which in np.array_split(np.arange(len(places)), -(-len(places) // at_once)):
+        batch = clean.repeat(len(which) + 1, 1, 1, 1)
+        batch[torch.arange(len(which)), :, places[which, 0], places[which, 1]] = pixels[which]
+        output = model.measure(batch, layer).double().flatten(1)
+        yield which, (output[:-1] - output[-1:]).norm(dim=1).cpu().numpy()
+
+
+def _period(model: Model, layer: str) -> int:
+    return model.stride_of(layer if layer != "output" else model.find_layer("last"))
+
+
+def _record(model: Model, values: Float[np.ndarray, "row column"], layer: str, images: int) -> Contribution:
+    if not values.any():
+        raise InputError(f"{model.name}: no pixel moves `{layer}`.")
+    period = _period(model, layer)
+    return Contribution(values=values / values.sum(), kind="response", layer=layer, period=period, images=images)
