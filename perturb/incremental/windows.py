@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 Pair = tuple[int, int]
 Corner = Int[np.ndarray, "trial 2"]
-WHOLE_FROM = 0.7  # share of the map from which a window is no cheaper than all of it
+WHOLE_FROM = 0.8  # share of the map from which a window is no cheaper than all of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

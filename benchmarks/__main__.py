@@ -1,0 +1,19 @@
+"""`uv run --group bench python -m benchmarks [SECTION ...]`: tables in Markdown on the standard output."""
+
+import sys
+from importlib import import_module
+
+import torch
+
+SECTIONS = {
+    "bootstrap": "10^4 resamples of 10^4 outcomes, BCa",
+    "gradient": "Gradient map of the central unit, ResNet-18, layer4, 8 pictures",
+    "sweep": "32 random places, one picture, the network's output, float32, exact",
+    "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
+}
+
+torch.set_num_threads(1)
+for name in sys.argv[1:] or SECTIONS:
+    text = import_module(f"benchmarks.{name}").report()
+    sys.stdout.write(f"## {SECTIONS[name]}\n\n{text}\n")
+    sys.stdout.flush()

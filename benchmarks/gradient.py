@@ -1,0 +1,39 @@
+"""The gradient of the central unit: ours against the loop of OpenERF, on the same pictures."""
+
+import numpy as np
+import torch
+from openerf.erf import _compute_positive_input_gradients_from_layer as openerf_picture
+from torchvision.models import resnet18
+
+from benchmarks.timing import interleaved, table
+from perturb.contribution import centre
+from perturb.images import load_images
+from perturb.model import Network, Preprocessing
+
+
+def report() -> str:
+    rows = []
+    for side, count in ((224, 8), (896, 2)):
+        shape = (3, side, side)
+        pictures = load_images("built-in", shape=shape, crops=1).pixels[:count]
+        model = Network(resnet18(), preprocessing=Preprocessing(input_shape=shape))
+        model.settle(torch.from_numpy(pictures))
+        theirs = resnet18().eval()
+        theirs.load_state_dict(model.module.state_dict())
+        found: dict[str, np.ndarray] = {}
+
+        def ours() -> None:
+            found["ours"] = centre(model, pictures, "layer4").values  # noqa: B023
+
+        def openerf() -> None:
+            total = sum(
+                openerf_picture(theirs, torch.from_numpy(p)[None].requires_grad_(), theirs.layer4, "layer4").numpy()  # noqa: B023
+                for p in pictures  # noqa: B023
+            )
+            found["openerf"] = total / total.sum()  # noqa: B023
+
+        seconds = interleaved({"ours": ours, "openerf": openerf}, 3)
+        agreement = np.corrcoef(found["ours"].ravel(), found["openerf"].ravel())[0, 1]
+        each = [f"{1000 * s / count:.0f} ms" for s in seconds.values()]
+        rows.append([f"{side} x {side}", *each, f"{seconds['openerf'] / seconds['ours']:.2f}", f"{agreement:.6f}"])
+    return table(["picture", "ours, a picture", "OpenERF", "ratio", "correlation"], rows)

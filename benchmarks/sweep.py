@@ -1,0 +1,152 @@
+"""A pixel changed at many places of one picture: what changed, against the whole network anew."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from benchmarks.timing import fastest, interleaved, peak, table
+from perturb.images import load_images
+from perturb.incremental import Incremental, Patches
+from perturb.incremental.windows import Spans
+from perturb.model import Network, load
+
+PLACES, ROUNDS, SIZES = 32, 3, (1, 4, 16)
+LITE = "examples/efficientnet_lite0.py:build"
+
+
+@dataclass(frozen=True)
+class Case:
+    reference: str
+    patch: int = 1
+    side: int = 224
+
+
+CASES = (
+    Case("torchvision:resnet18"),
+    Case("torchvision:mobilenet_v2"),
+    Case(LITE),
+    Case("torchvision:resnet50"),
+    Case("torchvision:densenet121"),
+    Case("torchvision:convnext_tiny"),
+    Case("torchvision:mobilenet_v3_small"),
+    Case("torchvision:vgg16", patch=16),
+    Case("torchvision:resnet18", side=896),
+)
+
+
+class Work:
+    """One picture, its places, and the same perturbation for every rival."""
+
+    def __init__(self, case: Case) -> None:
+        model = load(case.reference, device="cpu")
+        shape = (3, case.side, case.side)
+        if case.side != 224:
+            pre = replace(model.preprocessing, input_shape=shape)
+            model = Network(model.module, name=model.name, preprocessing=pre)
+        pictures = torch.from_numpy(
+            load_images("built-in", shape=shape, crops=1).pixels[: 8 if case.side == 224 else 2]
+        )
+        if model.untrained:
+            model.settle(pictures)
+        rng = np.random.default_rng(0)
+        self.start = rng.integers(0, case.side - case.patch + 1, (PLACES, 2))
+        self.values = torch.full((PLACES, 3, case.patch, case.patch), 0.5)
+        self.engine = Incremental(model, "output")
+        self.sweep = self.engine.look(pictures[:1])
+        self.plain: nn.Module = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
+
+    def ours(self) -> Tensor:
+        patches = Patches(picture=np.zeros(PLACES, dtype=int), start=self.start, values=self.values)
+        found = self.sweep.output.new_zeros(PLACES, *self.sweep.output.shape[1:])
+        self.sweep.add(found, np.arange(PLACES), patches)
+        return found
+
+    def dense(self, network: Callable[[Tensor], Tensor], batch: int, layout: torch.memory_format) -> Tensor:
+        parts = []
+        patch = self.values.shape[-1]
+        with torch.inference_mode():
+            for first in range(0, PLACES, batch):
+                places = self.start[first : first + batch]
+                x = self.sweep.x.repeat(len(places), 1, 1, 1).contiguous(memory_format=layout)
+                for i, (row, column) in enumerate(places):
+                    x[i, :, row : row + patch, column : column + patch] += self.values[0]
+                parts.append(network(x))
+        return torch.cat(parts)
+
+    def captum(self, batch: int) -> object:
+        """FeatureAblation of the same places; what is no feature stays as it is."""
+        from captum.attr import FeatureAblation
+
+        patch = self.values.shape[-1]
+        mask = torch.full((1, 1, *self.sweep.x.shape[2:]), PLACES, dtype=torch.long)
+        for i, (row, column) in enumerate(self.start):
+            mask[0, 0, row : row + patch, column : column + patch] = i
+        x = self.sweep.x.contiguous()
+        with torch.inference_mode():
+            return FeatureAblation(lambda given: self.plain(given)[:, :1]).attribute(
+                x, baselines=x + 0.5, feature_mask=mask, perturbations_per_eval=batch
+            )
+
+
+def measure(case: Case, best: float) -> list[object]:
+    work = Work(case)
+    plain = lambda batch: work.dense(work.plain, batch, torch.contiguous_format)  # noqa: E731
+    tuned = lambda batch: work.dense(work.engine.evaluate, batch, torch.channels_last)  # noqa: E731
+    sizes = [fastest({b: (lambda b=b, form=form: form(b)) for b in SIZES}) for form in (plain, tuned)]
+    rivals: dict[str, Callable[[], object]] = {
+        "ours": work.ours,
+        "plain": lambda: plain(sizes[0]),
+        "tuned": lambda: tuned(sizes[1]),
+    }
+    with_captum = case.reference in ("torchvision:resnet18", "torchvision:mobilenet_v2") and case.side == 224
+    if with_captum:
+        rivals["captum"] = lambda: work.captum(sizes[0])
+    seconds = interleaved(rivals, ROUNDS)
+    clean = work.engine.evaluate(work.sweep.x.double())
+    wanted = work.dense(lambda x: work.engine.evaluate(x.double()), 4, torch.channels_last) - clean
+    off = float((work.ours() - wanted).norm() / wanted.norm())
+    spans = work.engine.spans(Patches(picture=np.zeros(PLACES, dtype=int), start=work.start, values=work.values))
+    used = multiplications(work.engine, spans) / seconds["ours"] / best
+    name = case.reference.split(":")[-1] if case.reference != LITE else "efficientnet_lite0, trained"
+    return [
+        name,
+        f"{case.side}, {case.patch} x {case.patch}",
+        f"{1000 * seconds['ours'] / PLACES:.1f}",
+        f"{1000 * seconds['plain'] / PLACES:.1f} ({sizes[0]})",
+        f"{1000 * seconds['tuned'] / PLACES:.1f} ({sizes[1]})",
+        f"**{seconds['plain'] / seconds['ours']:.2f} / {seconds['tuned'] / seconds['ours']:.2f}**",
+        f"{seconds['captum'] / seconds['ours']:.2f}" if with_captum else "",
+        f"{used:.0%}",
+        f"{off:.0e}",
+    ]
+
+
+def multiplications(engine: Incremental, spans: dict[fx.Node, Spans | None]) -> float:
+    """Multiply-adds of the convolutions and linear layers of maps, on the smallest windows."""
+    total = 0.0
+    for step in engine.traced.steps:
+        weight, span = getattr(step.rule, "weight", None), spans[step.node]
+        if isinstance(weight, Tensor) and weight.ndim == 4 and step.live.layout:
+            area = PLACES * step.live.limit[0] * step.live.limit[1] if span is None else int(span.areas.sum())
+            total += weight.numel() * area
+    return total
+
+
+def report() -> str:
+    head = [
+        "network",
+        "picture, patch",
+        "ours, ms a place",
+        "plain (batch)",
+        "tuned (batch)",
+        "plain / ours, tuned / ours",
+        "Captum / ours",
+        "of peak",
+        "error",
+    ]
+    best = peak()
+    return table(head, [measure(case, best) for case in CASES])
