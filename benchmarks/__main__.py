@@ -14,6 +14,8 @@ SECTIONS = {
 
 torch.set_num_threads(1)
 for name in sys.argv[1:] or SECTIONS:
-    text = import_module(f"benchmarks.{name}").report()
-    sys.stdout.write(f"## {SECTIONS[name]}\n\n{text}\n")
-    sys.stdout.flush()
+    sys.stdout.write(f"## {SECTIONS[name]}\n\n")
+    for line in import_module(f"benchmarks.{name}").report():
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    sys.stdout.write("\n")

@@ -1,5 +1,7 @@
 """Interval of a mean: ours against scipy.stats.bootstrap."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import stats
 
@@ -9,7 +11,7 @@ from perturb.stats.bootstrap import bca_interval
 N = 10_000
 
 
-def report() -> str:
+def report() -> Iterator[str]:
     rng = np.random.default_rng(0)
     rows = []
     for name, values in (("17 distinct values", rng.integers(-8, 9, N) / 8), ("all distinct", rng.normal(size=N))):

@@ -1,5 +1,7 @@
 """The gradient of the central unit: ours against the loop of OpenERF, on the same pictures."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from openerf.erf import _compute_positive_input_gradients_from_layer as openerf_picture
@@ -11,7 +13,7 @@ from perturb.images import load_images
 from perturb.model import Network, Preprocessing
 
 
-def report() -> str:
+def report() -> Iterator[str]:
     rows = []
     for side, count in ((224, 8), (896, 2)):
         shape = (3, side, side)

@@ -1,5 +1,7 @@
 """Phases and borders in 4 % of the places, against every place."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -12,7 +14,7 @@ from perturb.model import load
 from perturb.records import Contribution
 
 
-def report() -> str:
+def report() -> Iterator[str]:
     model = load("torchvision:mobilenet_v2", device="cpu")
     pictures = load_images("noise", shape=model.input_shape, count=64).pixels
     model.settle(torch.from_numpy(pictures[:16]))

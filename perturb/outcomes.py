@@ -63,8 +63,10 @@ def collect(
         shots = torch.from_numpy(np.stack([s.shots for s in waiting]))
         retakes = torch.from_numpy(np.stack([s.retakes for s in waiting]))
         known, clean = detector.study(model, shots)
-        seer = model if engine is None else Beside(engine, _twins(retakes.shape[:4], shown_arms.index("clean")))
-        found = detector.evidence(seer, known, retakes.flatten(1, 3)).unflatten(1, retakes.shape[1:4])
+        seen_by: Model = model
+        if engine is not None:
+            seen_by = Beside(engine, _twins(retakes.shape[:4], shown_arms.index("clean")))
+        found = detector.evidence(seen_by, known, retakes.flatten(1, 3)).unflatten(1, retakes.shape[1:4])
         realised = np.stack([s.realised for s in waiting])
         parts.append((clean.double().cpu().numpy(), found.double().cpu().numpy(), realised))
         tick(len(waiting))

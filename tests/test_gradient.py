@@ -9,6 +9,7 @@ from torch import nn
 from toys import SHAPE, network, plain, window
 
 from perturb.contribution import centre, energy, fit_gaussian, target
+from perturb.contribution.gradient import _seen_by_centre
 from perturb.errors import InputError
 from perturb.images import load_images
 
@@ -95,6 +96,23 @@ def test_centre_sees_its_theoretical_receptive_field(pictures):
     rows, columns = np.nonzero(found)
     assert np.ptp(rows) <= 6
     assert np.ptp(columns) <= 6
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_centre_on_a_crop_is_centre_on_the_whole(pictures, gated, monkeypatch):
+    """Seven of 64 pixels are seen; behind a gate that sees all, the whole picture is taken."""
+    model = network(nn.Sequential(*([Gate()] if gated else []), plain()))
+    layer = "1.3" if gated else "0.3"
+    rows, columns, _ = _seen_by_centre(model, pictures[:1], layer)
+    assert (rows == columns == slice(None)) == gated
+    found = centre(model, pictures, layer).values
+    monkeypatch.setattr("perturb.contribution.gradient.WORTH_CROPPING", 0.0)
+    np.testing.assert_allclose(found, centre(model, pictures, layer).values, rtol=1e-4, atol=1e-9)
+
+
+class Gate(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(9 * x.mean((2, 3), keepdim=True))
 
 
 def test_gaussian_fit_recovers_its_parameters():

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy.optimize import OptimizeWarning, curve_fit
 from torch import Tensor
 
+from perturb.contribution.reach import receptive_field
 from perturb.errors import InputError
 from perturb.protocols import Model
 from perturb.records import Contribution, GaussianFit
@@ -15,6 +16,7 @@ from perturb.streams import stream
 
 Pictures = Float[np.ndarray, "image channel row column"]
 Tick = Callable[[int], None]
+WORTH_CROPPING = 0.7  # of the picture: beyond it a crop saves little
 
 
 def energy(
@@ -78,13 +80,49 @@ def centre(
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d z / d x_c), z the channel mean of the central unit of `layer`.
 
-    The effective receptive field of Luo et al. (2016); of an even grid the unit below and right of the middle.
+    The effective receptive field of Luo et al. (2016); of an even grid the unit below and right of the middle. Where
+    that unit sees a part of the picture only, the network is run on that part: the gradient is the same.
     """
+    rows, columns, unit = _seen_by_centre(model, pictures[:1], layer)
 
     def of_centre(y: Tensor) -> Tensor:
-        return y[:, :, y.shape[2] // 2, y.shape[3] // 2].mean(1)
+        return y[:, :, unit[0], unit[1]].mean(1)
 
-    return _rectified(model, pictures, layer, of_centre, "centre", batch, tick)
+    return _rectified(model, pictures, layer, of_centre, "centre", batch, tick, (rows, columns))
+
+
+def _seen_by_centre(model: Model, picture: Pictures, layer: str) -> tuple[slice, slice, tuple[int, int]]:
+    """The rows and columns that the central unit sees, in whole strides, and its place in the map of that crop.
+
+    The whole picture where a crop would save little, or gives the unit another value (a gate sees everything).
+    """
+    whole = _map(model, picture, layer)
+    unit = whole.shape[2] // 2, whole.shape[3] // 2
+    everything = slice(None), slice(None), unit
+    try:
+        field = receptive_field(model, layer)
+    except InputError:
+        return everything
+    if field.size is None or field.stride is None or field.offset is None:
+        return everything
+    crop, inside = [], []
+    for axis, stride in enumerate(field.stride):
+        first = field.offset[axis] + stride * unit[axis]
+        start = max(0, first // stride * stride)
+        crop.append(slice(start, -(-(first + field.size[axis]) // stride) * stride))
+        inside.append(unit[axis] - start // stride)
+    part = picture[:, :, *crop]
+    if part.size > WORTH_CROPPING * picture.size:
+        return everything
+    seen = _map(model, part, layer)[:, :, inside[0], inside[1]]
+    same = torch.allclose(seen, whole[:, :, unit[0], unit[1]], rtol=1e-3, atol=1e-5)
+    return (crop[0], crop[1], (inside[0], inside[1])) if same else everything
+
+
+def _map(model: Model, pictures: Pictures, layer: str) -> Tensor:
+    with torch.inference_mode():
+        x = torch.from_numpy(np.ascontiguousarray(pictures, dtype=np.float32))
+        return model.propagate(model.normalise(x), layer)
 
 
 def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
@@ -126,13 +164,14 @@ def _rectified(
     kind: str,
     batch: int,
     tick: Tick,
+    crop: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> Contribution:
     """Images do not meet in evaluation mode: one backward pass of the batch's sum gives each image's own gradient."""
     total = np.zeros(model.input_shape[1:])
     for start in range(0, len(pictures), batch):
-        x, y = _forward(model, pictures[start : start + batch], layer)
+        x, y = _forward(model, pictures[start : start + batch, :, *crop], layer)
         (gradient,) = torch.autograd.grad(scalar(y).sum(), x)
-        total += gradient.double().mean(1).relu().sum(0).cpu().numpy()
+        total[crop] += gradient.double().mean(1).relu().sum(0).cpu().numpy()
         tick(len(y))
     return _record(model, total, kind, layer, len(pictures))
 
