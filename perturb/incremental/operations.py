@@ -219,6 +219,8 @@ def layout_of(name: str, args: Sequence[Any], sources: Sequence[Layout], shape: 
     if name in MAPS:
         return "channels first"
     first = sources[0]
+    if name == "expand" or (name in RESHAPES and shape[2:] == (1, 1)):  # a gate, as squeeze-and-excitation shapes it
+        return "channels first"
     if name == "permute":
         moves: dict[tuple[Layout, tuple[int, ...]], Layout] = {
             ("channels first", (0, 2, 3, 1)): "channels last",
@@ -233,6 +235,11 @@ def rule(name: str, node: Live, call: Callable[..., Any], args: Sequence[Any], k
 
     Raises NoRuleError.
     """
+    layouts = {x.layout for x in args if isinstance(x, Live)}
+    if name in ("add", "sub", "mul") and len(layouts) > 1:
+        raise NoRuleError(f"{name} of maps that lie differently")
+    if name in MAPS and "channels last" in layouts:
+        raise NoRuleError(f"{name} of a map whose channels lie last")
     try:
         if name in pointwise.KINDS:
             return Pointwise(node, pointwise.KINDS[name](call, *args[1:], **kwargs))
