@@ -22,7 +22,7 @@ def by_depth(model: Network, images: Images, *, progress: Progress = quiet) -> l
     wider: list[ReceptiveField] = []
     for name in (name for name in model.feature_maps if name.count(".") <= 1):
         theory = receptive_field(model, name)
-        if theory.size != (wider[-1].size if wider else (1, 1)):
+        if not wider or theory.size != wider[-1].size:
             wider.append(theory)
     tick = progress(f"{model.name}: receptive fields", len(wider))
     fields = []
