@@ -81,6 +81,9 @@ class ModelTable(_Table):
     weights: str | None = Field(None, description="a safetensors file or a state dict")
     remedy: str | None = Field(None, description="applied first: padding, blurpool:fresh, ...; as on the command line")
     seed: int = Field(0, ge=0, description="of untrained weights")
+    baseline: str | None = Field(
+        None, description="what `perturb baseline accept` wrote: pytest asks what changed since"
+    )
 
 
 class Suite(_Table):

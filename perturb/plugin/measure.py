@@ -14,6 +14,7 @@ from perturb.plugin.options import setting
 from perturb.suite import ModelTable
 
 if TYPE_CHECKING:
+    from perturb.changes import Changes
     from perturb.report import Report
 
 
@@ -21,8 +22,9 @@ class MeasurementError(PerturbError):
     """The model could not be measured: it is broken, it crashed, it took too long, or the instrument failed."""
 
 
-def measure(config: pytest.Config, suite: Path, name: str, model: ModelTable) -> "Report":
-    """The report of `perturb qualify` on this model and suite, run in pytest's root folder."""
+def measure(config: pytest.Config, suite: Path, name: str, model: ModelTable) -> "tuple[Report, Changes | None]":
+    """What `perturb qualify` reports of this model by this suite, run in pytest's root folder; what changed since."""
+    from perturb import changes
     from perturb.report import from_json
 
     kept = setting(config, "reports")
@@ -31,6 +33,7 @@ def measure(config: pytest.Config, suite: Path, name: str, model: ModelTable) ->
         command = ["qualify", model.reference, "--suite", os.path.relpath(suite, config.rootpath)]
         for option, value in (
             ("--weights", model.weights),
+            ("--baseline", model.baseline),
             ("--remedy", model.remedy),
             ("--seed", str(model.seed) if model.seed else None),
             ("--images", setting(config, "images")),
@@ -39,10 +42,12 @@ def measure(config: pytest.Config, suite: Path, name: str, model: ModelTable) ->
             command += [option, value] if value else []
         _run(command, out, config)
         report = from_json((config.rootpath / out / "report.json").read_text(encoding="utf-8"))
+        since = config.rootpath / out / "changes.json"
+        changed = changes.from_json(since.read_text(encoding="utf-8")) if since.is_file() else None
     failed = [f"{c.name}: expected {c.expected}; got {c.observed}" for c in report.controls if not c.passed]
     if report.verdict == "INVALID":
         raise MeasurementError(f"INVALID: the instrument failed on {name}: {'; '.join(failed)}")
-    return report
+    return report, changed
 
 
 def _run(command: list[str], out: Path, config: pytest.Config) -> None:

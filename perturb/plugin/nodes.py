@@ -12,6 +12,7 @@ from perturb.plugin.options import setting
 from perturb.suite import ModelTable, Suite, parse_suite
 
 if TYPE_CHECKING:
+    from perturb.changes import Changes
     from perturb.report import Report
 
 
@@ -45,16 +46,18 @@ class ModelNode(pytest.Collector):
         super().__init__(**rest)
         self.suite, self.model = suite, model
         self.suite_line = f"{suite.name} {suite.digest[:12]}, seed {suite.seed}"
-        self._measured: Report | MeasurementError | None = None
+        self._measured: tuple[Report, Changes | None] | MeasurementError | None = None
 
-    def collect(self) -> Iterator["CheckItem"]:
+    def collect(self) -> Iterator["MeasuredItem"]:
         for check in self.suite.check:
             item = CheckItem.from_parent(self, name=check.name)
             if (reason := self.suite.expected_failures.get(check.name)) is not None:
                 item.add_marker(pytest.mark.xfail(reason=reason, raises=ClaimNotMet, strict=True))
             yield item
+        if self.model.baseline is not None:
+            yield ChangeItem.from_parent(self, name="baseline")
 
-    def report(self) -> "Report":
+    def measured(self) -> "tuple[Report, Changes | None]":
         """Raises MeasurementError, each time, where it could not be measured."""
         if self._measured is None:
             try:
@@ -66,23 +69,49 @@ class ModelNode(pytest.Collector):
         return self._measured
 
 
-class CheckItem(pytest.Item):
+class MeasuredItem(pytest.Item):
     """Not measurable: an error in set-up. Measured and not met: a failure."""
 
     parent: ModelNode
-    row: dict[str, Any] | None = None
+    report: "Report"
+    changes: "Changes | None"
 
     def setup(self) -> None:
         if not self.parent.model.reference:
             pytest.skip("no model: give --perturb-model or write [models] into the suite")
         try:
-            report = self.parent.report()
+            self.report, self.changes = self.parent.measured()
         except MeasurementError as error:
             pytest.fail(str(error), pytrace=False)
-        finding = next(f for f in report.findings if f.check == self.name)
+
+    def undecided(self, text: str) -> None:
+        """What the option makes of it."""
+        counts_as = setting(self.config, "inconclusive")
+        if counts_as == "xfail":
+            pytest.xfail(text.splitlines()[0])
+        if counts_as == "fail":
+            raise Undecided(text)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, ClaimNotMet):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, f"{self.parent.name} {self.name}"  # no tail of the node id: pytest would split its dots
+
+
+class CheckItem(MeasuredItem):
+    """The claim of one check."""
+
+    row: dict[str, Any] | None = None
+
+    def setup(self) -> None:
+        super().setup()
+        finding = next(f for f in self.report.findings if f.check == self.name)
         effect = finding.effect
         self.row = {
-            "suite": report.suite["name"],
+            "suite": self.report.suite["name"],
             "model": self.parent.name,
             "check": self.name,
             "quantity": effect.quantity,
@@ -100,21 +129,22 @@ class CheckItem(pytest.Item):
         from perturb.render.diagnosis import diagnosis
 
         assert self.row is not None
-        if self.row["verdict"] == "PASS":
-            return
-        text = diagnosis(self.parent.report(), self.name)
+        text = diagnosis(self.report, self.name)
         if self.row["verdict"] == "FAIL":
             raise ClaimNotMet(text)
-        undecided = setting(self.config, "inconclusive")
-        if undecided == "xfail":
-            pytest.xfail(text.splitlines()[0])
-        if undecided == "fail":
-            raise Undecided(text)
+        if self.row["verdict"] == "INCONCLUSIVE":
+            self.undecided(text)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, ClaimNotMet):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        return self.path, None, f"{self.parent.name} {self.name}"  # no tail of the node id: pytest would split its dots
+class ChangeItem(MeasuredItem):
+    """What changed since the model's baseline."""
+
+    def runtest(self) -> None:
+        from perturb.render.changes import summary
+
+        assert self.changes is not None
+        text = summary(self.changes)
+        if self.changes.verdict in ("REGRESSED", "INCOMPARABLE"):
+            raise ClaimNotMet(text)
+        if self.changes.verdict == "INCONCLUSIVE":
+            self.undecided(text)

@@ -35,6 +35,13 @@ def changes(found: Changes) -> RenderableType:
     return Group(head, Text(), *[change(each) for each in found.changes])
 
 
+def summary(found: Changes) -> str:
+    """The same in plain lines."""
+    lines = [f"{found.verdict}: {who(found.candidate)} beside {who(found.baseline)}", *found.differs]
+    told = [f"{each.verdict or ''}: {title(each)}: {moved(each)}; {why(each)}" for each in found.changes]
+    return "\n  ".join(lines + told)
+
+
 def who(run: Mapping[str, Any]) -> str:
     return f"{run['model']} ({run['run'][:12]}, {run['timestamp'][:10]})"
 

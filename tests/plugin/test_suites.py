@@ -4,7 +4,10 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
+from click.testing import CliRunner
 from toy_project import LOSS, SHAPE, suite
+
+from perturb.cli import main
 
 IN_ORDER = ("-p", "no:randomly")  # where pytest-randomly is installed
 
@@ -139,3 +142,22 @@ def test_a_broken_suite_is_one_collection_error(project):
         ["*bad.perturb.toml: [[]map[]] kin is not a key*Did you mean 'kind'*", "*is no check, expected one of*"]
     )
     assert "Traceback" not in result.stdout.str()
+
+
+def test_a_baseline_is_a_check_of_its_own(project):
+    """The model that was accepted is equivalent to itself; one that no longer sees has regressed, in plain lines."""
+    tiny = project.path / "tiny.perturb.toml"
+    tiny.write_text(suite(LOSS))
+    runner = CliRunner()
+    for line in ("qualify net.py:even --suite tiny.perturb.toml --out first", "baseline accept even.json first"):
+        assert runner.invoke(main, line.split()).exit_code in (0, 1, 3)
+    models = "".join(f'{n} = {{ reference = "net.py:{n}", baseline = "even.json" }}\n' for n in ("even", "dead"))
+    tiny.write_text(suite(LOSS, more=f"[models]\n{models}"))
+    result = project.runpytest("-k", "baseline")
+    result.assert_outcomes(passed=1, failed=1, deselected=2)
+    result.stdout.fnmatch_lines(
+        [
+            "REGRESSED: net.py:dead (*) beside net.py:even (*)",
+            "  REGRESSED: accuracy-loss, detection at dead places: * -> *; * pairs fell, 0 rose, McNemar p = *",
+        ]
+    )
