@@ -1,6 +1,7 @@
 """Model references, weights files, and that the user's module is left alone."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -104,6 +105,15 @@ def test_factories(net_file):
         load(f"{net_file}:bad")
     with pytest.raises(InputError, match=r"must return an nn\.Module"):
         load(f"{net_file}:odd")
+
+
+def test_two_files_of_one_name_do_not_meet(net_file, tmp_path):
+    """What is loaded from a file is looked up by its path, and shadows no module that a test imports by that name."""
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper/net.py").write_text(FACTORY.replace("Conv2d(3, 4,", "Conv2d(3, 7,"))
+    first, second = load(f"{net_file}:build"), load(f"{tmp_path}/deeper/net.py:build")
+    assert [m.module[0].out_channels for m in (first, second)] == [4, 7]
+    assert "net" not in sys.modules
 
 
 def test_weights_from_safetensors_and_state_dicts(net_file, tmp_path):

@@ -1,6 +1,7 @@
 """The ways to name a model, and how each is loaded."""
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -130,11 +131,12 @@ def _import_source(source: str) -> Any:
         path = Path(source)
         if not path.is_file():
             raise UsageError(f"there is no file `{source}`.")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        name = f"{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"  # two files, one name
+        spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None
         code = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, code)  # dataclasses and pickling look it up there
+        sys.modules[name] = code  # dataclasses and pickling look it up there
         spec.loader.exec_module(code)
         return code
     except PerturbError:
