@@ -7,7 +7,7 @@ import torch
 
 SECTIONS = {
     "bootstrap": "10^4 resamples of 10^4 outcomes, BCa",
-    "gradient": "Gradient map of the central unit, ResNet-18, layer4, 8 pictures",
+    "gradient": "Gradient map of the central unit of layer4, ResNet-18, 8 pictures",
     "sweep": "32 random places, one picture, the network's output, float32, exact",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }

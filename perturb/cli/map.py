@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 @click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on.")
 @click.option("--probes", default=8, show_default=True, type=click.IntRange(1), help="Random directions (energy).")
 @click.option("--target", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]")
-@click.option("--level", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True), help="(response)")
+@click.option(
+    "--level",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="What a pixel is changed by, a fraction of the range (response).",
+)
 @click.option("--full", is_flag=True, help="Every pixel instead of phases and borders (response).")
 @click.option("--out", type=click.Path(dir_okay=False), help="A .png picture, or .npy for the values.")
 def command(

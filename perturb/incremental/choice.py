@@ -9,6 +9,7 @@ import torch
 from perturb.errors import InputError, PerturbWarning
 from perturb.incremental.check import check
 from perturb.incremental.engine import Incremental, Patches
+from perturb.incremental.operations import NoRuleError
 from perturb.protocols import Model
 from perturb.streams import stream
 
@@ -30,12 +31,18 @@ def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
             return None
         check(engine)
     except Exception as error:  # tracing runs the user's own code
-        reason = f"{model.name}: `{layer}` cannot be evaluated incrementally ({str(error).splitlines()[0]})"
+        reason = f"{model.name}: `{layer}` cannot be evaluated incrementally ({_why(error)})"
         if wanted == "incremental":
             raise InputError(f"{reason}; use --engine dense.") from error
         warnings.warn(f"{reason}; it is recomputed densely.", PerturbWarning, stacklevel=2)
         return None
     return engine
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, NoRuleError):
+        return f"no rule for {error}"
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def saving(engine: Incremental, places: int = 64) -> float:
