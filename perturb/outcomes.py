@@ -17,7 +17,7 @@ PICTURES_AT_ONCE = 128  # composed before the network runs; the model makes its 
 Tick = Callable[[int], None]
 
 
-def silent(done: int) -> None:
+def silent(done: int, note: str = "") -> None:
     """A tick that nobody hears."""
 
 

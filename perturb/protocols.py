@@ -55,6 +55,47 @@ class Perturbation(Protocol):
         """A changed copy, clipped to [0, 1]; only the size x size patch at `place` (its top left) differs."""
 
 
+class Task(Protocol):
+    """Pictures with a class: what a classifier is taught and asked. See tasks/micro.py and tasks/labels.py."""
+
+    @property
+    def outputs(self) -> int:
+        """Number of classes."""
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the square patch whose place matters."""
+
+    def truths(self, label: int) -> tuple[int, ...]:
+        """The classes as which a picture with this label is shown in an epoch, one lesson each."""
+
+    def asked(self, label: int, pair: int) -> int:
+        """The class that is right for a picture with this label in its judged pair number `pair`, in both arms."""
+
+    def unperturbed(self, label: int) -> int | None:
+        """The class that is right without the perturbation; None where there is none."""
+
+    def lesson(
+        self, picture: Float[np.ndarray, "channel row column"], truth: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "channel row column"]:
+        """What is shown to teach class `truth`."""
+
+    def trial(
+        self,
+        picture: Float[np.ndarray, "channel row column"],
+        truth: int,
+        place: tuple[int, int] | None,
+        rng: np.random.Generator,
+    ) -> Float[np.ndarray, "channel row column"]:
+        """Class `truth` with the perturbation's top left at `place`; None: without it."""
+
+
+class Tick(Protocol):
+    """Hears of steps done, and of what there is to say of them."""
+
+    def __call__(self, done: int, note: str = "") -> None: ...
+
+
 class Detector(Protocol):
     """Gives a re-taken picture evidence that something is there, after studying clean shots of the same picture."""
 

@@ -19,6 +19,8 @@ class Images:
     photograph: Int[np.ndarray, " image"]  # the photograph that a crop was cut from: the cluster of every interval
     names: tuple[str, ...]  # of the photographs
     source: str
+    labels: Int[np.ndarray, " photograph"] | None = None  # number of each photograph's class, where there are any
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,23 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Responses:
+    """What classifiers answered: the first axis counts the trainings, drawn anew with a seed each."""
+
+    clean: Float[np.ndarray, "seed image output"]  # scores as the network gives them, without the perturbation
+    dead: Float[np.ndarray, "seed image pair output"]
+    live: Float[np.ndarray, "seed image pair output"]
+    truth: Int[np.ndarray, "seed image pair"]  # the right class, of both arms
+    clean_truth: Int[np.ndarray, "seed image"] | None  # None where a picture without the perturbation has no class
+    realised_dead: Float[np.ndarray, "seed image pair"]  # mean change of the patch; a fraction of the range
+    realised_live: Float[np.ndarray, "seed image pair"]
+    photograph: Int[np.ndarray, " image"]
+    flipped_dead: Float[np.ndarray, "seed image pair"] | None = None  # smallest amplitude that flips; inf: none did
+    flipped_live: Float[np.ndarray, "seed image pair"] | None = None
+    bound: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """A share with its interval."""
 
@@ -159,6 +178,29 @@ class Verdict(StrEnum):
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     INVALID = "INVALID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One measure of what a perturbation does, in both arms."""
+
+    name: str
+    dead: Rate
+    live: Rate
+    difference: Effect  # live - dead, paired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One training: how long it took and what it reached on validation."""
+
+    seed: int
+    epochs: int
+    best_epoch: int  # whose weights were judged
+    lessons: int  # pictures in an epoch
+    accuracy: float  # on validation, in the best epoch
+    loss: float  # mean cross-entropy of the last epoch
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +250,8 @@ class Experiment:
     pairs: int
     worst: Miss | None  # None where no pair was missed at its dead place and seen at its live one
     engine: str = "dense"  # or "incremental": how the network was evaluated; the numbers do not depend on it
+    measures: tuple[Measure, ...] = ()  # of a classifier's task; its `rates` are shares of right answers
+    training: tuple[Training, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

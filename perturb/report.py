@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perturb.exhibits import Exhibits
-from perturb.records import Claim, Control, Effect, Experiment, Finding, Miss, Rate, Verdict
+from perturb.records import Claim, Control, Effect, Experiment, Finding, Measure, Miss, Rate, Training, Verdict
 
 SCHEMA = 1
 
@@ -84,4 +84,11 @@ def _experiment(data: dict[str, Any]) -> Experiment:
     rates = {name: {arm: Rate(**r) for arm, r in data[name].items()} for name in ("rates", "two_afc")}
     phases = {name: tuple((row, column) for row, column in data[name]) for name in ("dead_phases", "live_phases")}
     worst = data["worst"] and Miss(**(data["worst"] | {arm: tuple(data["worst"][arm]) for arm in ("dead", "live")}))
-    return Experiment(**(data | rates | phases | {"worst": worst}))
+    measures = tuple(_measure(m) for m in data.get("measures", ()))
+    training = tuple(Training(**t) for t in data.get("training", ()))
+    return Experiment(**(data | rates | phases | {"worst": worst, "measures": measures, "training": training}))
+
+
+def _measure(data: dict[str, Any]) -> Measure:
+    arms = {arm: Rate(**data[arm]) for arm in ("dead", "live")}
+    return Measure(name=data["name"], **arms, difference=Effect(**data["difference"]))

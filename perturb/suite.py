@@ -22,10 +22,21 @@ class _Table(BaseModel):
 
 
 class ImagesTable(_Table):
-    source: str = Field("built-in", description="built-in, folder:PATH, dead-leaves or noise")
+    source: str = Field("built-in", description="where pictures come from; see the list in docs/suites.md")
     crops: int = Field(4, ge=1, le=1000, description="random crops of each photograph (built-in and folder)")
-    count: int = Field(64, ge=4, description="pictures drawn (dead-leaves and noise)")
+    count: int = Field(64, ge=4, description="pictures drawn (dead-leaves, noise, digits and mnist)")
     calibration: Share = Field(0.4, description="share of photographs used to calibrate; the others are judged")
+
+
+class TaskTable(_Table):
+    kind: Literal["presence", "intensity", "digits", "labels"] = Field(description="what a classifier is asked")
+    classes: int = Field(4, ge=2, le=100, description="of intensity")
+
+
+class TrainingTable(_Table):
+    recipe: Literal["paper", "short"] = Field("paper", description="the paper's 200 epochs, or 20 for two cores")
+    epochs: int | None = Field(None, ge=1, description="in place of the recipe's")
+    seeds: int = Field(1, ge=1, description="trainings, each from weights of its own")
 
 
 class MapTable(_Table):
@@ -36,7 +47,9 @@ class MapTable(_Table):
 
 
 class DetectorTable(_Table):
-    kind: Literal["reference", "as-is", "probe"] = Field("reference", description="the regime")
+    kind: Literal["reference", "as-is", "probe", "fine-tuned", "from-scratch"] = Field(
+        "reference", description="the regime"
+    )
     layer: str = Field("last", description="where it looks: last, stride:N or a module's name")
     noise: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="sensor noise, a fraction of the pixel range")
     output: int = Field(0, ge=0, description="the output that is the evidence (as-is)")
@@ -46,8 +59,8 @@ class DetectorTable(_Table):
 
 
 class PerturbationTable(_Table):
-    kind: str = Field(description="pixel, box, noise or package.module:Class")
-    size: int | None = Field(None, ge=1, description="side in pixels (box, noise)")
+    kind: str = Field(description="pixel, box, noise, digit (of a digits task) or package.module:Class")
+    size: int | None = Field(None, ge=1, description="side in pixels (box, noise, digit)")
     mode: Literal["add", "replace", "blend"] = "add"
     colour: tuple[Unit, Unit, Unit] | None = Field(
         None, description="red, green, blue, each 0 to 1 (pixel, box); default white"
@@ -73,6 +86,8 @@ class CheckTable(_Table):
     )
     pairs: int = Field(8, ge=1, le=1000, description="dead/live pairs on each crop")
     detector: DetectorTable | None = Field(None, description="in place of the suite's")
+    training: TrainingTable | None = Field(None, description="keys in place of the suite's")
+    search: bool = Field(False, description="seek each place's smallest flipping amplitude, up to the level")
     claim: ClaimTable
 
 
@@ -96,7 +111,9 @@ class Suite(_Table):
     seed: int = Field(0, ge=0)
     images: ImagesTable = ImagesTable()
     map: MapTable = MapTable()
+    task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
     detector: DetectorTable = DetectorTable()
+    training: TrainingTable = TrainingTable()
     check: tuple[CheckTable, ...] = Field(min_length=1)
     models: dict[str, ModelTable | str] = Field({}, description="what pytest qualifies: name -> reference or table")
     expected_failures: dict[str, str] = Field(
@@ -114,11 +131,19 @@ class Suite(_Table):
         images = self.images.model_copy(update={"source": source or self.images.source})
         return self.model_copy(update={"images": images})
 
+    def taught(self, recipe: str | None) -> "Suite":
+        """This suite with another recipe of training; itself where none is named."""
+        training = self.training.model_copy(update={"recipe": recipe or self.training.recipe})
+        return self.model_copy(update={"training": training})
+
 
 CHOICES = {  # open sets that a near miss is compared with; the closed ones stand in the types above
-    ("perturbation", "kind"): ("pixel", "box", "noise"),
-    ("claim", "quantity"): ("accuracy-loss", "accuracy-loss-2afc", "miss-rate", "imbalance", "dead-share"),
+    ("perturbation", "kind"): ("pixel", "box", "noise", "digit"),
+    ("claim", "quantity"): ("accuracy-loss", "accuracy-loss-2afc", "miss-rate", "flip-rate", "imbalance", "dead-share"),
 }
+
+
+LEARNT = ("fine-tuned", "from-scratch")
 
 
 def shipped() -> dict[str, Path]:
@@ -177,7 +202,32 @@ def parse_suite(text: str, where: str) -> Suite:
                 )
         if names.count(check.name) > 1:
             raise UsageError(f"{where}: [[check]] name = {check.name!r} is used twice.")
+        if fault := _mismatch(suite, check):
+            raise UsageError(f"{where}: [[check]] {check.name}: {fault}")
     return suite
+
+
+def _mismatch(suite: Suite, check: CheckTable) -> str:
+    """What does not go together: with a [task] a classifier answers, without one a detector tells change."""
+    regime, quantity = (check.detector or suite.detector).kind, check.claim.quantity
+    if suite.task is None:
+        faults = {
+            f"detector.kind = {regime!r} needs a [task].": regime in LEARNT,
+            f"claim.quantity = {quantity!r} needs a [task].": quantity == "flip-rate",
+            "search needs a [task].": check.search,
+            "perturbation.kind = 'digit' needs [task] kind = 'digits'.": check.perturbation.kind == "digit",
+        }
+    else:
+        digits = suite.task.kind == "digits"
+        faults = {
+            "detector.kind = 'reference' tells change and has no [task].": regime == "reference",
+            "level = 'calibrated' is for tasks without [task]; give a number.": check.level == "calibrated",
+            f"claim.quantity = {quantity!r} has no [task].": quantity in ("accuracy-loss-2afc", "miss-rate"),
+            f"[task] kind = {suite.task.kind!r} does not go with perturbation.kind = {check.perturbation.kind!r}.": (
+                digits != (check.perturbation.kind == "digit")
+            ),
+        }
+    return next((fault for fault, holds in faults.items() if holds), "")
 
 
 def _fault(fault: Any) -> str:

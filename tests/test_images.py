@@ -1,5 +1,7 @@
 """Where pictures come from."""
 
+import gzip
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,3 +100,104 @@ def test_split_shares_no_photograph(leaves):
 def test_split_needs_four():
     with pytest.raises(InputError, match="3 photographs are too few"):
         split(load_images("noise", shape=SHAPE, count=3), share=0.4, seed=0)
+
+
+def picture(path, *, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(values).save(path)
+
+
+def caltech101(root):
+    """As torchvision unpacks it."""
+    for category in ("accordion", "BACKGROUND_Google", "yin_yang"):
+        for i in (1, 2):
+            picture(root / f"caltech101/101_ObjectCategories/{category}/image_{i:04d}.jpg")
+    return ["accordion", "yin_yang"], [0, 0, 1, 1]
+
+
+def cub200(root):
+    folder, lines = root / "CUB_200_2011", {"images": "", "image_class_labels": "", "train_test_split": ""}
+    for i, name in enumerate(["001.Black_footed_Albatross/a_1.jpg", "002.Laysan_Albatross/b_1.jpg"], 1):
+        picture(folder / "images" / name)
+        lines["images"] += f"{i} {name}\n"
+        lines["image_class_labels"] += f"{i} {i}\n"
+        lines["train_test_split"] += f"{i} 1\n"
+    lines["classes"] = "1 001.Black_footed_Albatross\n2 002.Laysan_Albatross\n"
+    for name, text in lines.items():
+        (folder / f"{name}.txt").write_text(text)
+    return ["001.Black_footed_Albatross", "002.Laysan_Albatross"], [0, 1]
+
+
+def pets(root):
+    folder = root / "oxford-iiit-pet"
+    for name in ("Abyssinian_1", "Abyssinian_2", "american_bulldog_100"):
+        picture(folder / f"images/{name}.jpg")
+    (folder / "images/Abyssinian_1.mat").write_bytes(b"beside the pictures of the real set")
+    (folder / "annotations").mkdir()
+    (folder / "annotations/list.txt").write_text("#Image CLASS-ID SPECIES BREED ID\n")
+    (folder / "annotations/trainval.txt").write_text("Abyssinian_1 1 1 1\namerican_bulldog_100 2 2 1\n")
+    (folder / "annotations/test.txt").write_text("Abyssinian_2 1 1 1\n")
+    return ["Abyssinian", "american_bulldog"], [0, 1, 0]
+
+
+def labelled(root):
+    for name in ("weld/good/1.png", "weld/2.png", "cast/1.png"):
+        picture(root / name)
+    picture(root / "loose.png")
+    return ["cast", "weld"], [0, 1, 1]
+
+
+@pytest.mark.parametrize("layout", [labelled, caltech101, cub200, pets])
+def test_labelled_sets_in_their_own_form_on_disk(tmp_path, layout):
+    classes, labels = layout(tmp_path)
+    images = load_images(f"{layout.__name__}:{tmp_path}", shape=SHAPE)
+    assert images.classes == tuple(classes)
+    assert images.labels.tolist() == labels
+    assert images.pixels.shape == (len(labels), *SHAPE)
+    assert len(set(images.names)) == len(labels)
+
+
+def test_a_labelled_set_that_is_not_there(tmp_path):
+    for kind in ("caltech101", "cub200", "pets"):
+        with pytest.raises(UsageError, match="wanted"):
+            load_images(f"{kind}:{tmp_path}", shape=SHAPE)
+    picture(tmp_path / "only/1.png")
+    with pytest.raises(InputError, match="1 classes"):
+        load_images(f"labelled:{tmp_path}", shape=SHAPE)
+
+
+def test_labels_follow_their_photographs_through_a_split():
+    images = load_images("digits", shape=(3, 14, 14), count=40)
+    for part in split(images, share=0.7, seed=0):
+        again = [images.labels[images.names.index(name)] for name in part.names]
+        assert part.labels.tolist() == again
+        assert part.classes == tuple("0123456789")
+
+
+def test_digits_are_grey_and_the_same_for_the_same_seed():
+    first, again = (load_images("digits", shape=(3, 14, 14), count=30) for _ in range(2))
+    np.testing.assert_array_equal(first.pixels, again.pixels)
+    np.testing.assert_array_equal(first.pixels[:, 0], first.pixels[:, 2])
+    assert (first.pixels.max((1, 2, 3)) > 0.9).all()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_mnist_from_torchvisions_files(tmp_path, zipped):
+    raw = tmp_path / "MNIST/raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 5), ("t10k", 3)):
+        pictures = rng.integers(0, 255, (n, 28, 28), dtype=np.uint8)
+        for name, values in ((f"{part}-images-idx3", pictures), (f"{part}-labels-idx1", np.arange(n, dtype=np.uint8))):
+            data = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.tobytes()
+            path = raw / f"{name}-ubyte{'.gz' * zipped}"
+            path.write_bytes(gzip.compress(data) if zipped else data)
+    images = load_images(f"mnist:{tmp_path}", shape=(1, 28, 28), count=8)
+    assert images.labels.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
+    np.testing.assert_allclose(images.pixels[7, 0], pictures[2] / 255, rtol=1e-6)
+    path.write_bytes(path.read_bytes()[:-1] if not zipped else gzip.compress(data[:-1]))
+    with pytest.raises(InputError, match="no whole IDX file"):
+        load_images(f"mnist:{tmp_path}", shape=(1, 28, 28))
+    with pytest.raises(UsageError, match="holds no MNIST"):
+        load_images(f"mnist:{tmp_path / 'MNIST/raw/x'}", shape=(1, 28, 28))

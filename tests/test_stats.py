@@ -8,7 +8,7 @@ from scipy import stats
 
 from perturb.records import Claim, Control, Effect, Finding, Verdict
 from perturb.stats.bootstrap import bca_interval, resampled_means
-from perturb.stats.clusters import cluster_means, mcnemar_pvalue, mean_interval
+from perturb.stats.clusters import cluster_means, crossed_interval, mcnemar_pvalue, mean_interval
 from perturb.stats.multiplicity import holm
 from perturb.stats.power import clusters_to_decide, detectable
 from perturb.stats.proportion import wilson
@@ -62,6 +62,23 @@ def test_wilson_of_independent_trials_is_scipys():
     outcomes = np.array([1.0] * 30 + [0.0] * 70)
     expected = stats.binomtest(30, 100).proportion_ci(0.95, "wilson")
     assert wilson(outcomes, 100, 0.95) == pytest.approx((expected.low, expected.high), abs=2e-3)
+
+
+@pytest.mark.parametrize(("seeds", "clusters", "share"), [(3, 45, 0.5), (3, 45, 0.0), (5, 20, 1.0)])
+def test_crossed_interval_covers_with_few_seeds(rng, seeds, clusters, share):
+    """The true mean is 0; `share` is the seeds' standard deviation beside the clusters' of 1 and a rest of 1."""
+    missed = 0
+    for _ in range(2000):
+        table = share * rng.normal(size=(seeds, 1)) + rng.normal(size=clusters) + rng.normal(size=(seeds, clusters))
+        low, high = crossed_interval(table, 0.95)
+        missed += not low <= 0 <= high
+    assert missed <= 130  # 5 % of 2000 and three standard errors
+
+
+def test_crossed_interval_of_equal_values_is_the_point():
+    assert crossed_interval(np.full((3, 4), 0.25), 0.95) == (0.25, 0.25)
+    with pytest.raises(ValueError, match="2 seeds and 2 clusters"):
+        crossed_interval(np.ones((1, 9)), 0.95)
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))

@@ -11,7 +11,7 @@ CHECK = (
 
 
 def test_shipped_suites_are_valid():
-    assert set(shipped()) == {"demo", "single-pixel", "small-patch", "small-perturbation", "smoke"}
+    assert {"demo", "single-pixel", "small-patch", "small-perturbation", "smoke"} <= set(shipped())
     for name in shipped():
         assert load_suite(name).name == name
 

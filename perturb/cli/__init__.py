@@ -16,6 +16,7 @@ COMMANDS = (
     "map",
     "qualify",
     "remedy",
+    "publish",
     "search",
     "replay",
     "rf",

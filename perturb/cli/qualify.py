@@ -31,7 +31,10 @@ WORST_FIRST = (4, 1, 3, 0)
     show_default=True,
     help="Compute what each perturbation changes, or the whole network anew.",
 )
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for report.html, .md, .json and the trials.")
+@click.option("--recipe", type=click.Choice(["paper", "short"]), help="How long to train, in place of the suite's.")
+@click.option(
+    "--out", type=click.Path(file_okay=False), help="Folder for report.html, .md, .json, trials and checkpoints."
+)
 @click.option("--baseline", type=click.Path(dir_okay=False), help="Also say what changed since this baseline.")
 @HISTORY
 def command(
@@ -39,6 +42,7 @@ def command(
     suite: str,
     images: str | None,
     engine: "Engine",
+    recipe: str | None,
     out: str | None,
     baseline: str | None,
     history: str,
@@ -50,7 +54,7 @@ def command(
     """
     from perturb.suite import load_suite
 
-    asked, where = load_suite(suite).reading(images), folder(out)
+    asked, where = load_suite(suite).reading(images).taught(recipe), folder(out)
     past = read_baseline(baseline, asked) if baseline else None
 
     from perturb.baseline import compare, conditions
@@ -60,12 +64,15 @@ def command(
     from perturb.stories.qualify import examine
 
     network, remedy = choice.load()
-    given = {"--suite": suite, "--images": images, "--baseline": baseline}
+    given = {"--suite": suite, "--images": images, "--recipe": recipe, "--baseline": baseline}
     said = [word for option, value in given.items() if value for word in (option, value)]
     again = shlex.join(["perturb", "qualify", *choice.words(), *said])
     with progress() as begin:
         at = conditions(past) if past else None
-        run = examine(network, asked, conditions=at, engine=engine, command=again, remedy=remedy, progress=begin)
+        keep = where and where / "training"
+        run = examine(
+            network, asked, conditions=at, engine=engine, command=again, remedy=remedy, keep=keep, progress=begin
+        )
     files = encode(run)
     digest = kept(files, history)
     since = compare(past, run, digest) if past else None

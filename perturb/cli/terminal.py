@@ -23,6 +23,10 @@ def progress() -> Iterator[Any]:
 
         def begin(stage: str, steps: int) -> Callable[[int], None]:
             task = bar.add_task(stage, total=steps)
-            return lambda done: bar.advance(task, done)
+
+            def tick(done: int, note: str = "") -> None:
+                bar.update(task, advance=done, description=f"{stage}, {note}" if note else None)
+
+            return tick
 
         yield begin

@@ -36,7 +36,8 @@ def _numbers(finding: Finding, experiment: Experiment | None) -> list[str]:
         return lines
     dead, live = experiment.rates["dead"].value, experiment.rates["live"].value
     lines.append(
-        f"{experiment.perturbation} at level {experiment.level:.3g}: seen {dead:.0%} of the time at dead places, "
+        f"{experiment.perturbation} at level {experiment.level:.3g}: {'right' if experiment.measures else 'seen'} "
+        f"{dead:.0%} of the time at dead places, "
         f"{live:.0%} at live ones ({experiment.pairs} pairs)"
     )
     if (worst := experiment.worst) is not None:

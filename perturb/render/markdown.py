@@ -4,13 +4,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perturb.changes import Changes
 from perturb.render.changes import moved, title, who, why
-from perturb.render.terminal import describe, number, rate
+from perturb.render.terminal import describe, number, rate, scaled, trained
 from perturb.report import Report
 
 
 def report(found: Report, since: Changes | None = None) -> str:
     """The text of report.md; `since` is what changed since a baseline."""
-    environment = Environment(
+    return environment().get_template("report.md.j2").render(r=found, since=since, description=describe(found.model))
+
+
+def environment() -> Environment:
+    """Where the templates find themselves and their filters."""
+    made = Environment(
         loader=PackageLoader("perturb.render"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -18,9 +23,10 @@ def report(found: Report, since: Changes | None = None) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters.update(number=number, rate=rate, code=code, percent=lambda share: f"{share:.0%}")
-    environment.filters.update(who=who, title=title, moved=moved, why=why)
-    return environment.get_template("report.md.j2").render(r=found, since=since, description=describe(found.model))
+    made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code)
+    made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
+    made.filters.update(who=who, title=title, moved=moved, why=why)
+    return made
 
 
 def code(text: object) -> str:

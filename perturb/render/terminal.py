@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from perturb.records import Experiment, Finding, Rate, Verdict
+from perturb.records import Effect, Experiment, Finding, Rate, Training, Verdict
 from perturb.render.colour import paint
 from perturb.report import Report
 
@@ -72,7 +72,11 @@ def report(found: Report) -> RenderableType:
     """The verdict and why, then the numbers."""
     parts: list[RenderableType] = [headline(found), Text()]
     parts += [finding(f) for f in found.findings]
-    parts += [Text(), rates(found.experiments), Text(), _map(found)]
+    detected = [e for e in found.experiments if not e.measures]
+    parts += [Text(), rates(detected)] if detected else []
+    for e in found.experiments:
+        parts += [Text(), measures(e)] if e.measures else []
+    parts += [Text(), _map(found)]
     failed = [control for control in found.controls if not control.passed]
     if failed:
         parts += [Text(f"INVALID: {c.name}: expected {c.expected}; got {c.observed}", "magenta") for c in failed]
@@ -131,6 +135,33 @@ def rates(experiments: Sequence[Experiment]) -> Table:
         level = f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
         table.add_row(e.name, level, *arms, f"{e.photographs} ({e.pairs})")
     return table
+
+
+def measures(found: Experiment) -> RenderableType:
+    """What the perturbation does to a classifier, in both arms, with intervals."""
+    title = f"{found.name}: {found.detector}, level {found.level:.3g}, n = {found.photographs} ({found.pairs} pairs)"
+    if "clean" in found.rates:
+        title += f"; right without it {rate(found.rates['clean'])}"
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    for column in ("measure", "at dead places", "at live places", "live - dead"):
+        table.add_column(column)
+    for m in found.measures:
+        table.add_row(m.name, scaled(m.dead), scaled(m.live), scaled(m.difference))
+    lines = [Text(f"trained, seed {t.seed}: {trained(t)}", "dim") for t in found.training]
+    return Group(Text(title, "bold"), *lines, table)
+
+
+def scaled(found: Rate | Effect) -> str:
+    """Two digits, for measures of any unit."""
+    return f"{found.value:.2g} [{found.low:.2g}, {found.high:.2g}]"
+
+
+def trained(found: Training) -> str:
+    """How a training went."""
+    return (
+        f"{found.epochs} epochs of {found.lessons} lessons in {found.seconds:.0f} s, the best {found.best_epoch}; "
+        f"accuracy on validation {found.accuracy:.3f}, last loss {found.loss:.3g}"
+    )
 
 
 def rate(found: Rate) -> str:

@@ -38,6 +38,24 @@ def mean_interval(
     return low, high, f"BCa bootstrap over {n} clusters"
 
 
+def crossed_interval(table: Float[np.ndarray, "seed cluster"], confidence: float) -> tuple[float, float]:
+    """Two-sided interval for the mean where every cluster was measured with every seed, both drawn at random.
+
+    Half its width is the root of (t_c s_c)^2 / c + (t_s s_s)^2 / s: s_c and s_s are the standard deviations of the
+    clusters' and of the seeds' means, each with Student's t for its own number, so that three seeds are not taken for
+    many (Graybill and Wang 1980). What neither explains is counted in both: it errs to the wide side.
+    Raises ValueError below 2 seeds or clusters.
+    """
+    if min(table.shape) < 2:
+        raise ValueError(f"`table` is {table.shape[0]} x {table.shape[1]}: wanted 2 seeds and 2 clusters or more.")
+    squared = 0.0
+    for means in (table.mean(0), table.mean(1)):
+        t = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1))
+        squared += t**2 * float(means.var(ddof=1)) / len(means)
+    centre, half = float(table.mean()), squared**0.5
+    return centre - half, centre + half
+
+
 def mcnemar_pvalue(means: Float[np.ndarray, " cluster"]) -> float:
     """Exact two-sided p-value of "no difference" from paired differences by cluster.
 

@@ -11,14 +11,13 @@ from perturb.exhibits import Sweep
 from perturb.incremental import Engine, Incremental, choose
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold, silent
-from perturb.protocols import Detector, Model, Perturbation
+from perturb.protocols import Detector, Model, Perturbation, Tick
 from perturb.records import Conditions, Experiment, Images, Locations, Measurement, Miss, Outcomes, Trials
 from perturb.tasks import Presence
 from perturb.trials import design
 
 LEVELS = tuple(float(level) for level in np.geomspace(1 / 64, 1, 7))  # among which the calibrated level is sought
 CALIBRATION_PAIRS = 2
-Tick = Callable[[int], None]
 Progress = Callable[[str, int], Tick]  # (stage, steps) -> tick
 
 

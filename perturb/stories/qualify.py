@@ -1,25 +1,24 @@
 """The main story: does this model lose accuracy at its dead pixels, and is that within the claim?"""
 
-import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from perturb import detectors, perturbation, quantities
+from perturb import detectors, measures, perturbation, quantities
 from perturb.contribution import energy, structural, target
-from perturb.errors import InputError, UsageError
+from perturb.errors import UsageError
 from perturb.exhibits import Exhibits
 from perturb.images import load_images, split
 from perturb.incremental import Engine
-from perturb.locations import choose, dead_share, fold, imbalance
+from perturb.locations import choose
 from perturb.model import Network
+from perturb.protocols import Task
 from perturb.records import (
     Claim,
     Conditions,
@@ -31,14 +30,17 @@ from perturb.records import (
     Measurement,
     Outcomes,
     Remedy,
-    Window,
+    Responses,
 )
-from perturb.report import SCHEMA, MapSummary, Report
+from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
-from perturb.stories.controls import prove
+from perturb.stories.account import describe, describe_images, provenance, summary, windows_of
+from perturb.stories.classification import as_shown, assign, classify, task_of
+from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Measured, Progress, Protocol, measure, quiet, repeat
 from perturb.stories.gallery import hang
 from perturb.suite import CheckTable, DetectorTable, MapTable, PerturbationTable, Suite
+from perturb.tasks.micro import DIGIT
 from perturb.verdict import Question, judge, overall
 
 FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidence, the detector did not carry over
@@ -56,12 +58,18 @@ class Bench:
 def set_up(suite: Suite, shape: tuple[int, int, int]) -> Bench:
     """The suite's pictures, and the control networks measured on them."""
     calibration, judged = pictures_of(suite, shape)
-    return Bench(calibration=calibration, judged=judged, controls=prove(calibration, judged, seed=suite.seed))
+    controls = (
+        prove(calibration, judged, seed=suite.seed) if suite.task is None else prove_classifier(judged, seed=suite.seed)
+    )
+    return Bench(calibration=calibration, judged=judged, controls=controls)
 
 
 def pictures_of(suite: Suite, shape: tuple[int, int, int]) -> tuple[Images, Images]:
     """Those to calibrate on and those to judge, split by photograph."""
     asked = suite.images
+    if suite.task and suite.task.kind == "digits":
+        side = suite.check[0].perturbation.size or DIGIT
+        shape = (shape[0], side, side)
     images = load_images(asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed)
     return split(images, share=asked.calibration, seed=suite.seed)
 
@@ -75,6 +83,7 @@ def qualify(
     engine: Engine = "auto",
     command: str = "",
     remedy: Remedy | None = None,
+    keep: Path | None = None,
     progress: Progress = quiet,
 ) -> Report:
     """Measure `model` by every check of `suite`, and judge.
@@ -82,10 +91,19 @@ def qualify(
     `bench` may be shared between models. `places` overrides the dead and live places of checks by name, to compare
     networks at the same ones. `remedy` and `command` are noted in the report. An untrained model is given
     normalisation statistics from calibration images. `engine`: see incremental.choose; results do not depend on it.
+    Trainings leave their checkpoints in `keep`, and go on from them.
     Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
     """
     return examine(
-        model, suite, bench=bench, places=places, engine=engine, command=command, remedy=remedy, progress=progress
+        model,
+        suite,
+        bench=bench,
+        places=places,
+        engine=engine,
+        command=command,
+        remedy=remedy,
+        keep=keep,
+        progress=progress,
     ).report
 
 
@@ -99,24 +117,34 @@ def examine(
     engine: Engine = "auto",
     command: str = "",
     remedy: Remedy | None = None,
+    keep: Path | None = None,
     progress: Progress = quiet,
 ) -> Run:
     """`qualify` with its trials and maps. `conditions` are those of a baseline: checks are measured there as well."""
     bench = bench or set_up(suite, model.input_shape)
     calibration, judged = bench.calibration, bench.judged
     if model.untrained:
-        model.settle(torch.from_numpy(calibration.pixels))
+        shown = as_shown(model, _task(model, suite.check[0], suite, judged), calibration) if suite.task else calibration
+        model.settle(torch.from_numpy(shown.pixels))
 
     maps: dict[str, Contribution] = {}
     measured: dict[str, tuple[Protocol, Measured]] = {}
+    answered: dict[str, tuple[Responses, Experiment, Contribution]] = {}
     repeated: dict[str, Measurement] = {}
     questions = []
     for check in suite.check:
+        key = repr(_experiment_key(check))
+        if suite.task is not None:
+            if key not in answered:
+                given = (places or {}).get(check.name)
+                answered[key] = _classified(model, check, suite, bench, maps, given, keep, progress)
+            responses, _, contribution = answered[key]
+            questions.append(_question(check, responses, contribution, suite.seed))
+            continue
         protocol = replace(protocol_of(model, check, suite), engine=engine)
         layer = protocol.detector.layer
         if layer not in maps:
             maps[layer] = estimate(model, suite.map, layer, calibration, seed=suite.seed, progress=progress)
-        key = repr(_experiment_key(check))
         if key not in measured:
             chosen = (places or {}).get(check.name) or choose(
                 maps[layer], size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed
@@ -128,22 +156,25 @@ def examine(
                 )
         questions.append(_question(check, measured[key][1].measurement.outcomes, maps[layer], suite.seed))
 
-    experiments = tuple(found.account for _, found in measured.values())
+    experiments = (
+        *(found.account for _, found in measured.values()),
+        *(account for _, account, _ in answered.values()),
+    )
     first = next(iter(maps.values()))
-    windows = _windows(model, first)
+    windows = windows_of(model, first)
     controls = (*bench.controls, *_false_alarms(experiments, suite))
     findings = judge(questions)
     report = Report(
         schema=SCHEMA,
         suite={"name": suite.name, "description": suite.description, "digest": suite.digest},
-        model=_describe(model, remedy),
-        images=_describe_images(calibration, judged),
+        model=describe(model, remedy, taught=any(e.training for e in experiments)),
+        images=describe_images(calibration, judged),
         verdict=overall(findings, controls),
-        map=_summary(first, windows),
+        map=summary(first, windows),
         findings=tuple(findings),
         experiments=experiments,
         controls=controls,
-        provenance=_provenance(model, suite, command),
+        provenance=provenance(model, suite, command),
         exhibits=Exhibits(
             contribution=first,
             shape=model.input_shape[1:],
@@ -160,6 +191,40 @@ def examine(
         repeated=repeated,
         maps=maps,
     )
+
+
+def _classified(
+    model: Network,
+    check: CheckTable,
+    suite: Suite,
+    bench: Bench,
+    maps: dict[str, Contribution],
+    places: Locations | None,
+    keep: Path | None,
+    progress: Progress,
+) -> tuple[Responses, Experiment, Contribution]:
+    """A classifier's experiment; the map is that of the network which has learnt."""
+    table = check.detector or suite.detector
+    assignment = assign(check, suite, _task(model, check, suite, bench.judged))
+
+    def mapped(network: Network, images: Images) -> Contribution:
+        layer = network.find_layer(table.layer if "layer" in table.model_fields_set else "output")
+        if network is not model:
+            learnt = estimate(network, suite.map, layer, images, seed=suite.seed, progress=progress)
+            maps.setdefault(f"{check.name}: {layer}", learnt)
+            return learnt
+        if layer not in maps:
+            maps[layer] = estimate(model, suite.map, layer, images, seed=suite.seed, progress=progress)
+        return maps[layer]
+
+    return classify(
+        model, assignment, bench.calibration, bench.judged, mapped, places=places, keep=keep, progress=progress
+    )
+
+
+def _task(model: Network, check: CheckTable, suite: Suite, judged: Images) -> Task:
+    put = None if check.perturbation.kind == "digit" else _perturbation(check.perturbation)
+    return task_of(model, check, suite, judged, put)
 
 
 def estimate(
@@ -217,12 +282,13 @@ def _made(kinds: Mapping[str, Callable[..., Any]], kind: str, options: dict[str,
 
 def _experiment_key(check: CheckTable) -> tuple[Any, ...]:
     """Checks that differ by their claim alone share one experiment."""
-    return check.perturbation, check.level, check.live_target, check.pairs, check.detector
+    return check.perturbation, check.level, check.live_target, check.pairs, check.detector, check.training, check.search
 
 
-def _question(check: CheckTable, outcomes: Outcomes, contribution: Contribution, seed: int) -> Question:
+def _question(check: CheckTable, outcomes: Outcomes | Responses, contribution: Contribution, seed: int) -> Question:
     claim = Claim(quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence)
-    quantity = quantities.KINDS.get(claim.quantity) or _imported(claim.quantity)
+    kinds = quantities.KINDS | (measures.KINDS if isinstance(outcomes, Responses) else {})
+    quantity = kinds.get(claim.quantity) or _imported(claim.quantity)
     ask = partial(quantity, outcomes, contribution, seed=seed)
     return Question(check=check.name, claim=claim, effect_at=lambda confidence: ask(confidence=confidence))
 
@@ -239,7 +305,7 @@ def _imported(name: str) -> Callable[..., Any]:
 def _false_alarms(experiments: tuple[Experiment, ...], suite: Suite) -> list[Control]:
     """The threshold, pinned elsewhere, must hold on the judged images."""
     controls = []
-    for experiment in experiments:
+    for experiment in experiments if suite.task is None else ():
         check = next(c for c in suite.check if c.name == experiment.name)
         pinned = (check.detector or suite.detector).false_alarms
         clean = experiment.rates["clean"]
@@ -252,68 +318,3 @@ def _false_alarms(experiments: tuple[Experiment, ...], suite: Suite) -> list[Con
             )
         )
     return controls
-
-
-def _windows(model: Network, contribution: Contribution) -> tuple[Window, ...]:
-    try:
-        return contribution.windows or structural(model, contribution.layer).windows
-    except InputError:  # an operation without a rule: the map was measured, its makers stay unnamed
-        return ()
-
-
-def _summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSummary:
-    phases = fold(contribution)
-    ratio = imbalance(phases)
-    if not np.isfinite(phases).all():
-        raise InputError(f"the {contribution.kind} map is not finite.")
-    return MapSummary(
-        kind=contribution.kind,
-        layer=contribution.layer,
-        period=contribution.period,
-        imbalance=ratio if np.isfinite(ratio) else None,
-        dead_share=dead_share(phases),
-        images=contribution.images,
-        phases=tuple(tuple(float(v) for v in row) for row in phases),
-        makers=tuple(
-            f"{w.name or 'forward'} ({w.kind} {w.kernel[0]} x {w.kernel[1]}, stride {w.stride[0]})"
-            for w in windows
-            if not w.balanced
-        ),
-    )
-
-
-def _describe(model: Network, remedy: Remedy | None) -> dict[str, Any]:
-    return {
-        "reference": model.name,
-        "weights": model.digest,
-        "parameters": model.parameters,
-        "input_shape": list(model.input_shape),
-        "untrained": model.untrained,
-        "remedy": asdict(remedy) if remedy else None,
-    }
-
-
-def _describe_images(calibration: Images, judged: Images) -> dict[str, Any]:
-    return {
-        "source": judged.source,
-        "calibration": {"photographs": len(calibration.names), "crops": len(calibration.pixels)},
-        "judged": {"photographs": len(judged.names), "crops": len(judged.pixels)},
-    }
-
-
-def _provenance(model: Network, suite: Suite, command: str) -> dict[str, Any]:
-    packages = ("perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
-    return {
-        "command": command,
-        "device": _device_name(model.device),
-        "python": platform.python_version(),
-        "seed": suite.seed,
-        "suite_digest": suite.digest,
-        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: version(name) for name in packages},
-        "weights_digest": model.digest,
-    }
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

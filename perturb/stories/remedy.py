@@ -8,6 +8,7 @@ from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import fold, imbalance
 from perturb.model import Network
+from perturb.protocols import Tick
 from perturb.records import Effect, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
@@ -69,7 +70,7 @@ def _measure(
     for seed in seeds:
         network, done = _treat(load(seed), name, seed)
 
-        def told(stage: str, steps: int, seed: int = seed) -> Callable[[int], None]:
+        def told(stage: str, steps: int, seed: int = seed) -> Tick:
             return progress(f"{name}, seed {seed}: {stage}", steps)
 
         reports.append(qualify(network, asked, bench=bench, remedy=done, progress=told))

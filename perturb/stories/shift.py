@@ -6,10 +6,11 @@ from jaxtyping import Bool, Float
 
 from perturb.images import load_images
 from perturb.model import Network
+from perturb.protocols import Tick
 from perturb.records import Images, Rate
 from perturb.stats.clusters import cluster_means, mean_interval
 from perturb.stats.proportion import wilson
-from perturb.stories.experiment import Progress, Tick, quiet
+from perturb.stories.experiment import Progress, quiet
 from perturb.streams import stream
 from perturb.studies import Consistency, Shift
 

@@ -1,0 +1,43 @@
+"""`perturb publish`: reference reports and their index."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from perturb.cli.files import folder, written
+from perturb.cli.models import DEVICE, EPILOG
+from perturb.cli.terminal import console, progress
+
+
+@click.command(epilog=EPILOG)
+@click.argument("models", metavar="[MODEL]...", nargs=-1)
+@click.option("--suite", default="paper-reference", show_default=True, help="A shipped name or a .perturb.toml file.")
+@click.option("--recipe", type=click.Choice(["paper", "short"]), help="How long to train, in place of the suite's.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of untrained weights.")
+@DEVICE
+@click.option("--into", default="reports", show_default=True, type=click.Path(file_okay=False), help="Their folder.")
+def command(models: tuple[str, ...], suite: str, recipe: str | None, seeds: int, device: str, into: str) -> None:
+    """Measure networks, as built and padded, file their reports and write the index; without MODEL write it anew."""
+    from perturb.render import published as render
+    from perturb.report import from_json, to_json
+    from perturb.stories.publish import published
+    from perturb.suite import load_suite
+
+    asked, where = load_suite(suite).taught(recipe), folder(into)
+    assert where is not None
+    for model in models:
+        words = ["perturb", "publish", model, "--suite", suite, *(["--recipe", recipe] if recipe else [])]
+        with progress() as begin:
+            found = published(model, asked, seeds=seeds, command=shlex.join(words), device=device, progress=begin)
+            for name, report in found:
+                with written(where / asked.name / f"{name}.json") as path:
+                    path.write_text(to_json(report), encoding="utf-8")
+                console().print(f"{asked.name}/{name}: {report.verdict}")
+    kept = {
+        str(path.relative_to(where).with_suffix("").as_posix()): from_json(path.read_text(encoding="utf-8"))
+        for path in sorted(Path(where).glob("*/*.json"))
+    }
+    for name, text in render.files(kept).items():
+        with written(where / name) as path:
+            path.write_text(text, encoding="utf-8")

@@ -1,0 +1,105 @@
+"""Where pictures come from: built-in photographs, a folder, labelled sets, digits, dead leaves, noise."""
+
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from perturb.errors import InputError, UsageError
+from perturb.images.digits import mnist, scikit_digits
+from perturb.images.labelled import LAYOUTS, load_labelled
+from perturb.images.made import MADE, dead_leaves
+from perturb.images.reading import in_folder, opened_in_turn, random_crop
+from perturb.records import Images
+from perturb.streams import stream
+
+__all__ = ["dead_leaves", "load_images", "split"]
+
+Picture = Float[np.ndarray, "channel row column"]
+SOURCES = ("built-in", "folder:PATH", "dead-leaves", "noise", "digits", "mnist:PATH", *(f"{k}:PATH" for k in LAYOUTS))
+
+# Photographs and micrographs inside the wheels of scikit-image and scikit-learn; no drawings.
+BUILT_IN = {
+    "skimage.data": """
+        astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png grass.png
+        gravel.png hubble_deep_field.jpg ihc.png microaneurysms.png moon.png motorcycle_left.png page.png retina.jpg
+        rocket.jpg
+        """.split(),
+    "sklearn.datasets.images": ["china.jpg", "flower.jpg"],
+}
+
+
+def load_images(source: str, *, shape: tuple[int, int, int], crops: int = 4, count: int = 64, seed: int = 0) -> Images:
+    """Crops of `shape` (channel, row, column) from `source`, the same for the same seed.
+
+    `built-in` and `folder:PATH` give `crops` random crops at native resolution of every photograph (one smaller than
+    the crop is enlarged to it); `dead-leaves` and `noise` give `count` independent images, each its own cluster, and
+    `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) `count` labelled ones. The labelled sets of
+    `labelled.LAYOUTS` give all their pictures, fitted to `shape`.
+    Raises UsageError for an unknown source, InputError where no picture can be read.
+    """
+    kind, _, rest = source.partition(":")
+    if kind in LAYOUTS and rest:
+        return load_labelled(kind, Path(rest), shape)
+    if source == "digits":
+        return scikit_digits(shape, count=count, seed=seed)
+    if kind == "mnist" and rest:
+        return mnist(Path(rest), shape, count=count, seed=seed)
+    if kind in MADE and not rest:
+        draw = MADE[kind]
+        made = [draw(shape, stream(seed, f"images/{kind}/{i}")) for i in range(count)]
+        return _images(made, range(count), tuple(f"{kind}-{i}" for i in range(count)), source)
+    if source == "built-in":
+        paths = {
+            Path(str(files(package) / name)): Path(name).stem for package, names in BUILT_IN.items() for name in names
+        }
+    elif kind == "folder" and rest:
+        paths = {path: str(path.relative_to(rest)) for path in in_folder(Path(rest))}
+    else:
+        raise UsageError(f"images `{source}` are unknown, expected one of {', '.join(SOURCES)}.")
+    return _crops(paths, shape, crops, seed, source)
+
+
+def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
+    """Two sets with no photograph in common; the first gets `share` of the photographs, both at least two.
+
+    Raises InputError with fewer than four photographs.
+    """
+    n = len(images.names)
+    if n < 4:
+        raise InputError(f"{n} photographs are too few: 2 to calibrate and 2 to judge are the least, 20 a good start.")
+    order = stream(seed, "images/split").permutation(n)
+    first = min(max(2, round(share * n)), n - 2)
+    return _subset(images, order[:first]), _subset(images, order[first:])
+
+
+def _crops(paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed: int, source: str) -> Images:
+    """Random crops of photographs with these names."""
+    cut: list[Picture] = []
+    names: list[str] = []
+    for path, photograph in opened_in_turn(list(paths), shape):
+        rng = stream(seed, f"images/{paths[path]}")
+        cut += [random_crop(photograph, shape, rng) for _ in range(crops)]
+        names.append(paths[path])
+    if not names:
+        raise InputError(f"images `{source}`: no readable picture among {len(paths)} files.")
+    return _images(cut, np.arange(len(names)).repeat(crops), tuple(names), source)
+
+
+def _subset(images: Images, photographs: np.ndarray) -> Images:
+    chosen = np.sort(photographs)
+    keep = np.isin(images.photograph, chosen)
+    return Images(
+        pixels=images.pixels[keep],
+        photograph=np.searchsorted(chosen, images.photograph[keep]),
+        names=tuple(images.names[i] for i in chosen),
+        source=images.source,
+        labels=None if images.labels is None else images.labels[chosen],
+        classes=images.classes,
+    )
+
+
+def _images(pictures: list[Picture], owner: Iterable[int], names: tuple[str, ...], source: str) -> Images:
+    return Images(pixels=np.stack(pictures), photograph=np.array(list(owner)), names=names, source=source)

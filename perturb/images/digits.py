@@ -1,0 +1,68 @@
+"""Handwritten digits: scikit-learn's, which need no download, or MNIST from the files that torchvision keeps."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image
+
+from perturb.errors import InputError, UsageError
+from perturb.images.reading import fitted
+from perturb.records import Images
+from perturb.streams import stream
+
+Values = UInt8[np.ndarray, "digit row column"]
+Labels = Int[np.ndarray, " digit"]
+
+
+def scikit_digits(shape: tuple[int, int, int], *, count: int, seed: int) -> Images:
+    """`count` of scikit-learn's 1797 digits, 8 x 8 in 17 greys, enlarged to `shape`."""
+    from sklearn.datasets import load_digits
+
+    values, labels = load_digits(return_X_y=True)
+    return _images((values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), labels, shape, "digits", count, seed)
+
+
+def mnist(root: Path, shape: tuple[int, int, int], *, count: int, seed: int) -> Images:
+    """`count` of MNIST's 70 000 digits, 28 x 28, brought to `shape`; from `MNIST/raw`, gzipped or not."""
+    raw = next((root / place for place in ("MNIST/raw", "raw", ".") if _file(root / place, "train-images-idx3")), None)
+    if raw is None:
+        raise UsageError(f"images: `{root}` holds no MNIST: wanted MNIST/raw/train-images-idx3-ubyte in it.")
+    values = np.concatenate([_idx(raw, f"{part}-images-idx3") for part in ("train", "t10k")])
+    labels = np.concatenate([_idx(raw, f"{part}-labels-idx1") for part in ("train", "t10k")]).astype(np.int64)
+    return _images(values, labels, shape, f"mnist:{root}", count, seed)
+
+
+def _images(values: Values, labels: Labels, shape: tuple[int, int, int], source: str, count: int, seed: int) -> Images:
+    chosen = np.sort(stream(seed, "images/digits").permutation(len(values))[:count])
+    return Images(
+        pixels=np.stack([fitted(_drawn(values[i], shape[0]), shape) for i in chosen]),
+        photograph=np.arange(len(chosen)),
+        names=tuple(f"digit-{i}" for i in chosen),
+        source=source,
+        labels=labels[chosen],
+        classes=tuple("0123456789"),
+    )
+
+
+def _drawn(values: UInt8[np.ndarray, "row column"], channels: int) -> Image.Image:
+    """In all channels alike."""
+    return Image.fromarray(values).convert("L" if channels == 1 else "RGB")
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    found = (folder / f"{name}-ubyte{end}" for end in ("", ".gz"))
+    return next((path for path in found if path.is_file()), None)
+
+
+def _idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
+    """An IDX file: two zeros, the type (8: bytes), the number of axes, each axis's length, then the values."""
+    path = _file(folder, name)
+    if path is None:
+        raise UsageError(f"images: `{folder}/{name}-ubyte` is missing.")
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    axes = np.frombuffer(data, ">u4", count=data[3], offset=4) if data[:3] == b"\0\0\x08" else ()
+    if not len(axes) or len(data) != 4 + 4 * len(axes) + int(np.prod(axes)):
+        raise InputError(f"images: `{path}` is no whole IDX file of bytes.")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * len(axes)).reshape(axes)

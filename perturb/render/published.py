@@ -1,0 +1,77 @@
+"""The index of published reports: a small paper, its tables and its picture made from the reports alone."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from perturb.records import Experiment
+from perturb.render import chart
+from perturb.render.chart import Line
+from perturb.render.markdown import environment, report
+from perturb.report import Report
+
+
+def index(reports: Mapping[str, Report]) -> str:
+    """The text of reports/README.md; `reports` by their path without suffix, suite/model."""
+    suites = {name: lines(reports, name) for name in _suites(reports)}
+    described = {found.suite["name"]: found.suite["description"] for found in reports.values()}
+    tasks = {path: found for path, found in sorted(reports.items()) if found.experiments[0].measures}
+    courses = [path for path, found in tasks.items() if is_course(found)]
+    page = environment().get_template("index.md.j2")
+    return page.render(suites=suites, described=described, tasks=tasks, courses=courses)
+
+
+def files(reports: Mapping[str, Report]) -> dict[str, str]:
+    """Everything in reports/ but the JSON, by path: the index, the picture, and each report's Markdown."""
+    drawn = [line for suite in _suites(reports) for line in lines(reports, suite)]
+    return {
+        "README.md": index(reports),
+        "loss.svg": chart.losses(drawn),
+        **{f"{path}.svg": chart.lengths(found) for path, found in reports.items() if is_course(found)},
+        **{f"{path}.md": report(found) for path, found in reports.items()},
+    }
+
+
+def is_course(found: Report) -> bool:
+    """Whether its experiments are trainings of different lengths."""
+    return len({t.epochs for e in found.experiments for t in e.training}) > 1
+
+
+def lines(reports: Mapping[str, Report], suite: str) -> list[Line]:
+    """A line for each network and remedy of a detection suite, networks in order of the loss as built."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for path, one in sorted(reports.items()):
+        if path.startswith(f"{suite}/") and not one.experiments[0].measures:
+            remedy = one.model["remedy"]["kind"] if one.model["remedy"] else "as built"
+            groups.setdefault((one.model["reference"], remedy), []).append(path)
+    found = [_line(model, remedy, [(p, reports[p]) for p in paths]) for (model, remedy), paths in groups.items()]
+    worst = {line.model: line.loss for line in found if line.remedy == "as built"}
+    return sorted(found, key=lambda line: (-worst.get(line.model, 0.0), line.model, line.remedy))
+
+
+def _suites(reports: Mapping[str, Report]) -> list[str]:
+    return sorted({path.partition("/")[0] for path in reports})
+
+
+def _line(model: str, remedy: str, given: Sequence[tuple[str, Report]]) -> Line:
+    experiments: list[Experiment] = [one.experiments[0] for _, one in given]
+    effects = [one.findings[0].effect for _, one in given]
+    losses = tuple(effect.value for effect in effects)
+    low, high = effects[0].low, effects[0].high
+    if len(losses) > 1:
+        half = float(stats.t.ppf(0.975, len(losses) - 1) * np.std(losses, ddof=1) / len(losses) ** 0.5)
+        low, high = float(np.mean(losses)) - half, float(np.mean(losses)) + half
+    return Line(
+        model=model,
+        remedy=remedy,
+        files=tuple(path for path, _ in given),
+        level=float(np.mean([e.level for e in experiments])),
+        dead=float(np.mean([e.rates["dead"].value for e in experiments])),
+        live=float(np.mean([e.rates["live"].value for e in experiments])),
+        losses=losses,
+        low=low,
+        high=high,
+        photographs=effects[0].n,
+        verdicts=tuple(one.verdict for _, one in given),
+    )

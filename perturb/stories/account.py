@@ -1,0 +1,88 @@
+"""What a report says of its model, its map, its pictures and its origin."""
+
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from perturb.contribution import structural
+from perturb.errors import InputError
+from perturb.locations import dead_share, fold, imbalance
+from perturb.model import Network
+from perturb.records import Contribution, Images, Remedy, Window
+from perturb.report import MapSummary
+from perturb.suite import Suite
+
+
+def windows_of(model: Network, contribution: Contribution) -> tuple[Window, ...]:
+    """The sliding windows up to the map's layer; none where the network cannot be followed."""
+    try:
+        return contribution.windows or structural(model, contribution.layer).windows
+    except InputError:  # an operation without a rule: the map was measured, its makers stay unnamed
+        return ()
+
+
+def summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSummary:
+    """Of the map that chose the places. Raises InputError where it is not finite."""
+    phases = fold(contribution)
+    ratio = imbalance(phases)
+    if not np.isfinite(phases).all():
+        raise InputError(f"the {contribution.kind} map is not finite.")
+    return MapSummary(
+        kind=contribution.kind,
+        layer=contribution.layer,
+        period=contribution.period,
+        imbalance=ratio if np.isfinite(ratio) else None,
+        dead_share=dead_share(phases),
+        images=contribution.images,
+        phases=tuple(tuple(float(v) for v in row) for row in phases),
+        makers=tuple(
+            f"{w.name or 'forward'} ({w.kind} {w.kernel[0]} x {w.kernel[1]}, stride {w.stride[0]})"
+            for w in windows
+            if not w.balanced
+        ),
+    )
+
+
+def describe(model: Network, remedy: Remedy | None, *, taught: bool) -> dict[str, Any]:
+    """The model as it came, and what was done to it; `taught` says that what was judged has learnt here."""
+    return {
+        "reference": model.name,
+        "weights": model.digest,
+        "parameters": model.parameters,
+        "input_shape": list(model.input_shape),
+        "untrained": model.untrained and not taught,
+        "remedy": asdict(remedy) if remedy else None,
+    }
+
+
+def describe_images(calibration: Images, judged: Images) -> dict[str, Any]:
+    """Where they are from, and how many were calibrated on and judged."""
+    return {
+        "source": judged.source,
+        "calibration": {"photographs": len(calibration.names), "crops": len(calibration.pixels)},
+        "judged": {"photographs": len(judged.names), "crops": len(judged.pixels)},
+    }
+
+
+def provenance(model: Network, suite: Suite, command: str) -> dict[str, Any]:
+    """What it takes to run it again."""
+    packages = ("perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
+    return {
+        "command": command,
+        "device": _device_name(model.device),
+        "python": platform.python_version(),
+        "seed": suite.seed,
+        "suite_digest": suite.digest,
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in packages},
+        "weights_digest": model.digest,
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

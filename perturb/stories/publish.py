@@ -1,0 +1,61 @@
+"""What is published of a network: as built and with its kernels padded, each with several draws of its weights."""
+
+import re
+from collections.abc import Iterator
+
+from perturb.contribution import structural
+from perturb.errors import InputError
+from perturb.locations import choose
+from perturb.model import Network, load
+from perturb.records import Locations, Remedy
+from perturb.remedies import apply_remedy
+from perturb.report import Report
+from perturb.stories.experiment import Progress, quiet
+from perturb.stories.qualify import protocol_of, qualify, set_up
+from perturb.suite import Suite
+
+
+def published(
+    reference: str, suite: Suite, *, seeds: int, command: str, device: str = "auto", progress: Progress = quiet
+) -> Iterator[tuple[str, Report]]:
+    """(name, report) of each run: one of a trained network or a task, else `seeds` as built and as many padded.
+
+    A padded network has its weights drawn afresh, and is measured at the dead and live places of the one as built.
+    """
+    first = load(reference, device=device)
+    bench, name = set_up(suite, first.input_shape), slug(reference)
+    if suite.task is not None or load(reference, device=device, seed=1).digest == first.digest:
+        yield name, qualify(first, suite, bench=bench, command=command, progress=progress)
+        return
+    for seed in range(seeds):
+        built = load(reference, device=device, seed=seed)
+        padded, remedy = _padded(built, seed)
+        places = {check.name: _places(built, suite, check.name) for check in suite.check}
+        for model, done, suffix in ((built, None, ""), (padded, remedy, "-padded")):
+            if model is not None:
+                report = qualify(
+                    model, suite, bench=bench, places=places, remedy=done, command=command, progress=progress
+                )
+                yield f"{name}{suffix}-{seed}", report
+
+
+def slug(reference: str) -> str:
+    """A file's name from the last part of a reference."""
+    last = (
+        reference.rpartition(":")[2] if ".py:" not in reference else reference.rpartition("/")[2].replace(".py:", "-")
+    )
+    return re.sub(r"[^\w.-]+", "-", last)
+
+
+def _padded(built: Network, seed: int) -> tuple[Network | None, Remedy | None]:
+    try:
+        module, remedy = apply_remedy(built, "padding:fresh", seed=seed)
+    except InputError:  # no odd kernel with an even stride
+        return None, None
+    return built.with_module(module), remedy
+
+
+def _places(built: Network, suite: Suite, name: str) -> Locations:
+    protocol = protocol_of(built, next(check for check in suite.check if check.name == name), suite)
+    contribution = structural(built, protocol.detector.layer)
+    return choose(contribution, size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed)

@@ -1,0 +1,72 @@
+"""A training kept on disk after each epoch, so that one that was killed goes on where it was."""
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perturb.errors import InputError
+
+State = dict[str, Tensor]
+
+
+@dataclass(kw_only=True)
+class Trained:
+    """How far a training is: epochs done, the best of them on validation, and its weights."""
+
+    epochs: int = 0
+    best_epoch: int = 0  # counted from 1
+    accuracy: float = -1.0  # on validation, in the best epoch
+    loss: float = float("inf")  # mean cross-entropy of the last epoch's lessons
+    seconds: float = 0.0
+    best: State = field(default_factory=dict)
+
+
+def save(path: Path, module: nn.Module, optimiser: torch.optim.SGD, trained: Trained) -> None:
+    """One safetensors file, written whole or not at all."""
+    from safetensors.torch import save_file
+
+    momenta = {
+        f"{i}": state["momentum_buffer"]
+        for i, state in enumerate(optimiser.state[p] for p in _parameters(optimiser))
+        if state
+    }
+    parts = {"module": module.state_dict(), "best": trained.best, "momentum": momenta}
+    tensors = {
+        f"{part}/{name}": value.detach().cpu().contiguous().clone()
+        for part, state in parts.items()
+        for name, value in state.items()
+    }
+    words = {f.name: getattr(trained, f.name) for f in fields(trained) if f.name != "best"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    save_file(tensors, temporary, metadata={"trained": json.dumps(words)})
+    temporary.replace(path)
+
+
+def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained:
+    """Fill module and optimiser from the file that `save` wrote. Raises InputError where it is no such file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            words = json.loads(file.metadata()["trained"])
+            parts: dict[str, State] = {"module": {}, "best": {}, "momentum": {}}
+            for key in file.keys():  # noqa: SIM118 - a reader of files, not a mapping
+                part, _, name = key.partition("/")
+                parts[part][name] = file.get_tensor(key)
+        module.load_state_dict(parts["module"])
+    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError) as error:
+        raise InputError(f"`{path}` is no checkpoint of this training ({error}); delete it to start anew.") from error
+    for i, parameter in enumerate(_parameters(optimiser)):
+        if f"{i}" in parts["momentum"]:
+            optimiser.state[parameter]["momentum_buffer"] = parts["momentum"][f"{i}"].to(parameter)
+    device = next(module.parameters()).device
+    return Trained(**words, best={name: value.to(device) for name, value in parts["best"].items()})
+
+
+def _parameters(optimiser: torch.optim.SGD) -> list[Any]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]

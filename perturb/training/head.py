@@ -1,0 +1,73 @@
+"""A network made ready for a task: as many outputs as classes, and, from scratch, weights drawn anew."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perturb.protocols import Model
+from perturb.streams import stream
+
+
+def with_head(model: Model, outputs: int, *, seed: int) -> nn.Module:
+    """A copy of the network with `outputs` outputs, the last layer drawn anew.
+
+    Its last linear layer or convolution to run is replaced; a network that gives a feature map gets global average
+    pooling and a linear layer behind it.
+    """
+    module = copy.deepcopy(model.module)
+    name, output = _last(model, module)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_number(seed, "training/head"))
+        if name is None or output.ndim != 2:
+            head = nn.Linear(output.shape[1], outputs).to(output.device)
+            return nn.Sequential(module, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+        old = module.get_submodule(name)
+        if isinstance(old, nn.Linear):
+            new: nn.Module = nn.Linear(old.in_features, outputs)
+        else:
+            assert isinstance(old, nn.Conv2d)
+            new = nn.Conv2d(old.in_channels, outputs, 1)
+        module.set_submodule(name, new.to(output.device))
+    return module
+
+
+def fresh(module: nn.Module, *, seed: int) -> nn.Module:
+    """The module itself, every weight drawn anew: normal, with the mean square that the tensor has.
+
+    So an untrained network keeps its own initialisation's scale, layer by layer. Tensors that are constant, such as a
+    layer scale, stay; biases become 0, and normalisation forgets what it learnt.
+    """
+    generator = torch.Generator().manual_seed(_number(seed, "training/fresh"))
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.LayerNorm | nn.GroupNorm):
+            layer.reset_parameters()
+            continue
+        for name, weight in layer.named_parameters(recurse=False):
+            if weight.ndim > 1 and weight.detach().std() > 0:
+                scale = weight.detach().double().square().mean().sqrt().item()
+                weight.data.copy_(torch.randn(weight.shape, generator=generator) * scale)
+            elif name.endswith("bias"):
+                weight.data.zero_()
+    return module
+
+
+def _last(model: Model, module: nn.Module) -> tuple[str | None, Tensor]:
+    """The name of the linear layer or convolution that runs last, and what the network gives."""
+    ran: list[str] = []
+
+    def note(name: str) -> Any:
+        return lambda *_: ran.append(name)
+
+    layers = [(name, m) for name, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    handles = [m.register_forward_hook(note(name)) for name, m in layers]
+    with torch.inference_mode():
+        output = module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
+    for handle in handles:
+        handle.remove()
+    return (ran[-1] if ran else None), output
+
+
+def _number(seed: int, name: str) -> int:
+    return int(stream(seed, name).integers(2**62))

@@ -1,0 +1,44 @@
+"""What is shown in an epoch: every picture as every class that the task shows it as, in batches."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perturb.protocols import Task
+from perturb.records import Images
+from perturb.streams import stream
+
+
+class Lessons:
+    """Pictures of a task and their classes. Epoch e is the same for the same seed, whatever went before it."""
+
+    def __init__(self, images: Images, task: Task) -> None:
+        self.images, self.task = images, task
+        labels = np.zeros(len(images.names), dtype=int) if images.labels is None else images.labels
+        self.shown = [
+            (i, truth) for i, owner in enumerate(images.photograph) for truth in task.truths(int(labels[owner]))
+        ]
+        digest = hashlib.sha256(f"{images.pixels.shape} {self.shown} {task!r}".encode())
+        digest.update(np.ascontiguousarray(images.pixels).data)
+        self.digest = digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    def batches(self, size: int) -> int:
+        return math.ceil(len(self.shown) / size)
+
+    def epoch(self, size: int, *, seed: int, name: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """(pictures, classes) in random order, in batches that differ by one picture at most."""
+        order = stream(seed, f"lessons/{name}").permutation(len(self.shown))
+        for part in np.array_split(order, self.batches(size)):
+            pictures = np.stack([self._picture(int(i), seed, name) for i in part])
+            yield torch.from_numpy(pictures), torch.tensor([self.shown[i][1] for i in part])
+
+    def _picture(self, number: int, seed: int, name: str) -> np.ndarray:
+        image, truth = self.shown[number]
+        return self.task.lesson(self.images.pixels[image], truth, stream(seed, f"lessons/{name}/{number}"))

@@ -1,0 +1,37 @@
+"""A linear head on frozen features, pooled by max: one small thing is not averaged away."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perturb.errors import InputError
+from perturb.protocols import Model
+from perturb.training.lessons import Lessons
+
+PASSES = 4  # epochs of lessons that it learns from: as many places for each picture
+C = 0.1  # scikit-learn's inverse penalty
+
+
+def linear_head(model: Model, layer: str, lessons: Lessons, *, seed: int) -> Callable[[Tensor], Tensor]:
+    """Pictures -> logits of a logistic regression on the largest value of each standardised channel of `layer`."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    shown = [batch for i in range(PASSES) for batch in lessons.epoch(128, seed=seed, name=f"probe/{i}")]
+    x = np.concatenate([_pooled(model, layer, pictures).numpy() for pictures, _ in shown])
+    y = np.concatenate([truths.numpy() for _, truths in shown])
+    if len(np.unique(y)) < lessons.task.outputs:
+        raise InputError(f"the pictures to learn from show {len(np.unique(y))} of {lessons.task.outputs} classes.")
+    scaler = StandardScaler().fit(x)
+    head = LogisticRegression(C=C, max_iter=1000).fit(scaler.transform(x), y)
+    weight, bias = head.coef_ / scaler.scale_, head.intercept_ - (head.coef_ / scaler.scale_) @ scaler.mean_
+    if lessons.task.outputs == 2:  # scikit-learn keeps one row: the evidence for the second class
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    slope, offset = torch.from_numpy(weight.T), torch.from_numpy(bias)
+    return lambda pictures: _pooled(model, layer, pictures) @ slope + offset
+
+
+def _pooled(model: Model, layer: str, pictures: Tensor) -> Tensor:
+    return model.measure(pictures, layer).amax((2, 3)).double().cpu()

@@ -1,0 +1,115 @@
+"""Training: seeded, resumable, the best epoch on validation."""
+
+import math
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from perturb.errors import InputError
+from perturb.protocols import Model, Tick
+from perturb.streams import stream
+from perturb.training.checkpoint import Trained, resume, save
+from perturb.training.lessons import Lessons
+from perturb.training.recipe import Recipe
+
+
+def train(
+    module: nn.Module,
+    model: Model,
+    lessons: Lessons,
+    validation: Lessons,
+    recipe: Recipe,
+    *,
+    seed: int,
+    keep: Path | None,
+    tick: Tick,
+) -> Trained:
+    """Train all of `module`, in place, and leave it with the weights of its best epoch, in evaluation mode.
+
+    `model` says how pictures become input, and where. On CUDA the forward pass is in bfloat16. With the folder `keep`
+    each epoch is kept in a file named by what determines the training; one found there is gone on with, and ends with
+    the same weights as if it had never been stopped. `tick` counts batches.
+    Raises InputError where the loss is no longer finite.
+    """
+    module.requires_grad_(True).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
+    path = keep / f"{_key(module, model, (lessons, validation), recipe, seed)}.safetensors" if keep else None
+    trained = resume(path, module, optimiser) if path and path.is_file() else Trained()
+    tick(trained.epochs * lessons.batches(recipe.batch), _note(trained, recipe))
+    while trained.epochs < recipe.epochs:
+        started = time.perf_counter()
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate_at(trained.epochs)
+        trained.loss = _epoch(module, model, lessons, recipe, optimiser, seed, trained, tick)
+        trained.epochs += 1
+        accuracy = _accuracy(module, model, validation, recipe.batch)
+        if accuracy > trained.accuracy:
+            trained.accuracy, trained.best_epoch = accuracy, trained.epochs
+            trained.best = {name: value.clone() for name, value in module.state_dict().items()}
+        trained.seconds += time.perf_counter() - started
+        tick(0, _note(trained, recipe))
+        if path:
+            save(path, module, optimiser, trained)
+    module.load_state_dict(trained.best)
+    module.eval().requires_grad_(False)
+    return trained
+
+
+def _epoch(
+    module: nn.Module,
+    model: Model,
+    lessons: Lessons,
+    recipe: Recipe,
+    optimiser: torch.optim.SGD,
+    seed: int,
+    trained: Trained,
+    tick: Tick,
+) -> float:
+    """The mean loss of one pass. The epoch's number, not its history, seeds its order, its places and its dropout."""
+    name, total = f"epoch/{trained.epochs}", 0.0
+    module.train()
+    with torch.enable_grad(), torch.random.fork_rng():
+        torch.manual_seed(int(stream(seed, f"training/{name}").integers(2**62)))
+        for pictures, truths in lessons.epoch(recipe.batch, seed=seed, name=name):
+            x = model.normalise(pictures)
+            with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+                loss = F.cross_entropy(module(x), truths.to(x.device))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item() * len(truths)
+            if not total < float("inf"):
+                raise InputError(f"training diverged in epoch {trained.epochs + 1}: the loss is {loss.item()}.")
+            tick(1)
+    return total / len(lessons)
+
+
+def _accuracy(module: nn.Module, model: Model, validation: Lessons, batch: int) -> float:
+    """Share of right answers, always on the same pictures at the same places."""
+    module.eval()
+    right = 0
+    with torch.inference_mode():
+        for pictures, truths in validation.epoch(batch, seed=0, name="validation"):
+            found = module(model.normalise(pictures)).argmax(1).cpu()
+            right += int((found == truths).sum())
+    return right / len(validation)
+
+
+def _note(trained: Trained, recipe: Recipe) -> str:
+    if not trained.epochs:
+        return f"epoch 1/{recipe.epochs}"
+    return f"epoch {trained.epochs}/{recipe.epochs}, loss {trained.loss:.3f}, accuracy {trained.accuracy:.3f}"
+
+
+def _key(module: nn.Module, model: Model, shown: tuple[Lessons, Lessons], recipe: Recipe, seed: int) -> str:
+    """Sixteen digits of what determines the weights that come out: where they start, what is shown, and how."""
+    digest = sha256(f"{[lessons.digest for lessons in shown]} {recipe!r} {seed}".encode())
+    ramp = torch.linspace(0, 1, math.prod(model.input_shape)).view(1, *model.input_shape)
+    for name, value in sorted({**module.state_dict(), "normalised": model.normalise(ramp)}.items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

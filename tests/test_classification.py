@@ -1,0 +1,196 @@
+"""A classifier's whole way: from a suite with a [task] to a report."""
+
+import json
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from torch import nn
+from toys import network, window
+
+from perturb.cli import main
+from perturb.errors import InputError, UsageError
+from perturb.render import markdown, terminal
+from perturb.report import from_json, to_json
+from perturb.stories.qualify import qualify
+from perturb.suite import load_suite, parse_suite, shipped
+
+SUITE = """
+name = "tiny"
+[images]
+source = "{source}"
+count = 40
+calibration = 0.8
+[task]
+kind = "{task}"
+classes = 3
+[map]
+kind = "structural"
+[detector]
+kind = "{regime}"
+layer = "0"
+[training]
+recipe = "short"
+epochs = 2
+seeds = {seeds}
+[[check]]
+name = "box"
+perturbation = {{ kind = "{kind}", size = {size} }}
+level = 0.5
+pairs = 2
+search = {search}
+claim = {{ quantity = "{quantity}", at_most = 0.1 }}
+"""
+
+
+def suite(task="presence", regime="from-scratch", **changes):
+    given = {
+        "source": "dead-leaves",
+        "seeds": 1,
+        "kind": "box",
+        "size": 1,
+        "search": "false",
+        "quantity": "accuracy-loss",
+    }
+    return parse_suite(SUITE.format(task=task, regime=regime, **(given | changes)), "tiny.perturb.toml")
+
+
+def model(outputs=2):
+    torch.manual_seed(0)
+    head = [nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(16, outputs)]
+    return network(nn.Sequential(window(3, padding=1), *head), shape=(3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("regime", "task", "options"),
+    [
+        ("from-scratch", "presence", {"seeds": 2}),
+        ("fine-tuned", "intensity", {}),
+        ("probe", "presence", {}),
+        ("as-is", "presence", {"search": "true"}),
+        ("from-scratch", "digits", {"source": "digits", "kind": "digit", "size": 7}),
+        ("fine-tuned", "labels", {"source": "digits", "quantity": "flip-rate"}),
+        ("as-is", "labels", {"quantity": "flip-rate"}),
+    ],
+)
+def test_every_task_and_regime_ends_in_a_report(regime, task, options):
+    report = qualify(model(), suite(task, regime, **options))
+    (experiment,) = report.experiments
+    assert (experiment.detector, experiment.photographs) == (regime, 8)
+    assert [t.seed for t in experiment.training] == list(
+        range(options.get("seeds", 1) if regime in ("from-scratch", "fine-tuned") else 0)
+    )
+    assert len(experiment.measures) == (9 if "search" in options else 7)
+    assert all(control.passed for control in report.controls), report.controls
+    assert ("clean" in experiment.rates) == (task in ("presence", "labels"))
+    assert experiment.dead_phases == ((0, 0),) or task == "digits"
+    text = to_json(report)
+    assert to_json(from_json(text)) == text
+    assert markdown.report(report).count("| squared-change |") == 1
+    assert terminal.report(report)
+
+
+def test_strictly_dead_places_change_nothing_and_the_others_do():
+    module = nn.Sequential(window(1, channels=8), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    (experiment,) = qualify(network(module, shape=(3, 32, 32)), suite(seeds=2)).experiments
+    changes = {m.name: m for m in experiment.measures}["squared-change"]
+    assert changes.dead.value == 0 < changes.live.value
+    assert experiment.rates["dead"].value == pytest.approx(1 - experiment.rates["clean"].value)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
+    first, again = (qualify(model(), suite()) for _ in range(2))
+    other = qualify(model(), suite().model_copy(update={"seed": 1}))
+    assert first.findings == again.findings
+    assert first.experiments[0].measures == again.experiments[0].measures
+    assert first.experiments[0].measures != other.experiments[0].measures
+
+
+def test_faint_levels_are_answered_in_float64():
+    """At 1e-6, float32 would give the rounding of scores near 1000."""
+    module = nn.Sequential(window(2, channels=4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    module[3].bias.data[:] = 1000
+    asked = suite("labels", "as-is", quantity="flip-rate")
+    check = asked.check[0].model_copy(update={"level": 1e-6})
+    (experiment,) = qualify(
+        network(module, shape=(3, 32, 32)), asked.model_copy(update={"check": (check,)})
+    ).experiments
+    change = {m.name: m for m in experiment.measures}["absolute-change"]
+    assert 0 < change.live.value < 1e-6
+    assert all(weight.dtype == torch.float32 for weight in module.parameters())
+
+
+def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("RGB", (40, 40), (60 * i, 20, 200)).save(tmp_path / name / f"{i}.png")
+    asked = suite("labels", "as-is", source=f"labelled:{tmp_path}", quantity="flip-rate")
+    (experiment,) = qualify(model(3), asked).experiments
+    assert experiment.rates["clean"].trials == 2
+    with pytest.raises(UsageError, match="2 outputs and the task 3 classes"):
+        qualify(model(2), asked)
+    with pytest.raises(InputError, match="no labels to learn from"):
+        qualify(model(), suite("labels", "fine-tuned", quantity="flip-rate"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('kind = "from-scratch"', 'kind = "reference"', "'reference' tells change and has no"),
+        ('[task]\nkind = "presence"\nclasses = 3', "", r"'from-scratch' needs a \[task\]"),
+        ("level = 0.5", "", "give a number"),
+        ('"box"', '"digit"', "'presence' does not go with perturbation.kind = 'digit'"),
+        ("accuracy-loss", "miss-rate", r"'miss-rate' has no \[task\]"),
+    ],
+)
+def test_what_does_not_go_together_is_told(old, new, words):
+    text = SUITE.format(
+        task="presence",
+        regime="from-scratch",
+        source="noise",
+        seeds=1,
+        kind="box",
+        size=1,
+        search="false",
+        quantity="accuracy-loss",
+    )
+    assert old in text
+    with pytest.raises(UsageError, match=words):
+        parse_suite(text.replace(old, new).replace('name = "digit"', 'name = "box"'), "tiny.perturb.toml")
+
+
+def test_the_papers_suites_are_shipped_with_its_recipe():
+    papers = [load_suite(name) for name in shipped() if name.startswith("paper-")]
+    assert {s.task.kind for s in papers if s.task} == {"presence", "intensity", "digits", "labels"}
+    learnt = [s for s in papers if s.detector.kind in ("from-scratch", "fine-tuned") and s.name != "paper-compensation"]
+    assert all(s.training.recipe == "paper" and s.images.calibration == 0.85 for s in learnt)
+    assert len(learnt) == 5
+
+
+def test_on_the_command_line_a_training_is_kept_and_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nfrom perturb import Preprocessing\n"
+        "def net(): return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()), Preprocessing(input_shape=(3, 32, 32))\n"
+    )
+    text = SUITE.format(
+        task="presence",
+        regime="fine-tuned",
+        source="noise",
+        seeds=1,
+        kind="box",
+        size=2,
+        search="false",
+        quantity="accuracy-loss",
+    )
+    (tmp_path / "tiny.perturb.toml").write_text(text.replace('layer = "0"', 'layer = "last"'))
+    numbers = []
+    for _ in range(2):
+        result = CliRunner().invoke(main, ["qualify", "net.py:net", "--suite", "tiny.perturb.toml", "--out", "run"])
+        assert result.exit_code in (1, 3), result.output
+        numbers.append(json.loads((tmp_path / "run/report.json").read_text())["experiments"])
+        assert len(list((tmp_path / "run/training").iterdir())) == 1
+    assert numbers[0] == numbers[1]  # the seconds of training too: they are those of the first time
+    assert "trained, seed 0: 2 epochs of" in result.output
