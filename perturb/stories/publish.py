@@ -10,8 +10,9 @@ from perturb.model import Network, load
 from perturb.records import Locations, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
+from perturb.stories.asked import protocol_of
 from perturb.stories.experiment import Progress, quiet
-from perturb.stories.qualify import protocol_of, qualify, set_up
+from perturb.stories.qualify import qualify, set_up
 from perturb.suite import Suite
 
 

@@ -19,8 +19,8 @@ from perturb.model import Network
 from perturb.outcomes import collect, pin_threshold
 from perturb.protocols import Detector, Perturbation
 from perturb.records import Contribution, Images, Locations, Trials
+from perturb.stories.asked import detector_of, estimate, pictures_of, protocol_of
 from perturb.stories.experiment import LEVELS, Progress, quiet
-from perturb.stories.qualify import detector_of, estimate, pictures_of, protocol_of
 from perturb.streams import stream
 from perturb.suite import CheckTable, DetectorTable, Suite
 from perturb.tasks import Presence
