@@ -23,7 +23,7 @@ class Line:
     dead: float  # means over seeds
     live: float
     losses: tuple[float, ...]
-    low: float  # over seeds by Student's t; of one seed the report's own interval
+    low: float  # half widths over photographs (the seeds' mean) and over seeds (t), added in squares
     high: float
     photographs: int
     verdicts: tuple[str, ...]

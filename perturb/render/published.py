@@ -58,10 +58,11 @@ def _line(model: str, remedy: str, given: Sequence[tuple[str, Report]]) -> Line:
     experiments: list[Experiment] = [one.experiments[0] for _, one in given]
     effects = [one.findings[0].effect for _, one in given]
     losses = tuple(effect.value for effect in effects)
-    low, high = effects[0].low, effects[0].high
+    half = float(np.mean([effect.high - effect.low for effect in effects])) / 2
     if len(losses) > 1:
-        half = float(stats.t.ppf(0.975, len(losses) - 1) * np.std(losses, ddof=1) / len(losses) ** 0.5)
-        low, high = float(np.mean(losses)) - half, float(np.mean(losses)) + half
+        among = stats.t.ppf(0.975, len(losses) - 1) * np.std(losses, ddof=1) / len(losses) ** 0.5
+        half = float(np.hypot(half, among))
+    loss = float(np.mean(losses))
     return Line(
         model=model,
         remedy=remedy,
@@ -70,8 +71,8 @@ def _line(model: str, remedy: str, given: Sequence[tuple[str, Report]]) -> Line:
         dead=float(np.mean([e.rates["dead"].value for e in experiments])),
         live=float(np.mean([e.rates["live"].value for e in experiments])),
         losses=losses,
-        low=low,
-        high=high,
+        low=max(loss - half, -1.0),
+        high=min(loss + half, 1.0),
         photographs=effects[0].n,
         verdicts=tuple(one.verdict for _, one in given),
     )
