@@ -1,5 +1,10 @@
+import os
+
 import numpy as np
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core each, for the processes that tests start too; ahead of torch
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from perturb.images import load_images
 from perturb.records import Images

@@ -1,10 +1,13 @@
+"""pytester unloads what its tests were first to load; compiled modules cannot be loaded twice, so they come first."""
+
 import dataclasses
 
 import pytest
+import vl_convert  # noqa: F401
 from toy_project import LOSS, NET, SHAPE, suite
 from toys import network, window
 
-from perturb.plugin import measure, nodes  # noqa: F401 - loaded before pytester looks, they are not loaded anew
+from perturb.plugin import measure, nodes  # noqa: F401
 from perturb.records import Control, Verdict
 from perturb.report import Report, to_json
 from perturb.stories.qualify import qualify

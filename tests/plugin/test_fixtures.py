@@ -41,7 +41,8 @@ def test_a_failing_assertion_reads_like_a_diagnosis(project):
     """Plain assert; what was measured is shared by the session's tests, a module and a reference alike."""
     (project.path / "tiny.perturb.toml").write_text(suite(LOSS))
     project.makepyfile(test_own=OWN)
-    result = project.runpytest("test_own.py", "--perturb-model=net.py:dead", "-p", "no:randomly")
+    order = ("-p", "no:randomly")
+    result = project.runpytest_subprocess("test_own.py", "--perturb-model=net.py:dead", *order)  # torch loads only once
     result.assert_outcomes(passed=3, failed=3)
     result.stdout.fnmatch_lines(
         [
