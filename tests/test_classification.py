@@ -194,3 +194,9 @@ def test_on_the_command_line_a_training_is_kept_and_gone_on_with(tmp_path, monke
         assert len(list((tmp_path / "run/training").iterdir())) == 1
     assert numbers[0] == numbers[1]  # the seconds of training too: they are those of the first time
     assert "trained, seed 0: 2 epochs of" in result.output
+
+
+def test_a_picture_too_small_is_told_before_training(monkeypatch):
+    monkeypatch.setattr("perturb.stories.classification.train", None)
+    with pytest.raises(InputError, match="no interior cell of period 2"):
+        qualify(model(), suite("digits", source="digits", kind="digit", size=28))

@@ -81,6 +81,11 @@ def test_crossed_interval_of_equal_values_is_the_point():
         crossed_interval(np.ones((1, 9)), 0.95)
 
 
+def test_wilson_of_all_or_nothing_ends_at_the_bound():
+    assert wilson(np.zeros(12), 48, 0.95)[0] == 0
+    assert wilson(np.ones(12), 48, 0.95)[1] == 1
+
+
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
 def test_wilson_contains_its_share_and_stays_in_range(means):
     low, high = wilson(np.array(means), 200, 0.95)

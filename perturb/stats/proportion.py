@@ -18,4 +18,4 @@ def wilson(means: Float[np.ndarray, " cluster"], trials: int, confidence: float)
     scale = 1 + z**2 / effective
     centre = (share + z**2 / (2 * effective)) / scale
     half = z / scale * float(np.sqrt(share * (1 - share) / effective + z**2 / (4 * effective**2)))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return 0.0 if share == 0 else max(0.0, centre - half), 1.0 if share == 1 else min(1.0, centre + half)

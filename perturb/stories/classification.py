@@ -20,7 +20,7 @@ from perturb.stories.experiment import Progress, quiet
 from perturb.suite import CheckTable, Suite
 from perturb.tasks import Digits, Existence, Intensity, Labels
 from perturb.training import RECIPES, Lessons, Recipe, fresh, linear_head, train, with_head
-from perturb.trials import design
+from perturb.trials import design, interior_cells
 
 TRAINING_SHARE = 70 / 85  # of the pictures that are not judged: 70 to train on, 15 to choose the best epoch by
 FAINT = 1 / 64  # below this level differences of float32 scores are rounding, and the network answers in float64
@@ -131,6 +131,8 @@ def _learn(
         return model, _in_double(model) if assignment.level < FAINT else model.measure, None
     if assignment.regime == "probe":
         return model, linear_head(model, model.find_layer(assignment.layer), Lessons(images, task), seed=seed), None
+    stride = model.stride_of(model.find_layer("last"))
+    interior_cells(model.input_shape[1:], stride, task.size)  # no training is lost to a picture too small
     lessons, validation = (Lessons(part, task) for part in split(images, share=TRAINING_SHARE, seed=seed))
     module = with_head(model, task.outputs, seed=seed)
     if assignment.regime == "from-scratch":
