@@ -46,7 +46,8 @@ class Sweep:
     aim: Aim
     phases: Int[np.ndarray, "place 2"]  # within the cell
     cells: Int[np.ndarray, "image 2"]
-    lowest: Float[np.ndarray, "image place"]  # the level from which on it always shows; 2 where level 1 does not show
+    lowest: Float[np.ndarray, "image place"]  # the level from which on it always shows; 2 where level 1 does not show,
+    # NaN where the re-take's noise alone does
     pictures: Float[np.ndarray, "image channel row column"]
     names: tuple[str, ...]  # of the photographs that they were cut from
     period: int

@@ -57,14 +57,15 @@ def _told(found: Answer, aim: Aim) -> str:
 
 def _lattice(sweep: Sweep) -> RenderableType:
     """One cell as it is seen, if all of it was tried."""
-    worst, best = sweep.lowest.max(1), sweep.lowest.min(1)
+    worst, best = np.nanmax(sweep.lowest, 1), np.nanmin(sweep.lowest, 1)
     text = Text(f"{sweep.lowest.size} places of {len(sweep.names)} pictures tried, period {sweep.period}.\n")
     text.append(f"The lowest level that shows: {_level(np.median(best))} at the best place of a picture,\n")
     text.append(f"{_level(np.median(worst))} at the worst (medians over pictures).")
     if len(sweep.phases) < sweep.period**2:
         return text
     values = np.zeros((sweep.period, sweep.period))
-    values[sweep.phases[:, 0], sweep.phases[:, 1]] = 1 / np.median(sweep.lowest, 0)
+    ease = np.nan_to_num(1 / sweep.lowest).sum(0) / np.maximum(np.isfinite(sweep.lowest).sum(0), 1)
+    values[sweep.phases[:, 0], sweep.phases[:, 1]] = ease
     text.append("\nbright = shows at a low level", "dim")
     grid = Table.grid(padding=(0, 3))
     grid.add_row(Lattice(values.tolist()), text)

@@ -133,7 +133,7 @@ def _sweep(
     pixels = eight_bits(judged.pixels[[int(np.flatnonzero(judged.photograph == p)[0]) for p in range(count)]])
     cells = interior_cells(pixels.shape[2:], contribution.period, perturbation.size)
     chosen = cells[stream(0, "search/cells").choice(len(cells), count)]
-    task = Presence(perturbation=perturbation, levels=LEVELS, noise=eye.detector.noise)
+    task = Presence(perturbation=perturbation, levels=(0.0, *LEVELS), noise=eye.detector.noise)
     tick = progress("searching", count * len(phases))
     lowest = np.empty((count, len(phases)))
     for i in range(count):
@@ -144,7 +144,8 @@ def _sweep(
             places = (chosen[i] + phases[start : start + AT_ONCE])[None]
             trials = Trials(dead=places, live=places, photograph=one.photograph, seed=0, purpose=f"search/{i}/{start}")
             found = collect(model, eye.detector, task, one, trials, ("dead",))
-            lowest[i, start : start + AT_ONCE] = _from_which_on(found.retakes[:, 0, 0] > _threshold(found.shots, eye))
+            unchanged, *changed = found.retakes[:, 0, 0] > _threshold(found.shots, eye)
+            lowest[i, start : start + AT_ONCE] = np.where(unchanged, np.nan, _from_which_on(np.array(changed)))
             tick(places.shape[1])
     names = judged.names[:count]
     return Sweep(
@@ -174,19 +175,19 @@ def _from_which_on(shown: Float[np.ndarray, "level place"]) -> Float[np.ndarray,
 def _worst(sweep: Sweep, perturbation: Perturbation) -> tuple[Case, str] | None:
     """Of all pictures the one whose places differ most; just below the level that the blindest place needs."""
     if sweep.aim == "flipped":
-        image, dead = (int(v) for v in np.unravel_index(sweep.lowest.argmin(), sweep.lowest.shape))
+        image, dead = (int(v) for v in np.unravel_index(np.nanargmin(sweep.lowest), sweep.lowest.shape))
         live, level = dead, float(sweep.lowest[image, dead])
         if level > 1:
             return None
     else:
-        image = int((sweep.lowest.max(1) / sweep.lowest.min(1)).argmax())
-        dead, live = int(sweep.lowest[image].argmax()), 0  # the liveliest of the map, unless it is blind here
+        image = int((np.nanmax(sweep.lowest, 1) / np.nanmin(sweep.lowest, 1)).argmax())
+        dead, live = int(np.nanargmax(sweep.lowest[image])), 0  # the liveliest of the map, unless it is blind here
         below = [level for level in LEVELS if level < sweep.lowest[image, dead]]
-        if not below or below[-1] < sweep.lowest[image].min():
+        if not below or below[-1] < np.nanmin(sweep.lowest[image]):
             return None
         level = below[-1]
-        if sweep.lowest[image, live] > level:
-            live = int(sweep.lowest[image].argmin())
+        if not sweep.lowest[image, live] <= level:
+            live = int(np.nanargmin(sweep.lowest[image]))
     places = [sweep.cells[image] + sweep.phases[p] for p in (dead, live)]
     case = Case(
         picture=sweep.pictures[image],
