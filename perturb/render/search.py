@@ -57,10 +57,10 @@ def _told(found: Answer, aim: Aim) -> str:
 
 def _lattice(sweep: Sweep) -> RenderableType:
     """One cell as it is seen, if all of it was tried."""
-    worst, best = np.nanmax(sweep.lowest, 1), np.nanmin(sweep.lowest, 1)
+    worst, best = np.fmax.reduce(sweep.lowest, 1), np.fmin.reduce(sweep.lowest, 1)
     text = Text(f"{sweep.lowest.size} places of {len(sweep.names)} pictures tried, period {sweep.period}.\n")
-    text.append(f"The lowest level that shows: {_level(np.median(best))} at the best place of a picture,\n")
-    text.append(f"{_level(np.median(worst))} at the worst (medians over pictures).")
+    text.append(f"The lowest level that shows: {_level(np.nanmedian(best))} at the best place of a picture,\n")
+    text.append(f"{_level(np.nanmedian(worst))} at the worst (medians over pictures).")
     if len(sweep.phases) < sweep.period**2:
         return text
     values = np.zeros((sweep.period, sweep.period))

@@ -175,12 +175,16 @@ def _from_which_on(shown: Float[np.ndarray, "level place"]) -> Float[np.ndarray,
 def _worst(sweep: Sweep, perturbation: Perturbation) -> tuple[Case, str] | None:
     """Of all pictures the one whose places differ most; just below the level that the blindest place needs."""
     if sweep.aim == "flipped":
-        image, dead = (int(v) for v in np.unravel_index(np.nanargmin(sweep.lowest), sweep.lowest.shape))
-        live, level = dead, float(sweep.lowest[image, dead])
+        lowest = np.nan_to_num(sweep.lowest, nan=2.0)
+        image, dead = (int(v) for v in np.unravel_index(lowest.argmin(), lowest.shape))
+        live, level = dead, float(lowest[image, dead])
         if level > 1:
             return None
     else:
-        image = int((np.nanmax(sweep.lowest, 1) / np.nanmin(sweep.lowest, 1)).argmax())
+        spread = np.nan_to_num(np.fmax.reduce(sweep.lowest, 1) / np.fmin.reduce(sweep.lowest, 1))
+        image = int(spread.argmax())
+        if not spread[image]:
+            return None
         dead, live = int(np.nanargmax(sweep.lowest[image])), 0  # the liveliest of the map, unless it is blind here
         below = [level for level in LEVELS if level < sweep.lowest[image, dead]]
         if not below or below[-1] < np.nanmin(sweep.lowest[image]):
