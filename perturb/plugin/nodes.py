@@ -129,11 +129,12 @@ class CheckItem(MeasuredItem):
         from perturb.render.diagnosis import diagnosis
 
         assert self.row is not None
+        if self.row["verdict"] == "PASS":
+            return
         text = diagnosis(self.report, self.name)
         if self.row["verdict"] == "FAIL":
             raise ClaimNotMet(text)
-        if self.row["verdict"] == "INCONCLUSIVE":
-            self.undecided(text)
+        self.undecided(text)
 
 
 class ChangeItem(MeasuredItem):

@@ -1,5 +1,7 @@
 """A Report as Markdown: the verdict first, then every number with its interval."""
 
+from functools import cache
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perturb.changes import Changes
@@ -13,6 +15,7 @@ def report(found: Report, since: Changes | None = None) -> str:
     return environment().get_template("report.md.j2").render(r=found, since=since, description=describe(found.model))
 
 
+@cache
 def environment() -> Environment:
     """Where the templates find themselves and their filters."""
     made = Environment(
