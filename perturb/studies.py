@@ -18,6 +18,7 @@ class Treated:
     energy: float | None  # the same of the root mean square gradient; None where it was not measured
     dead: float | None  # share detected at dead places
     live: float | None
+    accuracy: float | None  # share of right answers: see stories.remedy.accuracy
     loss: Effect | None
 
 

@@ -1,5 +1,6 @@
 """The sweep: clean pictures once, and for every perturbation of them only what it changed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,11 @@ from torch import Tensor, fx
 
 from perturb.incremental.difference import Clean, Move, channels_first
 from perturb.incremental.trace import Step, trace
-from perturb.incremental.windows import Frame, Spans, frame
+from perturb.incremental.windows import Frame, Spans, alike, frame
 from perturb.protocols import Model
 
-TRIALS_AT_ONCE = {"cpu": 32, "cuda": 512}  # on a CPU more of them leave the cache
+TRIALS_AT_ONCE = {"cpu": 16, "cuda": 512}
+AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in one step's windows: on a CPU more of them leave the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,21 @@ class Incremental:
             dense += step.rule.cost * area
         return total, dense
 
+    def groups(self, spans: dict[fx.Node, Spans | None], trials: int) -> list[Int[np.ndarray, " chosen"]]:
+        """Which trials to compute at once: windows of like size, for all get the largest, and not too many numbers."""
+        rows, columns, numbers = np.zeros((3, trials))
+        for step in self.traced.steps:
+            span = spans[step.node]
+            if span is None:
+                numbers = np.maximum(numbers, math.prod(step.live.shape[1:]))
+                continue
+            high, wide = (span.stop - span.start).T
+            rows += step.rule.cost * step.live.limit[1] * high
+            columns += step.rule.cost * step.live.limit[0] * wide
+            numbers = np.maximum(numbers, step.live.channels * high * wide)
+        kind = self.device.type
+        return alike(rows, columns, np.maximum(numbers / AT_ONCE[kind], 1 / TRIALS_AT_ONCE[kind]))
+
 
 class Sweep:
     """Clean pictures, and the changes that perturbations make to what the layer gives for them."""
@@ -111,13 +128,9 @@ class Sweep:
                     maps[trial, :, row : row + values.shape[1], column : column + values.shape[2]] += values
 
     def changes(self, patches: Patches) -> Iterator[tuple[Int[np.ndarray, " trial"], Move | None]]:
-        """Trials of like cost side by side: their numbers, and how the layer's output moves; None: not at all."""
+        """Trials of like windows side by side: their numbers, and how the layer's output moves; None: not at all."""
         spans = self.engine.spans(patches)
-        cost, _ = self.engine.costs(spans, len(patches))
-        order = np.lexsort((patches.start[:, 1], patches.start[:, 0], patches.picture, cost))
-        at_once = TRIALS_AT_ONCE[self.x.device.type]
-        for first in range(0, len(order), at_once):
-            trials = order[first : first + at_once]
+        for trials in self.engine.groups(spans, len(patches)):
             with torch.inference_mode():
                 yield trials, self._through(patches, spans, trials)
 

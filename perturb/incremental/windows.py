@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 Pair = tuple[int, int]
 Corner = Int[np.ndarray, "trial 2"]
-WHOLE_FROM = 0.8  # share of the map from which a window is no cheaper than all of it
+WHOLE_FROM = 0.9  # share of the map from which a window is no cheaper than all of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +74,21 @@ def frame(spans: Spans, limit: Pair) -> Frame | None:
     if height * width >= WHOLE_FROM * limit[0] * limit[1]:
         return None
     return Frame(np.minimum(spans.start, np.array(limit) - (height, width)), (height, width), limit)
+
+
+def alike(
+    rows: Float[np.ndarray, " trial"], columns: Float[np.ndarray, " trial"], share: Float[np.ndarray, " trial"]
+) -> list[Int[np.ndarray, " chosen"]]:
+    """Trials in groups of like rows and columns whose shares sum to 1 at most: halved where they differ most."""
+    groups, waiting = [], [np.arange(len(share))] if len(share) else []
+    while waiting:
+        group = waiting.pop()
+        if len(group) == 1 or share[group].sum() <= 1:
+            groups.append(group)
+            continue
+        size = rows[group] if np.ptp(rows[group]) >= np.ptp(columns[group]) else columns[group]
+        waiting += np.array_split(group[np.argsort(size, kind="stable")], 2)
+    return groups
 
 
 def cut(

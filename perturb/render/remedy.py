@@ -50,7 +50,7 @@ def _costs(rows: Sequence[Treated]) -> Table:
 
 def _losses(rows: Sequence[Treated]) -> Table:
     grid = _grid(
-        "network", "para-\nmeters", "mult.-\nadds", "imba-\nlance", "meas-\nured", "\ndead", "\nlive", "\nloss"
+        "network", "para-\nmeters", "mult.-\nadds", "imba-\nlance", "meas-\nured", "\nright", "\ndead", "\nlive", "\nloss"
     )
     grid.add_column("95 %\ninterval", no_wrap=True)
     for row in rows:
@@ -63,6 +63,7 @@ def _losses(rows: Sequence[Treated]) -> Table:
             _short(row.multiply_adds),
             _ratio(row),
             "infinite" if row.energy is None else f"{row.energy:.2f}",
+            f"{row.accuracy:.0%}",
             f"{row.dead:.0%}",
             f"{row.live:.0%}",
             Text(f"{row.loss.value:+.2f}", colour),
@@ -91,9 +92,9 @@ def _ratio(row: Treated) -> Text:
 
 def _legend(loss: Effect) -> str:
     return (
-        "measured: the same ratio of the root mean square gradient, about the square root of the exact one. dead, "
-        "live: how often the suite's perturbation is noticed at each network's own dead and live places, at the level "
-        f"that its own calibration finds. loss: live - dead, {loss.method}."
+        "measured: the same ratio of the root mean square gradient, about the square root of the exact one. right: "
+        "share of right answers. dead, live: the same of what is perturbed at each network's own dead and live places, "
+        f"at the level that its own calibration finds. loss: live - dead, {loss.method}."
     )
 
 

@@ -9,7 +9,7 @@ from perturb.errors import InputError
 from perturb.locations import fold, imbalance
 from perturb.model import Network
 from perturb.protocols import Tick
-from perturb.records import Effect, Remedy
+from perturb.records import Effect, Experiment, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
 from perturb.stats.clusters import mean_interval
@@ -91,8 +91,21 @@ def _row(name: str, network: Network, done: Remedy | None, layer: str, reports: 
         energy=_mean(lattices),
         dead=_mean([rate["dead"].value for rate in rates]),
         live=_mean([rate["live"].value for rate in rates]),
+        accuracy=_mean([accuracy(report.experiments[0]) for report in reports]),
         loss=_over_seeds([report.findings[0].effect for report in reports]) if reports else None,
     )
+
+
+def accuracy(found: Experiment) -> float:
+    """Share of right answers of a network: what it is worth beside its dead pixels.
+
+    Of a detector, on as many clean pictures as perturbed ones, half of these at dead places; of a classifier, on
+    pictures as they are, or perturbed where only those have a class.
+    """
+    seen = (found.rates["dead"].value + found.rates["live"].value) / 2
+    if not found.measures:
+        return (seen + 1 - found.rates["clean"].value) / 2
+    return found.rates["clean"].value if "clean" in found.rates else seen
 
 
 def _mean(values: list[float]) -> float | None:
