@@ -17,7 +17,7 @@ from perturb.images import split
 from perturb.incremental import Beside, Incremental, Patches, choose
 from perturb.incremental.check import MismatchError, check
 from perturb.incremental.pointwise import KINDS
-from perturb.incremental.windows import Spans, hull, slide
+from perturb.incremental.windows import Spans, alike, hull, slide
 from perturb.locations import choose as choose_places
 from perturb.perturbation import Noise, Pixel
 from perturb.stories.experiment import Protocol, run
@@ -84,7 +84,24 @@ class Largest(nn.Module):
         return x.amax((2, 3))
 
 
+class Shuffled(nn.Module):
+    """A ShuffleNet unit behind a replicated border: half of the channels goes on, and all are shuffled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.branch, self.last = nn.Conv2d(3, 8, 3, 2), nn.Conv2d(4, 4, 3, 1, 1), nn.Conv2d(8, 4, 3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(F.pad(x, (2, 1, 0, 3), mode="replicate"))
+        still, moving = x.chunk(2, dim=1)
+        x = torch.cat([still, F.relu(self.branch(moving))], 1)
+        n, channels, rows, columns = x.shape
+        x = x.view(n, 2, channels // 2, rows, columns).transpose(1, 2).contiguous().view(n, channels, rows, columns)
+        return self.last(x)
+
+
 NETWORKS = {
+    "shuffled": Shuffled,
     "plain": plain,
     "residual": Residual,
     "gated": Gated,
@@ -222,6 +239,27 @@ def test_what_cannot_be_followed_is_recomputed_and_said(module):
     with pytest.raises(InputError, match="use --engine dense"):
         choose(model, "output", "incremental")
     assert choose(model, "output", "dense") is None
+
+
+def test_a_shuffle_keeps_the_window():
+    """Not only right: a difference that a channel shuffle spread over the map would be right too."""
+    engine = Incremental(network(Shuffled()), "output")
+    spans = engine.spans(some_patches(np.random.default_rng(0)))
+    assert all(span is not None and (span.areas < 30).all() for span in spans.values())
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=60), st.integers(1, 9))
+def test_windows_computed_together_are_few_and_alike(sizes, most):
+    rows, columns = np.array(sizes, dtype=float).reshape(-1, 2).T
+    groups = alike(rows, columns, np.full(len(sizes), 1 / most))
+    np.testing.assert_array_equal(np.sort(np.concatenate([*groups, []])), np.arange(len(sizes)))
+    assert all(1 <= len(group) <= most for group in groups)
+
+
+def test_small_windows_are_not_computed_at_the_size_of_large_ones():
+    rows, columns = np.tile([2.0, 9.0], 8), np.repeat([3.0, 4.0], 8)
+    groups = alike(rows, columns, np.full(16, 1 / 8))
+    assert [np.ptp(rows[group]) for group in groups] == [0, 0]
 
 
 def test_auto_takes_the_engine_that_saves_work():

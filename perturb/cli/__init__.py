@@ -43,7 +43,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("always", PerturbWarning)
+            warnings.simplefilter("default", PerturbWarning)
             warnings.showwarning = lambda message, *_: click.echo(f"perturb: note: {message}", err=True)
             try:
                 return super().invoke(ctx)

@@ -17,13 +17,14 @@ from perturb.incremental.rules import (
     Linear,
     Mean,
     Pass,
+    Picked,
     Pointwise,
     Product,
     Rule,
     Scale,
     Sum,
 )
-from perturb.incremental.sliding import AveragePool, Convolution, MaxPool, Moved
+from perturb.incremental.sliding import AveragePool, Convolution, MaxPool, Moved, Replicated
 from perturb.incremental.windows import Pair
 
 Build = Callable[..., Rule]
@@ -91,19 +92,32 @@ def _amax(node: Live, x: Live, dims: Sequence[int] = (), keep: bool = False) -> 
 
 
 def _pad(node: Live, x: Live, around: Sequence[int], mode: str = "constant", value: float | None = None) -> Rule:
-    if mode != "constant" or x.layout != "channels first" or any(around[4:]):
+    before = (around[2] if len(around) > 2 else 0, around[0])
+    if mode not in ("constant", "replicate") or x.layout != "channels first" or any(around[4:]):
         raise NoRuleError(f"pad with mode {mode}")
-    return Moved(node, (around[2] if len(around) > 2 else 0, around[0]))
+    if mode == "replicate":
+        if min(around) < 0:
+            raise NoRuleError("pad that cuts and replicates")
+        return Replicated(node, x, before)
+    return Moved(node, before)
 
 
 def _slice(node: Live, x: Live, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Rule:
     axis = dim % len(x.shape) - 2
+    if x.layout == "channels first" and axis == -1:
+        return Picked(node, lambda d: torch.ops.aten.slice(d, 1, start, end, step))
     if x.layout != "channels first" or axis < 0:
         return Linear(node, x, lambda d: torch.ops.aten.slice(d, dim, start, end, step))
     first = slice(start, end, step).indices(x.limit[axis])[0]
     shift, stride = ([0, 0], [1, 1])
     shift[axis], stride[axis] = -first, step
     return Moved(node, pair(shift), pair(stride))
+
+
+def _index_select(node: Live, x: Live, dim: int, index: Tensor) -> Rule:
+    if x.layout != "channels first" or dim % len(x.shape) != 1:
+        raise NoRuleError("index_select of other than channels")
+    return Picked(node, lambda d: d.index_select(1, index))
 
 
 def _batch_norm(
@@ -269,6 +283,7 @@ RULES: dict[str, Build] = {
     "pad": _pad,
     "constant_pad_nd": _pad,
     "slice": _slice,
+    "index_select": _index_select,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "linear": _linear,

@@ -83,6 +83,18 @@ class Scale(Pass):
         return only(moves).values * self.factor
 
 
+class Picked(Pass):
+    """Some of the channels, in some order."""
+
+    def __init__(self, node: Live, pick: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(node)
+        self.pick = pick
+        self.cost = MEMORY * node.channels
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return self.pick(only(moves).values)
+
+
 class Joined(Pass):
     """Several inputs on maps of one size; with another size (a gate of 1 x 1) the output differs everywhere."""
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from perturb.incremental.difference import Clean, Live, Move
 from perturb.incremental.rules import MEMORY, Pass, only
-from perturb.incremental.windows import Frame, Pair, Spans, embed, slide
+from perturb.incremental.windows import Frame, Pair, Spans, embed, gather, slide
 
 
 class Sliding(Pass):
@@ -50,6 +50,29 @@ class Moved(Sliding):
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         return self.brought(only(moves), frame)[:, :, :: self.stride[0], :: self.stride[1]]
+
+
+class Replicated(Pass):
+    """The border's rows and columns repeated `before` the map and behind it."""
+
+    def __init__(self, node: Live, source: Live, before: Pair) -> None:
+        super().__init__(node)
+        self.limit, self.source, self.before = np.array(node.limit), np.array(source.limit), np.array(before)
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        (span,) = inputs
+        start = np.where(span.start == 0, 0, span.start + self.before)
+        stop = np.where(span.stop == self.source, self.limit, span.stop + self.before)
+        empty = (span.stop <= span.start).any(1, keepdims=True)
+        return Spans(np.where(empty, 0, start), np.where(empty, 0, stop))
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        move = only(moves)
+        start = np.zeros_like(move.start) if frame is None else frame.start
+        size = self.limit if frame is None else frame.size
+        there = (start[:, a, None] + np.arange(size[a]) - self.before[a] for a in (0, 1))
+        inner = (np.clip(line, 0, self.source[a] - 1) - move.start[:, a, None] for a, line in enumerate(there))
+        return gather(move.values, *inner)
 
 
 class Convolution(Sliding):

@@ -1,4 +1,4 @@
-"""A Model as a list of steps, up to one layer: traced with torch.fx, batch normalisation folded into convolutions."""
+"""A Model as a list of steps, up to one layer, traced with torch.fx."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from perturb.incremental.difference import Layout, Live
-from perturb.incremental.operations import COUNTED, NoRuleError, batch_norm_factor, layout_of, rule
+from perturb.incremental.operations import COUNTED, NoRuleError, layout_of, rule
 from perturb.incremental.rules import Rule
+from perturb.incremental.simplify import named, simplify
 from perturb.protocols import Model
 
 BATCH = 2  # pictures that are traced; a 1 could stand for anything
@@ -37,7 +38,7 @@ class Step:
         def given(argument: Any) -> Any:
             if isinstance(argument, fx.Node):
                 return values[argument]
-            return argument.to(dtype) if isinstance(argument, Tensor) else argument
+            return argument.to(dtype) if isinstance(argument, Tensor) and argument.is_floating_point() else argument
 
         args, kwargs = fx.node.map_aggregate((self.args, self.kwargs), given)
         if self.name in COUNTED:
@@ -71,37 +72,8 @@ def trace(model: Model, layer: str) -> Traced:
     x = model.normalise(torch.rand(BATCH, *model.input_shape, generator=generator))
     with torch.no_grad():
         graph = make_fx(lambda given: model.propagate(given, layer), pre_dispatch=True)(x)
-    _fold(graph)
+    simplify(graph)
     return _Reader(graph).read(tuple(x.shape))
-
-
-def _fold(module: fx.GraphModule) -> None:
-    """Batch normalisation behind a convolution becomes part of its weight and bias."""
-    for norm in list(module.graph.nodes):
-        if _name(norm) != "batch_norm":
-            continue
-        conv, weight, bias, mean, variance, training, _, epsilon, *_ = norm.args
-        if training or mean is None or _name(conv) != "conv2d" or len(conv.users) > 1:
-            continue
-        kernel, before = conv.args[1], conv.args[2] if len(conv.args) > 2 else None
-        factor = batch_norm_factor(_held(module, weight), _held(module, variance), epsilon)
-        kernel = _held(module, kernel) * factor.view(-1, 1, 1, 1)
-        shift = ((0 if before is None else _held(module, before)) - _held(module, mean)) * factor
-        shift = shift if bias is None else shift + _held(module, bias)
-        with module.graph.inserting_before(conv):
-            folded = [_hold(module, f"{conv.name}_weight", kernel), _hold(module, f"{conv.name}_bias", shift)]
-        conv.args = (conv.args[0], *folded, *conv.args[3:])
-        norm.replace_all_uses_with(conv)
-        module.graph.erase_node(norm)
-
-
-def _held(module: fx.GraphModule, node: Any) -> Any:
-    return None if node is None else getattr(module, node.target)
-
-
-def _hold(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
-    module.register_buffer(f"_folded_{name}", value)
-    return module.graph.get_attr(f"_folded_{name}")
 
 
 class _Reader:
@@ -135,7 +107,7 @@ class _Reader:
             self.still[node] = node.target(*args, **kwargs)  # type: ignore[operator]
 
     def _step(self, node: fx.Node) -> Step:
-        name, value = _name(node), node.meta.get("val")
+        name, value = named(node), node.meta.get("val")
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.shape[0] != BATCH:
             raise NoRuleError(name)
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: self.still.get(n, n))
@@ -166,14 +138,8 @@ class _Reader:
         return tuple(reversed(kept))
 
 
-def _name(node: Any) -> str:
-    """The operation's name, without the mark of those that work in place."""
-    packet = getattr(getattr(node, "target", None), "overloadpacket", None)
-    return str(getattr(packet, "__name__", "")).removesuffix("_")
-
-
 def _out_of_place(node: fx.Node) -> Callable[..., Tensor]:
-    packet: Any = getattr(torch.ops.aten, _name(node), None)
+    packet: Any = getattr(torch.ops.aten, named(node), None)
     if packet is None:
         raise NoRuleError(str(node.target))
     overload: Callable[..., Tensor] = getattr(packet, node.target._overloadname)  # type: ignore[union-attr]

@@ -108,14 +108,22 @@ def embed(
     first = shift[0]
     if (shift == first).all():
         return _pad(values, (int(first[0]), int(first[1])), size)
+    return gather(values, *(np.arange(size[a]) - shift[:, a, None] for a in (0, 1)))
+
+
+def gather(
+    values: Float[Tensor, "trial channel height width"],
+    row: Int[np.ndarray, "trial rows"],
+    column: Int[np.ndarray, "trial columns"],
+) -> Float[Tensor, "trial channel rows columns"]:
+    """Each trial's values at these rows and columns of its window; zero outside it."""
     n, channels, height, width = values.shape
-    row, column = (np.arange(size[a]) - shift[:, a, None] for a in (0, 1))
     inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None, :]
     source = (np.arange(n)[:, None, None] * height + row[:, :, None]) * width + column[:, None, :]
     lines = values.permute(0, 2, 3, 1).reshape(-1, channels)
     lines = torch.cat([lines, lines.new_zeros(1, channels)])
     index = _index(np.where(inside, source, n * height * width), values.device)
-    return lines.index_select(0, index).view(n, *size, channels).permute(0, 3, 1, 2)
+    return lines.index_select(0, index).view(n, *inside.shape[1:], channels).permute(0, 3, 1, 2)
 
 
 def _pad(values: Tensor, shift: Pair, size: Pair) -> Tensor:

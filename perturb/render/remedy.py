@@ -50,7 +50,15 @@ def _costs(rows: Sequence[Treated]) -> Table:
 
 def _losses(rows: Sequence[Treated]) -> Table:
     grid = _grid(
-        "network", "para-\nmeters", "mult.-\nadds", "imba-\nlance", "meas-\nured", "\nright", "\ndead", "\nlive", "\nloss"
+        "network",
+        "para-\nmeters",
+        "mult.-\nadds",
+        "imba-\nlance",
+        "meas-\nured",
+        "\nright",
+        "\ndead",
+        "\nlive",
+        "\nloss",
     )
     grid.add_column("95 %\ninterval", no_wrap=True)
     for row in rows:
