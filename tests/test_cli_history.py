@@ -39,6 +39,7 @@ def test_from_run_to_run(work):
     worse = qualify("dead", "--baseline", "even.json", "--out", "worse")
     assert worse.exit_code == 1
     assert json.loads((work / "worse/changes.json").read_text())["verdict"] == "REGRESSED"
+    assert '<strong class="REGRESSED">REGRESSED</strong> beside' in (work / "worse/report.html").read_text()
     assert (work / "even.json").read_text() == text
 
     for baseline in ("even.json", "first", "first/report.json", kept.name[:8]):

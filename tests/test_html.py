@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from html import unescape
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -283,3 +284,14 @@ def test_the_trend_page(page, found, tmp_path):
     assert EVIL in page.run("document.body.innerText")
     assert page.run("document.documentElement.scrollWidth") <= 360
     assert "No runs yet" in trend([])
+
+
+def test_a_task_shows_its_measures_and_trainings():
+    published = Path(__file__).parents[1] / "reports" / "paper-fine-tuned" / "micro-resnet.json"
+    found = from_json(published.read_text(encoding="utf-8"))
+    text = html.report(found)
+    assert "a small box was put into 90 photographs" in text
+    assert "its answer was right this often" in text
+    for measured in found.experiments[0].measures:
+        assert f'<td data-name="measure">{measured.name}<td' in text
+    assert text.count("<br>Trained, seed") == sum(len(e.training) for e in found.experiments)

@@ -31,7 +31,7 @@ def save(
     texts = {
         "report.json": to_json(report),
         "report.md": markdown.report(report, since),
-        "report.html": html.report(report),
+        "report.html": html.report(report, since=since),
     }
     if since is not None:
         texts["changes.json"] = changes.to_json(since)

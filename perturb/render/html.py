@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perturb.changes import Changes
 from perturb.exhibits import Exhibits, Specimen
 from perturb.records import Experiment, Finding
 from perturb.render import charts, embed, page
@@ -18,13 +19,17 @@ from perturb.report import Report, Side
 LARGEST_MAP = 768  # rows or columns: of a larger map the middle is shown, for the page's weight
 
 
-def report(found: Report, sides: Sequence[Side] = ()) -> str:
-    """The page of a Report; `sides` are the networks before and after a remedy, among which it stands."""
+def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = None) -> str:
+    """The page of a Report.
+
+    `sides` are the networks before and after a remedy, among which it stands; `since` what changed since a baseline.
+    """
     decisive, exhibits, networks = worst(found), found.exhibits, _networks(sides)
     experiment = next((e for e in found.experiments if e.name == decisive.check), found.experiments[0])
     return page.fill(
         "report.html.j2",
         r=found,
+        since=since,
         description=describe(found.model),
         worst=decisive,
         experiment=experiment,

@@ -5,14 +5,15 @@ from markupsafe import Markup
 
 from perturb.locations import fold, imbalance
 from perturb.records import Contribution
-from perturb.render import charts, embed, html, page
+from perturb.render import charts, embed, html
+from perturb.render.environment import environment
 from perturb.report import Report
 
 
 def report(found: Report) -> str:
     """The verdict and why, the intervals, each check. On white under either theme; nothing runs."""
     pictures = [Markup(charts.svg(spec, width=560)) for spec in html.intervals(found.findings)]
-    return page.environment().get_template("notebook.html.j2").render(r=found, pictures=pictures)
+    return environment(markup=True).get_template("notebook.html.j2").render(r=found, pictures=pictures)
 
 
 def contribution(found: Contribution) -> str:
@@ -20,5 +21,5 @@ def contribution(found: Contribution) -> str:
     phases = fold(found)
     side = 8 * max(1, 24 // len(phases)) * len(phases)
     picture = embed.painted(np.kron(phases, np.ones((side // len(phases),) * 2)), float(phases.max()))
-    template = page.environment().get_template("notebook_map.html.j2")
+    template = environment(markup=True).get_template("notebook_map.html.j2")
     return template.render(c=found, ratio=imbalance(phases), picture=picture)

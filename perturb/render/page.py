@@ -6,18 +6,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from perturb.render.terminal import number, rate
-from perturb.render.words import measure, small_thing, title
+from perturb.render.environment import environment
 
 
 def fill(template: str, **values: Any) -> str:
     """A template that extends page.html.j2, filled in."""
     style, script, vega = _file("report.css"), _file("report.js"), _vega()
     return (
-        environment()
+        environment(markup=True)
         .get_template(template)
         .render(
             style=Markup(style),
@@ -27,21 +25,6 @@ def fill(template: str, **values: Any) -> str:
             **values,
         )
     )
-
-
-@cache
-def environment() -> Environment:
-    """Templates in which every name is escaped."""
-    made = Environment(
-        loader=PackageLoader("perturb.render"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
-    made.filters.update(number=number, rate=rate, percent=lambda share: f"{share:.0%}")
-    made.filters.update(title=title, measure=measure, thing=small_thing)
-    return made
 
 
 @cache

@@ -8,7 +8,8 @@ from scipy import stats
 from perturb.records import Experiment
 from perturb.render import chart
 from perturb.render.chart import Line
-from perturb.render.markdown import environment, report
+from perturb.render.environment import environment
+from perturb.render.markdown import report
 from perturb.report import Report
 
 
@@ -18,7 +19,7 @@ def index(reports: Mapping[str, Report]) -> str:
     described = {found.suite["name"]: found.suite["description"] for found in reports.values()}
     tasks = {path: found for path, found in sorted(reports.items()) if found.experiments[0].measures}
     courses = [path for path, found in tasks.items() if is_course(found)]
-    page = environment().get_template("index.md.j2")
+    page = environment(markup=False).get_template("index.md.j2")
     return page.render(suites=suites, described=described, tasks=tasks, courses=courses)
 
 

@@ -8,7 +8,7 @@ from html import escape
 from perturb.changes import Changes
 from perturb.render.changes import moved, title, why
 from perturb.render.diagnosis import diagnosis
-from perturb.render.markdown import code
+from perturb.render.environment import code
 from perturb.render.terminal import describe, number
 from perturb.report import Report
 

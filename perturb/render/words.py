@@ -12,7 +12,12 @@ MEASURE = {
     "imbalance": "liveliest / deadest phase",
     "dead-share": "share of phases below half the mean",
 }
-SMALL_THING = {"Pixel": "one changed pixel", "Box": "a small box", "Noise": "a small patch of noise"}
+SMALL_THING = {
+    "Pixel": "one changed pixel",
+    "Box": "a small box",
+    "Noise": "a small patch of noise",
+    "Digits": "a small digit",
+}
 
 
 def worst(found: Report) -> Finding:
@@ -37,5 +42,6 @@ def measure(quantity: str) -> str:
 
 
 def small_thing(perturbation: str) -> str:
-    """A perturbation's repr in words."""
-    return SMALL_THING.get(perturbation.partition("(")[0], f"the perturbation {perturbation}")
+    """A perturbation's repr, or that of a task which puts it somewhere, in words."""
+    put = perturbation.rpartition("perturbation=")[2]
+    return SMALL_THING.get(put.partition("(")[0], f"the perturbation {perturbation}")

@@ -1,0 +1,31 @@
+"""Where every template finds itself and its filters."""
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from perturb.render import changes, words
+from perturb.render.terminal import number, rate, scaled, trained
+
+
+@cache
+def environment(*, markup: bool) -> Environment:
+    """Of pages, where every name is escaped, or of Markdown."""
+    made = Environment(
+        loader=PackageLoader("perturb.render"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=not markup,
+        autoescape=markup,
+    )
+    made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code)
+    made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
+    made.filters.update(title=words.title, measure=words.measure, thing=words.small_thing)
+    made.filters.update(who=changes.who, change=changes.title, moved=changes.moved, why=changes.why)
+    return made
+
+
+def code(text: object) -> str:
+    """A code span of Markdown that no name can break out of, in a table cell too."""
+    return "`" + str(text).replace("`", "'").replace("|", "¦").replace("\n", " ") + "`"
