@@ -62,6 +62,7 @@ class ReceptiveField:
     """What the central position of a layer can see in theory, in pixels; None where it is the whole picture."""
 
     layer: str
+    positions: tuple[int, int]  # rows, columns of the layer's map
     size: tuple[int, int] | None  # rows, columns
     stride: tuple[int, int] | None  # between neighbouring positions
     offset: tuple[int, int] | None  # first row and column that the layer's first position sees; negative in padding

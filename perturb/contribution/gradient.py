@@ -1,6 +1,6 @@
 """Gradient maps, measured on pictures: `energy`, `target` (Kim et al. 2023), `centre` (Luo et al. 2016)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor
 from perturb.contribution.reach import receptive_field
 from perturb.errors import InputError
 from perturb.protocols import Model
-from perturb.records import Contribution, GaussianFit
+from perturb.records import Contribution, GaussianFit, ReceptiveField
 from perturb.streams import stream
 
 Pictures = Float[np.ndarray, "image channel row column"]
 Tick = Callable[[int], None]
+BATCH = 4  # pictures at once: on a CPU more of them leave the cache
 WORTH_CROPPING = 0.7  # of the picture: beyond it a crop saves little
 
 
@@ -25,7 +26,7 @@ def energy(
     layer: str = "output",
     *,
     probes: int = 8,
-    batch: int = 16,
+    batch: int = BATCH,
     seed: int = 0,
     tick: Tick = lambda done: None,
 ) -> Contribution:
@@ -57,7 +58,7 @@ def target(
     pictures: Pictures,
     *,
     output: int | None = None,
-    batch: int = 16,
+    batch: int = BATCH,
     tick: Tick = lambda done: None,
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d y_target / d x_c): the map of Kim et al. (2023).
@@ -76,7 +77,7 @@ def target(
 
 
 def centre(
-    model: Model, pictures: Pictures, layer: str, *, batch: int = 16, tick: Tick = lambda done: None
+    model: Model, pictures: Pictures, layer: str, *, batch: int = BATCH, tick: Tick = lambda done: None
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d z / d x_c), z the channel mean of the central unit of `layer`.
 
@@ -94,29 +95,42 @@ def centre(
 def _seen_by_centre(model: Model, picture: Pictures, layer: str) -> tuple[slice, slice, tuple[int, int]]:
     """The rows and columns that the central unit sees, in whole strides, and its place in the map of that crop.
 
-    The whole picture where a crop would save little, or gives the unit another value (a gate sees everything).
+    The whole picture where a crop would save little, or where a larger one gives the unit another value (a gate sees
+    everything).
     """
-    whole = _map(model, picture, layer)
-    unit = whole.shape[2] // 2, whole.shape[3] // 2
-    everything = slice(None), slice(None), unit
     try:
         field = receptive_field(model, layer)
     except InputError:
-        return everything
-    if field.size is None or field.stride is None or field.offset is None:
-        return everything
+        rows, columns = _map(model, picture, layer).shape[2:]
+        return slice(None), slice(None), (rows // 2, columns // 2)
+    unit = field.positions[0] // 2, field.positions[1] // 2
+    if field.size is not None:
+        near, far = (_around(field, unit, picture.shape[2:], strides) for strides in (0, 1))
+        if picture[:, :, near[0], near[1]].size <= WORTH_CROPPING * picture.size:
+            seen, again = (
+                _map(model, picture[:, :, rows, columns], layer)[..., inside[0], inside[1]]
+                for rows, columns, inside in (near, far)
+            )
+            if torch.allclose(seen, again, rtol=1e-3, atol=1e-5):
+                return near
+    return slice(None), slice(None), unit
+
+
+def _around(
+    field: ReceptiveField, unit: tuple[int, int], size: Sequence[int], margin: int
+) -> tuple[slice, slice, tuple[int, int]]:
+    """What the unit sees of a picture, and `margin` strides more on all sides; the unit's place in that crop's map."""
+    assert field.size is not None
+    assert field.stride is not None
+    assert field.offset is not None
     crop, inside = [], []
     for axis, stride in enumerate(field.stride):
         first = field.offset[axis] + stride * unit[axis]
-        start = max(0, first // stride * stride)
-        crop.append(slice(start, -(-(first + field.size[axis]) // stride) * stride))
+        start = max(0, (first // stride - margin) * stride)
+        stop = min(size[axis], (-(-(first + field.size[axis]) // stride) + margin) * stride)
+        crop.append(slice(start, stop))
         inside.append(unit[axis] - start // stride)
-    part = picture[:, :, *crop]
-    if part.size > WORTH_CROPPING * picture.size:
-        return everything
-    seen = _map(model, part, layer)[:, :, inside[0], inside[1]]
-    same = torch.allclose(seen, whole[:, :, unit[0], unit[1]], rtol=1e-3, atol=1e-5)
-    return (crop[0], crop[1], (inside[0], inside[1])) if same else everything
+    return crop[0], crop[1], (inside[0], inside[1])
 
 
 def _map(model: Model, pictures: Pictures, layer: str) -> Tensor:
@@ -152,7 +166,8 @@ def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
 
 def _forward(model: Model, pictures: Pictures, layer: str) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
-        x = torch.from_numpy(np.ascontiguousarray(pictures, dtype=np.float32)).requires_grad_()
+        x = torch.from_numpy(np.asarray(pictures, dtype=np.float32)).contiguous(memory_format=torch.channels_last)
+        x.requires_grad_()
         return x, model.propagate(model.normalise(x), layer)
 
 

@@ -40,19 +40,24 @@ def receptive_field(model: Model, layer: str) -> ReceptiveField:
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
     seen = found.amax(1) if found.ndim == 4 else found.amax(-1)[:, None, None]
     if not (seen > -math.inf).all() or (seen == seen[:, :1, :1]).all():
-        return ReceptiveField(layer=layer, size=None, stride=None, offset=None)
+        return ReceptiveField(layer=layer, positions=_grid(seen), size=None, stride=None, offset=None)
     return _read(layer, seen)
+
+
+def _grid(seen: Tensor) -> tuple[int, int]:
+    return seen.shape[1], seen.shape[2]
 
 
 def _read(layer: str, seen: Tensor) -> ReceptiveField:
     last, first = seen[0::2], -seen[1::2]
-    rows, columns = seen.shape[1:]
+    rows, columns = _grid(seen)
     centre = (rows // 2, columns // 2)
     begin, end = first[:, *centre], last[:, *centre]
     span = float(first[0, -1, 0] - first[0, 0, 0]), float(first[1, 0, -1] - first[1, 0, 0])
     stride = (round(span[0] / max(1, rows - 1)), round(span[1] / max(1, columns - 1)))
     return ReceptiveField(
         layer=layer,
+        positions=(rows, columns),
         size=(int(end[0] - begin[0]) + 1, int(end[1] - begin[1]) + 1),
         stride=stride,
         offset=(int(begin[0]) - stride[0] * centre[0], int(begin[1]) - stride[1] * centre[1]),
@@ -101,14 +106,20 @@ def _extend(x: Tensor, dim: int, ahead: int, behind: int) -> Tensor:
     return torch.cat([before, inner, after], dim)
 
 
+def _thin(x: Tensor) -> Tensor:
+    """One channel, where all are one in memory."""
+    return x[:, :1] if x.ndim == 4 and x.stride(1) == 0 else x
+
+
 def _windows(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil_mode: bool = False) -> Tensor:
-    kernel, stride, dilation = pair(kernel), pair(stride), pair(dilation)
+    kernel, stride, dilation, channels = pair(kernel), pair(stride), pair(dilation), x.shape[1]
+    x = _thin(x)
     for axis in (0, 1):
         reach = dilation[axis] * (kernel[axis] - 1)
         ahead, behind = padding[axis] if isinstance(padding, list) else (pair(padding)[axis],) * 2
         spare = -(x.shape[2 + axis] + ahead + behind - reach - 1) % stride[axis] if ceil_mode else 0
         x = _extend(x, 2 + axis, ahead, behind + spare)
-    return F.max_pool2d(x, kernel, stride, 0, dilation)
+    return F.max_pool2d(x, kernel, stride, 0, dilation).expand(-1, channels, -1, -1)
 
 
 def _conv2d(
@@ -124,9 +135,9 @@ def _conv2d(
     if padding == "same":
         reach = [d * (k - 1) for d, k in zip(pair(dilation), kernel, strict=True)]
         padding = [(r // 2, r - r // 2) for r in reach]
-    read = input.unflatten(1, (groups, -1)).amax(2)
+    read = (_thin(input) if groups == 1 else input).unflatten(1, (groups, -1)).amax(2)
     out = _windows(read, kernel, stride, 0 if padding == "valid" else padding, dilation)
-    return out.repeat_interleave(weight.shape[0] // groups, 1)
+    return out.expand(-1, len(weight), -1, -1) if groups == 1 else out.repeat_interleave(len(weight) // groups, 1)
 
 
 def _conv_transpose2d(
@@ -222,7 +233,8 @@ def _hull(a: Any, b: Any, **options: Any) -> Tensor:
     """What either sees; a number or a parameter sees nothing."""
     live = [v for v in (a, b) if isinstance(v, Tensor) and v.requires_grad]
     if len(live) == 2:
-        return torch.maximum(a, b)
+        thin = [_thin(v) for v in live] if a.shape == b.shape else live
+        return torch.maximum(*thin).expand(torch.broadcast_shapes(a.shape, b.shape))
     shape = torch.broadcast_shapes(*(v.shape for v in (a, b) if isinstance(v, Tensor)))
     return live[0].expand(shape).clone()
 

@@ -87,9 +87,8 @@ def _summary(sides: Sequence[Side], name: str) -> Text:
     open_ = [f for s in sides for f in s.report.findings if f.verdict == Verdict.INCONCLUSIVE]
     if open_:
         needed = max(f.images_needed or 0 for f in open_)
-        text.append(
-            f" INCONCLUSIVE: {open_[0].effect.n} photographs cannot vouch for that; about {needed} could.", "dim"
-        )
+        could = f"; about {needed} could" if needed else ""
+        text.append(f" INCONCLUSIVE: {open_[0].effect.n} photographs cannot vouch for that{could}.", "dim")
     return text
 
 

@@ -5,6 +5,7 @@ import math
 from scipy import stats
 
 POWER = 0.8
+TOO_MANY = 1_000_000
 
 
 def detectable(spread: float, n: int, confidence: float) -> float:
@@ -17,13 +18,14 @@ def detectable(spread: float, n: int, confidence: float) -> float:
     return max(float(t) * spread / math.sqrt(n), 1 - (1 - POWER) ** (1 / n))
 
 
-def clusters_to_decide(distance: float, spread: float, confidence: float, limit: int = 1_000_000) -> int:
-    """Clusters with which a true value this far from the margin would be told from it, with power 0.8; at most `limit`.
+def clusters_to_decide(distance: float, spread: float, confidence: float) -> int | None:
+    """Clusters with which a true value this far from the margin would be told from it, with power 0.8.
 
-    Where the distance is zero no number would do: `limit`.
+    None where no number that anybody has would do.
     """
     if distance <= 0:
-        return limit
+        return None
     z = float(stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(POWER))
     seen_once = math.log(1 - POWER) / math.log1p(-min(distance, 0.999999))
-    return min(limit, max(math.ceil((z * spread / distance) ** 2) + 1, math.ceil(seen_once), 2))
+    needed = max((z * spread / distance) ** 2 + 1, seen_once, 2)
+    return math.ceil(needed) if needed < TOO_MANY else None
