@@ -14,13 +14,14 @@ from perturb.records import Images, Responses, Trials
 from perturb.streams import stream
 
 Classifier = Callable[[Tensor], Tensor]  # pictures -> scores
+Look = Callable[[Tensor], Classifier]  # at a clean picture: the classifier of copies of it with small changes
 Picture = Float[np.ndarray, "channel row column"]
 RUNGS = 12  # of the geometric ladder of amplitudes, from one grey level to the bound
 HALVINGS = 4  # of the rung below the first amplitude that flips
 
 
 def respond(
-    classifier: Classifier,
+    look: Look,
     task: Task,
     images: Images,
     labels: Int[np.ndarray, " image"] | None,
@@ -31,14 +32,16 @@ def respond(
 ) -> Responses:
     """The scores of one classifier on every trial; the axis of seeds has length one.
 
-    `labels` None: the classifier's own answer to the clean picture is its class. `bound`: search each place for the
-    smallest amplitude up to it that flips the label. `tick` counts images.
+    `look` gives the classifier at each clean picture. `labels` None: its own answer to the clean picture is the class.
+    `bound`: search each place for the smallest amplitude up to it that flips the label. `tick` counts images.
     """
     parts = []
-    for i in range(len(images.pixels)):
-        parts.append(_image(classifier, task, images.pixels[i], None if labels is None else int(labels[i]), trials, i))
+    for i, picture in enumerate(images.pixels):
+        first = task.trial(picture, 0, None, np.random.default_rng(0))
+        classifier = look(torch.from_numpy(first[None]))
+        label = None if labels is None else int(labels[i])
+        parts.append(_image(classifier, task, picture, first, label, trials, i))
         if bound is not None:
-            first = task.trial(images.pixels[i], 0, None, np.random.default_rng(0))
             flips = [flipping(classifier, first, places[i], task.size, bound) for places in (trials.dead, trials.live)]
             parts[-1] |= {"flipped_dead": flips[0], "flipped_live": flips[1]}
         tick(1)
@@ -91,12 +94,12 @@ def flipping(
 
 
 def _image(
-    classifier: Classifier, task: Task, picture: Picture, label: int | None, trials: Trials, i: int
+    classifier: Classifier, task: Task, picture: Picture, first: Picture, label: int | None, trials: Trials, i: int
 ) -> dict[str, np.ndarray]:
     """One image: without the perturbation, then each pair's dead and live picture, in one batch."""
     pairs = trials.dead.shape[1]
     asked = [task.asked(label or 0, pair) for pair in range(pairs)]
-    shown = [task.trial(picture, asked[0], None, np.random.default_rng(0))]
+    shown = [first]
     for places in (trials.dead, trials.live):
         for pair in range(pairs):
             texture = stream(trials.seed, f"responses/{trials.purpose}/{i}/{pair}")  # the same in both arms

@@ -99,6 +99,17 @@ def test_strictly_dead_places_change_nothing_and_the_others_do():
     assert experiment.rates["dead"].value == pytest.approx(1 - experiment.rates["clean"].value)
 
 
+@pytest.mark.parametrize(("regime", "search"), [("as-is", "true"), ("probe", "false"), ("fine-tuned", "false")])
+def test_answers_do_not_depend_on_the_engine(regime, search):
+    found = {}
+    for engine in ("dense", "incremental"):
+        (found[engine],) = qualify(model(), suite("presence", regime, search=search), engine=engine).experiments
+        assert found[engine].engine == engine
+    for dense, swift in zip(found["dense"].measures, found["incremental"].measures, strict=True):
+        for arm in ("dead", "live"):
+            assert getattr(swift, arm).value == pytest.approx(getattr(dense, arm).value, rel=1e-3, abs=1e-6), dense.name
+
+
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     first, again = (qualify(model(), suite()) for _ in range(2))
     other = qualify(model(), suite().model_copy(update={"seed": 1}))
@@ -166,7 +177,7 @@ def test_the_papers_suites_are_shipped_with_its_recipe():
     assert {s.task.kind for s in papers if s.task} == {"presence", "intensity", "digits", "labels"}
     learnt = [s for s in papers if s.detector.kind in ("from-scratch", "fine-tuned") and s.name != "paper-compensation"]
     assert all(s.training.recipe == "paper" and s.images.calibration == 0.85 for s in learnt)
-    assert len(learnt) == 5
+    assert len(learnt) == 6
 
 
 def test_on_the_command_line_a_training_is_kept_and_gone_on_with(tmp_path, monkeypatch):

@@ -129,7 +129,7 @@ def test_a_classifier_that_sees_even_pixels_only(leaves):
     places = replace(anywhere(2), dead=np.array([[1, 1]]), live=np.array([[0, 0]]))
     trials = design(dim, places, size=1, pairs=4, seed=0, purpose="test")
     labels = np.zeros(len(dim.pixels), dtype=int)
-    found = respond(brightest, task, dim, labels, trials, bound=1.0, tick=lambda done, note="": None)
+    found = respond(lambda clean: brightest, task, dim, labels, trials, bound=1.0, tick=lambda done, note="": None)
     by_name = {m.name: m for m in measure(found, seed=0)}
     assert (by_name["accuracy"].dead.value, by_name["accuracy"].live.value) == (0, 1)
     assert by_name["squared-change"].dead.value == 0 < by_name["squared-change"].live.low
@@ -144,7 +144,7 @@ def test_own_answers_stand_for_missing_labels(leaves):
     few = replace(leaves, pixels=leaves.pixels[:6], photograph=leaves.photograph[:6])
     trials = design(few, anywhere(2), size=1, pairs=3, seed=0, purpose="test")
     task = Labels(perturbation=Pixel(), level=0.25, outputs=0)
-    found = respond(model.measure, task, few, None, trials, bound=None, tick=lambda done, note="": None)
+    found = respond(lambda clean: model.measure, task, few, None, trials, bound=None, tick=lambda done, note="": None)
     np.testing.assert_array_equal(found.truth, found.clean.argmax(-1)[..., None].repeat(3, -1))
     np.testing.assert_array_equal(measures.accuracy(found, "live"), 1 - measures.flips(found, "live"))
     both = together([found, found])

@@ -43,14 +43,26 @@ class Beside:
         order, parts = [], []
         for first in range(0, len(clean), at_once):
             members = np.flatnonzero((family >= first) & (family < first + at_once))
-            sweep = self.engine.look(pictures[clean[first : first + at_once]])
-            picture = family[members] - first
-            moved, patches = differences(self.model, pictures[members], pictures[self.twin[members]], picture)
-            parts.append(sweep.after(picture, moved, patches))
+            around = Around(self.engine, pictures[clean[first : first + at_once]])
+            parts.append(around.measure(pictures[members], family[members] - first))
             order.append(members)
-        found = torch.cat(parts)[np.argsort(np.concatenate(order))]
+        return torch.cat(parts)[np.argsort(np.concatenate(order))]
+
+
+class Around:
+    """Clean pictures, and what the engine's layer gives for copies of them with small changes."""
+
+    def __init__(self, engine: Incremental, clean: Float[Tensor, "clean channel row column"]) -> None:
+        self.model, self.layer, self.clean, self.sweep = engine.model, engine.layer, clean, engine.look(clean)
+
+    def measure(
+        self, pictures: Float[Tensor, "picture channel row column"], copied: Int[np.ndarray, " picture"]
+    ) -> Tensor:
+        """Picture i is clean picture `copied[i]` with a change. Raises InputError for what is not finite."""
+        moved, patches = differences(self.model, pictures, self.clean[copied], copied)
+        found = self.sweep.after(copied, moved, patches)
         if not torch.isfinite(found).all():
-            raise InputError(f"{self.name}: `{layer}` is not finite (NaN or infinity) for some pictures.")
+            raise InputError(f"{self.model.name}: `{self.layer}` is not finite (NaN or infinity) for some pictures.")
         return found
 
 

@@ -13,8 +13,9 @@ PARTS = ("chunk", "split", "split_with_sizes")
 
 
 def simplify(module: fx.GraphModule) -> None:
-    """Fold batch normalisation, take parts as slices, and shuffle channels at once."""
+    """Fold batch normalisation, take parts as slices, shuffle channels at once, pool whole maps by their maximum."""
     _fold(module)
+    _largest(module)
     _slice(module)
     _shuffle(module)
 
@@ -54,6 +55,19 @@ def _held(module: fx.GraphModule, node: Any) -> Any:
 def _hold(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
     module.register_buffer(f"_folded_{name}", value)
     return module.graph.get_attr(f"_folded_{name}")
+
+
+def _largest(module: fx.GraphModule) -> None:
+    """Adaptive max-pooling to one position, of which the indices are not asked for."""
+    for node in list(module.graph.nodes):
+        if named(node) != "adaptive_max_pool2d" or tuple(node.meta["val"][0].shape[2:]) != (1, 1):
+            continue
+        for part in list(node.users):
+            if part.args[1] == 0:
+                with module.graph.inserting_before(part):
+                    largest = module.graph.call_function(torch.ops.aten.amax.default, (node.args[0], [2, 3], True))
+                _replace(module, part, largest)
+    module.graph.eliminate_dead_code()
 
 
 def _slice(module: fx.GraphModule) -> None:

@@ -113,5 +113,13 @@ def _classified(
 
     places = wanted.places.get(check.name)
     return classify(
-        model, assignment, calibration, judged, mapped, places=places, keep=wanted.keep, progress=wanted.progress
+        model,
+        assignment,
+        calibration,
+        judged,
+        mapped,
+        engine=wanted.engine,
+        places=places,
+        keep=wanted.keep,
+        progress=wanted.progress,
     )

@@ -7,15 +7,18 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from perturb import measures
 from perturb.errors import InputError, UsageError
 from perturb.images import split
+from perturb.incremental import Around, Engine, Incremental
+from perturb.incremental import choose as choose_engine
 from perturb.locations import choose
 from perturb.model import Network
 from perturb.protocols import Perturbation, Task
 from perturb.records import Contribution, Experiment, Images, Locations, Responses, Training
-from perturb.responses import Classifier, respond, together
+from perturb.responses import Classifier, Look, respond, together
 from perturb.stories.experiment import Progress, quiet
 from perturb.suite import CheckTable, Suite
 from perturb.tasks import Digits, Existence, Intensity, Labels
@@ -26,6 +29,7 @@ TRAINING_SHARE = 70 / 85  # of the pictures that are not judged: 70 to train on,
 FAINT = 1 / 64  # below this level differences of float32 scores are rounding, and the network answers in float64
 Regime = Literal["as-is", "probe", "fine-tuned", "from-scratch"]
 Estimate = Callable[[Network, Images], Contribution]
+Head = Callable[[Tensor], Tensor]  # what a layer gives -> scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ def classify(
     judged: Images,
     estimate: Estimate,
     *,
+    engine: Engine = "auto",
     places: Locations | None = None,
     keep: Path | None = None,
     progress: Progress = quiet,
@@ -95,13 +100,14 @@ def classify(
     """Responses of one classifier for each seed on the judged images, their account, and the first one's map.
 
     `estimate` maps the network that learnt, on pictures that are not judged, and so tells its dead places from the
-    live ones, unless `places` are given. Checkpoints go to `keep`.
+    live ones, unless `places` are given. Checkpoints go to `keep`. `engine`: see incremental.choose.
     Raises UsageError or InputError where model, task and pictures do not fit together.
     """
     labels = _labels(assignment, model, judged)
     parts, training, maps, where = [], [], [], []
     for seed in range(assignment.seed, assignment.seed + assignment.seeds):
-        network, classifier, how = _learn(model, assignment, calibration, seed, keep, progress)
+        network, layer, head, how = _learn(model, assignment, calibration, seed, keep, progress)
+        swift = None if _is_faint(assignment) else choose_engine(network, layer, engine)
         contribution = estimate(network, as_shown(model, assignment.task, calibration))
         locations = places or choose(contribution, size=assignment.task.size, share=assignment.share, seed=seed)
         trials = design(
@@ -114,23 +120,27 @@ def classify(
         )
         bound = assignment.level if assignment.search else None
         tick = progress(f"{assignment.name}: judging", len(judged.pixels))
-        parts.append(respond(classifier, assignment.task, judged, labels, trials, bound=bound, tick=tick))
+        look = _dense(network, layer, head, assignment) if swift is None else _incremental(swift, head)
+        parts.append(respond(look, assignment.task, judged, labels, trials, bound=bound, tick=tick))
         training += [how] if how else []
         maps.append(contribution)
         where.append(locations)
     responses = together(parts)
-    return responses, _account(assignment, maps[0].layer, where[0], responses, tuple(training)), maps[0]
+    used = "dense" if swift is None else "incremental"
+    account = _account(assignment, maps[0].layer, where[0], responses, tuple(training), used)
+    return responses, account, maps[0]
 
 
 def _learn(
     model: Network, assignment: Assignment, images: Images, seed: int, keep: Path | None, progress: Progress
-) -> tuple[Network, Classifier, Training | None]:
-    """The network that has learnt, what turns pictures into scores, and how the training went."""
+) -> tuple[Network, str, Head, Training | None]:
+    """The network that has learnt, the layer whose maps the head turns into scores, and how the training went."""
     task, recipe = assignment.task, assignment.recipe
     if assignment.regime == "as-is":
-        return model, _in_double(model) if assignment.level < FAINT else model.measure, None
+        return model, "output", _itself, None
     if assignment.regime == "probe":
-        return model, linear_head(model, model.find_layer(assignment.layer), Lessons(images, task), seed=seed), None
+        layer = model.find_layer(assignment.layer)
+        return model, layer, linear_head(model, layer, Lessons(images, task), seed=seed), None
     stride = model.stride_of(model.find_layer("last"))
     interior_cells(model.input_shape[1:], stride, task.size)  # no training is lost to a picture too small
     lessons, validation = (Lessons(part, task) for part in split(images, share=TRAINING_SHARE, seed=seed))
@@ -149,18 +159,36 @@ def _learn(
         loss=done.loss,
         seconds=done.seconds,
     )
-    return network, network.measure, how
+    return network, "output", _itself, how
 
 
-def _in_double(model: Network) -> Classifier:
-    def scores(pictures: torch.Tensor) -> torch.Tensor:
-        model.module.double()
-        try:
-            return model.measure(pictures.double())
-        finally:
-            model.module.float()
-
+def _itself(scores: Tensor) -> Tensor:
     return scores
+
+
+def _is_faint(assignment: Assignment) -> bool:
+    return assignment.regime == "as-is" and assignment.level < FAINT
+
+
+def _dense(network: Network, layer: str, head: Head, assignment: Assignment) -> Look:
+    def scores(pictures: Tensor) -> Tensor:
+        if not _is_faint(assignment):
+            return head(network.measure(pictures, layer))
+        network.module.double()
+        try:
+            return head(network.measure(pictures.double(), layer))
+        finally:
+            network.module.float()
+
+    return lambda clean: scores
+
+
+def _incremental(engine: Incremental, head: Head) -> Look:
+    def look(clean: Tensor) -> Classifier:
+        around = Around(engine, clean)
+        return lambda pictures: head(around.measure(pictures, np.zeros(len(pictures), dtype=int)))
+
+    return look
 
 
 def _labels(assignment: Assignment, model: Network, judged: Images) -> np.ndarray | None:
@@ -200,7 +228,12 @@ def _canvas(images: Images, model: Network) -> Images:
 
 
 def _account(
-    assignment: Assignment, layer: str, locations: Locations, found: Responses, training: tuple[Training, ...]
+    assignment: Assignment,
+    layer: str,
+    locations: Locations,
+    found: Responses,
+    training: tuple[Training, ...],
+    engine: str,
 ) -> Experiment:
     rates = {arm: measures.rate(measures.accuracy(found, arm), found, share=True) for arm in ("dead", "live")}
     if found.clean_truth is not None:
@@ -226,4 +259,5 @@ def _account(
         worst=None,
         measures=measures.measure(found, seed=assignment.seed),
         training=training,
+        engine=engine,
     )

@@ -63,7 +63,7 @@ def _responses(kernel: int, judged: Images, seed: int) -> Responses:
     model = Network(nn.Sequential(window), name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
     trials = design(images, choose(structural(model, "0"), seed=seed), size=1, pairs=4, seed=seed, purpose="control")
     task = Labels(perturbation=Pixel(), level=0.5, outputs=1)
-    return respond(model.measure, task, images, None, trials, bound=None, tick=silent)
+    return respond(lambda clean: model.measure, task, images, None, trials, bound=None, tick=silent)
 
 
 def _strictly_dead(calibration: Images, judged: Images, seed: int) -> tuple[Control, Control]:

@@ -15,12 +15,12 @@ C = 0.1  # scikit-learn's inverse penalty
 
 
 def linear_head(model: Model, layer: str, lessons: Lessons, *, seed: int) -> Callable[[Tensor], Tensor]:
-    """Pictures -> logits of a logistic regression on the largest value of each standardised channel of `layer`."""
+    """A logistic regression on the largest value of each standardised channel: what `layer` gives -> logits."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
     shown = [batch for i in range(PASSES) for batch in lessons.epoch(128, seed=seed, name=f"probe/{i}")]
-    x = np.concatenate([_pooled(model, layer, pictures).numpy() for pictures, _ in shown])
+    x = np.concatenate([_pooled(model.measure(pictures, layer)).numpy() for pictures, _ in shown])
     y = np.concatenate([truths.numpy() for _, truths in shown])
     if len(np.unique(y)) < lessons.task.outputs:
         raise InputError(f"the pictures to learn from show {len(np.unique(y))} of {lessons.task.outputs} classes.")
@@ -30,8 +30,8 @@ def linear_head(model: Model, layer: str, lessons: Lessons, *, seed: int) -> Cal
     if lessons.task.outputs == 2:  # scikit-learn keeps one row: the evidence for the second class
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     slope, offset = torch.from_numpy(weight.T), torch.from_numpy(bias)
-    return lambda pictures: _pooled(model, layer, pictures) @ slope + offset
+    return lambda maps: _pooled(maps) @ slope + offset
 
 
-def _pooled(model: Model, layer: str, pictures: Tensor) -> Tensor:
-    return model.measure(pictures, layer).amax((2, 3)).double().cpu()
+def _pooled(maps: Tensor) -> Tensor:
+    return maps.amax((2, 3)).double().cpu()
