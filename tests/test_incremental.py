@@ -110,6 +110,9 @@ NETWORKS = {
     "joined": Joined,
     "largest": lambda: nn.Sequential(window(3, padding=1), Largest()),
     "dead": lambda: window(1),
+    "border means": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.AvgPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, 2, 1, count_include_pad=False)
+    ),
     "dilated": lambda: nn.Sequential(nn.Conv2d(3, 4, 3, 2, 2, dilation=2), nn.ELU(), nn.ConvTranspose2d(4, 2, 2, 2)),
 }
 

@@ -190,6 +190,24 @@ class OwnPadding(nn.Conv2d):
         return super().forward(nn.functional.pad(x, (0, extra, 0, extra)))
 
 
+class Standardised(nn.Conv2d):
+    """Its weights have mean 0 and variance 1 (ResNetV2, NFNet): a row of zeros changes all of them."""
+
+    def forward(self, x):
+        flat = self.weight.flatten(1)
+        weight = (self.weight - flat.mean(1).view(-1, 1, 1, 1)) / flat.std(1).view(-1, 1, 1, 1)
+        return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+def test_weights_that_a_layer_makes_itself_are_not_kept():
+    built = network(nn.Sequential(Standardised(3, 4, 3, 2, 1)))
+    for remedy in ("padding:kept", "space-to-depth:kept"):
+        with pytest.raises(InputError, match="layer `0` makes its own weights"):
+            apply_remedy(built, remedy)
+    module, done = apply_remedy(built, "padding:fresh")
+    assert (done.weights, module[0].kernel_size) == ("fresh", (4, 4))
+
+
 @pytest.mark.parametrize(
     ("module", "remedy", "words"),
     [

@@ -66,10 +66,13 @@ def _avg_pool2d(
     count_pad: bool = True,
     divisor: int | None = None,
 ) -> Rule:
-    kernel, padding = pair(kernel), pair(padding)
-    if ceil or (any(padding) and not count_pad):
-        raise NoRuleError("avg_pool2d with a divisor that varies")
-    return AveragePool(node, kernel, pair(stride or kernel), padding, divisor or math.prod(kernel))
+    kernel, stride, padding = pair(kernel), pair(stride or kernel), pair(padding)
+    share: float | Tensor = 1 / (divisor or math.prod(kernel))
+    if divisor is None and (ceil or (any(padding) and not count_pad)):  # at the border it is another
+        ones = torch.ones(1, 1, *x.limit)
+        own = torch.nn.functional.avg_pool2d(ones, kernel, stride, padding, ceil, count_pad)
+        share = own / torch.nn.functional.avg_pool2d(ones, kernel, stride, padding, ceil, divisor_override=1)
+    return AveragePool(node, kernel, stride, padding, share)
 
 
 def _adaptive_avg_pool2d(node: Live, x: Live, size: Any) -> Rule:

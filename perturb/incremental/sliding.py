@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from perturb.incremental.difference import Clean, Live, Move
 from perturb.incremental.rules import MEMORY, Pass, only
-from perturb.incremental.windows import Frame, Pair, Spans, embed, gather, slide
+from perturb.incremental.windows import Frame, Pair, Spans, cut, embed, gather, slide
 
 
 class Sliding(Pass):
@@ -87,14 +87,19 @@ class Convolution(Sliding):
 
 
 class AveragePool(Sliding):
-    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, divisor: int) -> None:
+    """`share` is what one number counts in its window's mean, by position where that differs at the border."""
+
+    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, share: float | Tensor) -> None:
         super().__init__(node, kernel, stride, padding, (1, 1))
-        self.divisor = divisor
+        self.share = share
         self.cost = MEMORY * node.channels
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        values = self.brought(only(moves), frame)
-        return F.avg_pool2d(values, self.kernel, self.stride, divisor_override=self.divisor)
+        total = F.avg_pool2d(self.brought(only(moves), frame), self.kernel, self.stride, divisor_override=1)
+        share = self.share
+        if isinstance(share, Tensor):
+            share = share.to(total) if frame is None else cut(share.to(total), frame, clean.picture)
+        return total * share
 
 
 class MaxPool(Sliding):

@@ -41,6 +41,8 @@ def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module
     _check_sizes(model, module, changed)
     if weights == "fresh":
         _draw(model.module, module, seed)
+    elif kind in EXACT:
+        _check_functions(model.module, module, changed)
     return module, Remedy(kind=kind, weights=weights, changed=tuple(changed))
 
 
@@ -88,6 +90,21 @@ def _sizes(model: Model, module: nn.Module, names: list[str]) -> dict[str, tuple
     return sizes
 
 
+def _check_functions(old: nn.Module, new: nn.Module, changed: list[Change]) -> None:
+    """A layer that makes its weights from others (weight standardisation) would not stay what it was: refuse it."""
+    for change in changed:
+        before, after = old.get_submodule(change.name), new.get_submodule(change.name)
+        if not isinstance(before, nn.Conv2d):
+            continue
+        side = 2 * max(pair(before.kernel_size)) * max(pair(before.dilation))
+        shape = (1, before.in_channels, side, side)
+        x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(before.weight)
+        with torch.inference_mode():
+            wanted, found = before(x), after(x)
+        if not torch.allclose(found, wanted, rtol=1e-3, atol=1e-5 * float(wanted.abs().max())):
+            raise InputError(f"layer `{change.name}` makes its own weights: it does not stay the same when changed.")
+
+
 def _draw(old: nn.Module, new: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     originals = dict(old.named_modules())
@@ -103,6 +120,7 @@ def _draw(old: nn.Module, new: nn.Module, seed: int) -> None:
             layer.reset_running_stats()
 
 
+EXACT = ("padding", "space-to-depth")  # with weights kept they leave every convolution's function as it was
 KINDS: dict[str, Callable[[str, Window], str | None]] = {
     "padding": pad_kernel,
     "slicing": slice_kernel,
