@@ -14,7 +14,7 @@ from perturb.contribution import structural
 from perturb.detectors import AsIs, Reference
 from perturb.errors import InputError, PerturbWarning
 from perturb.images import split
-from perturb.incremental import Beside, Incremental, Patches, choose
+from perturb.incremental import Beside, Incremental, Patches, Sweep, choose
 from perturb.incremental.check import MismatchError, check
 from perturb.incremental.pointwise import KINDS
 from perturb.incremental.windows import Spans, alike, hull, slide
@@ -219,6 +219,22 @@ def test_networks_in_use_pass_the_self_check(reference, layer, padded, leaves):
 def test_the_trained_network_passes_the_self_check():
     model = load("examples/efficientnet_lite0.py:build")
     check(Incremental(model, "output"))
+
+
+def test_memory_that_runs_out_halves_what_is_computed_at_once(rng, monkeypatch):
+    engine = Incremental(network(plain()), "output")
+    pictures, patches = torch.rand(2, *SHAPE), some_patches(rng)
+    wanted, _ = changes(engine, pictures, patches)
+    through = Sweep._through
+
+    def small(sweep, patches, spans, trials):
+        if len(trials) > 2:
+            raise torch.OutOfMemoryError
+        return through(sweep, patches, spans, trials)
+
+    monkeypatch.setattr(Sweep, "_through", small)
+    found, _ = changes(engine, pictures, patches)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_wrong_rule_is_found_out():

@@ -168,3 +168,21 @@ def test_preprocessing_maps_the_pixel_range():
     model = Network(nn.Identity(), preprocessing=pre)
     assert model.measure(torch.ones(1, 3, 4, 4)).unique().tolist() == [1.0]
     assert model.measure(torch.zeros(1, 3, 4, 4)).unique().tolist() == [-1.0]
+
+
+def test_memory_that_runs_out_halves_the_batch(monkeypatch):
+    model = network(plain())
+    pictures = torch.rand(9, *model.input_shape)
+    wanted, propagate = model.measure(pictures), model.propagate
+
+    def small(x, layer):
+        if len(x) > 2:
+            raise torch.OutOfMemoryError
+        return propagate(x, layer)
+
+    monkeypatch.setattr(model, "propagate", small)
+    torch.testing.assert_close(model.measure(pictures), wanted)
+    assert model.batch == 2
+    monkeypatch.setattr(model, "propagate", lambda x, layer: (_ for _ in ()).throw(torch.OutOfMemoryError()))
+    with pytest.raises(torch.OutOfMemoryError):
+        model.measure(pictures)

@@ -130,9 +130,18 @@ class Sweep:
     def changes(self, patches: Patches) -> Iterator[tuple[Int[np.ndarray, " trial"], Move | None]]:
         """Trials of like windows side by side: their numbers, and how the layer's output moves; None: not at all."""
         spans = self.engine.spans(patches)
-        for trials in self.engine.groups(spans, len(patches)):
-            with torch.inference_mode():
-                yield trials, self._through(patches, spans, trials)
+        waiting = self.engine.groups(spans, len(patches))
+        while waiting:
+            trials = waiting.pop()
+            try:
+                with torch.inference_mode():
+                    move = self._through(patches, spans, trials)
+            except torch.OutOfMemoryError:
+                if len(trials) == 1:
+                    raise
+                waiting += np.array_split(trials, 2)
+                continue
+            yield trials, move
 
     def _through(self, patches: Patches, spans: dict[fx.Node, Spans | None], trials: np.ndarray) -> Move | None:
         engine = self.engine
