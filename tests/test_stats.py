@@ -213,7 +213,7 @@ def test_what_is_not_finite_decides_nothing(bad):
 def test_two_checks_are_read_at_a_stricter_confidence():
     """One clear check and one near the margin: the clear one leaves, the other is read at the full level again."""
     clear = Question(check="a", claim=CLAIM, effect_at=lambda c: an_effect(0.5, 0.4, 0.6))
-    near = Question(check="b", claim=CLAIM, effect_at=lambda c: an_effect(0.1, 0.1 - c / 10, 0.1 + c / 10))
+    near = Question(check="b", claim=CLAIM, effect_at=lambda c: an_effect(0.12, 0.12 - c / 10, 0.12 + c / 10))
     first, second = judge([clear, near])
     assert (first.verdict, second.verdict) == (Verdict.FAIL, Verdict.INCONCLUSIVE)
     assert second.images_needed > 0

@@ -167,7 +167,7 @@ def test_a_linear_head_on_frozen_features_learns():
     model = network(nn.Sequential(window(3, channels=64), nn.ReLU()), shape=(3, 32, 32))
     head = linear_head(model, "1", learn, seed=0)
     pictures, truths = next(judge.epoch(100, seed=1, name="judge"))
-    scores = head(pictures)
+    scores = head(model.measure(pictures, "1"))
     assert scores.shape == (36, 2)
     assert (scores.argmax(1) == truths).double().mean() > 0.8
 
