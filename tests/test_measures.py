@@ -91,7 +91,26 @@ def test_floor_and_ceiling(rng):
     found = responses(rng, images=200)
     assert accuracy_loss(found, None, confidence=0.95, seed=0).saturated == "floor"
     sure = np.eye(4)[found.truth]
-    assert accuracy_loss(replace(found, dead=sure, live=sure), None, confidence=0.95, seed=0).saturated == "ceiling"
+    known = replace(found, dead=sure, live=sure)
+    assert accuracy_loss(known, None, confidence=0.95, seed=0).saturated == "ceiling"
+
+
+def test_one_training_that_learnt_nothing_is_the_floor(rng):
+    """It always says "there", and so is right wherever something is."""
+    truth = np.ones((2, 50, 3), dtype=int)
+    says = np.eye(2)[truth]
+    clean = np.stack([np.tile([1.0, 0.0], (50, 1)), np.tile([0.0, 1.0], (50, 1))])
+    found = replace(
+        responses(rng, images=50),
+        clean=clean,
+        dead=says,
+        live=says,
+        truth=truth,
+        clean_truth=np.zeros((2, 50), dtype=int),
+    )
+    assert accuracy_loss(found, None, confidence=0.95, seed=0).saturated == "floor"
+    learnt = replace(found, clean=clean[[0, 0]])
+    assert accuracy_loss(learnt, None, confidence=0.95, seed=0).saturated == "ceiling"
 
 
 def test_flip_rate_is_that_of_live_places(rng):
