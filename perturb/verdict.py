@@ -9,7 +9,7 @@ from perturb.stats.power import clusters_to_decide
 
 SATURATED = {
     "floor": "too little is seen even at live places for a small loss to mean anything; use a larger perturbation or "
-    "an earlier layer",
+    "an earlier layer, or train for longer",
     "ceiling": "nearly everything is seen; use a lower level, or calibrate it",
 }
 
