@@ -42,8 +42,8 @@ def respond(
         label = None if labels is None else int(labels[i])
         parts.append(_image(classifier, task, picture, first, label, trials, i))
         if bound is not None:
-            flips = [flipping(classifier, first, places[i], task.size, bound) for places in (trials.dead, trials.live)]
-            parts[-1] |= {"flipped_dead": flips[0], "flipped_live": flips[1]}
+            flips = flipping(classifier, first, np.concatenate([trials.dead[i], trials.live[i]]), task.size, bound)
+            parts[-1] |= dict(zip(("flipped_dead", "flipped_live"), np.split(flips, 2), strict=True))
         tick(1)
     stacked = {name: np.stack([part[name] for part in parts])[None] for name in parts[0]}
     clean_truth = stacked.pop("clean_truth")
@@ -80,10 +80,10 @@ def flipping(
         open_ = np.flatnonzero(np.isinf(found))
         if not len(open_):
             break
-        for direction in (1.0, -1.0):
-            flips = _flips(classifier, picture, answer, places[open_], size, np.full(len(open_), direction * rung))
-            new = open_[flips & np.isinf(found[open_])]
-            found[new], sign[new] = rung, direction
+        ways = np.repeat([rung, -rung], len(open_))
+        up, down = np.split(_flips(classifier, picture, answer, np.tile(places[open_], (2, 1)), size, ways), 2)
+        found[open_[up | down]] = rung
+        sign[open_[down & ~up]] = -1
         below[np.isinf(found)] = rung
     hit = np.flatnonzero(np.isfinite(found))
     for _ in range(HALVINGS if len(hit) else 0):
