@@ -9,6 +9,7 @@ SECTIONS = {
     "bootstrap": "10^4 resamples of 10^4 outcomes, BCa",
     "gradient": "Gradient map of the central unit of layer4, ResNet-18, 8 pictures",
     "sweep": "Random places, one picture, the network's output, float32, exact",
+    "places": "Cost against the number of places",
     "start": "What a person waits for",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }

@@ -47,7 +47,7 @@ CASES = (
 class Work:
     """One picture, its places, and the same perturbation for every rival."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, places: int = PLACES) -> None:
         model = load(case.reference, device="cpu")
         shape = (3, case.side, case.side)
         if case.side != 224:
@@ -59,17 +59,17 @@ class Work:
         if model.untrained:
             model.settle(pictures)
         rng = np.random.default_rng(0)
-        self.case = case
-        self.start = rng.integers(0, case.side - case.patch + 1, (PLACES, 2))
-        self.values = torch.full((PLACES, 3, case.patch, case.patch), 0.5)
+        self.case, self.places = case, places
+        self.start = rng.integers(0, case.side - case.patch + 1, (places, 2))
+        self.values = torch.full((places, 3, case.patch, case.patch), 0.5)
         self.engine = Incremental(model, "output")
         self.sweep = self.engine.look(pictures[:1])
         self.plain: nn.Module = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
 
     def ours(self) -> Tensor:
-        patches = Patches(picture=np.zeros(PLACES, dtype=int), start=self.start, values=self.values)
-        found = self.sweep.output.new_zeros(PLACES, *self.sweep.output.shape[1:])
-        self.sweep.add(found, np.arange(PLACES), patches)
+        patches = Patches(picture=np.zeros(self.places, dtype=int), start=self.start, values=self.values)
+        found = self.sweep.output.new_zeros(self.places, *self.sweep.output.shape[1:])
+        self.sweep.add(found, np.arange(self.places), patches)
         return found
 
     def dense(self, network: Callable[[Tensor], Tensor], batch: int, layout: torch.memory_format, count: int) -> Tensor:
