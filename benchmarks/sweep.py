@@ -59,18 +59,25 @@ class Work:
         if model.untrained:
             model.settle(pictures)
         rng = np.random.default_rng(0)
-        self.case, self.places = case, places
+        self.case = case
         self.start = rng.integers(0, case.side - case.patch + 1, (places, 2))
         self.values = torch.full((places, 3, case.patch, case.patch), 0.5)
         self.engine = Incremental(model, "output")
         self.sweep = self.engine.look(pictures[:1])
-        self.plain: nn.Module = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
+        self.network: nn.Module = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
 
     def ours(self) -> Tensor:
-        patches = Patches(picture=np.zeros(self.places, dtype=int), start=self.start, values=self.values)
-        found = self.sweep.output.new_zeros(self.places, *self.sweep.output.shape[1:])
-        self.sweep.add(found, np.arange(self.places), patches)
+        places = len(self.start)
+        patches = Patches(picture=np.zeros(places, dtype=int), start=self.start, values=self.values)
+        found = self.sweep.output.new_zeros(places, *self.sweep.output.shape[1:])
+        self.sweep.add(found, np.arange(places), patches)
         return found
+
+    def plain(self, batch: int, count: int) -> Tensor:
+        return self.dense(self.network, batch, torch.contiguous_format, count)
+
+    def tuned(self, batch: int, count: int) -> Tensor:
+        return self.dense(self.engine.evaluate, batch, torch.channels_last, count)
 
     def dense(self, network: Callable[[Tensor], Tensor], batch: int, layout: torch.memory_format, count: int) -> Tensor:
         parts = []
@@ -94,20 +101,21 @@ class Work:
             mask[0, 0, row : row + patch, column : column + patch] = i
         x = self.sweep.x.contiguous()
         with torch.inference_mode():
-            return FeatureAblation(lambda given: self.plain(given)[:, :1]).attribute(
+            return FeatureAblation(lambda given: self.network(given)[:, :1]).attribute(
                 x, baselines=x + 0.5, feature_mask=mask, perturbations_per_eval=batch
             )
 
 
 def measure(case: Case, best: float) -> list[object]:
     work = Work(case)
-    plain = lambda batch, count=case.whole: work.dense(work.plain, batch, torch.contiguous_format, count)  # noqa: E731
-    tuned = lambda batch, count=case.whole: work.dense(work.engine.evaluate, batch, torch.channels_last, count)  # noqa: E731
-    sizes = [fastest({b: (lambda b=b, form=form: form(b, case.whole // 2)) for b in SIZES}) for form in (plain, tuned)]
+    sizes = [
+        fastest({b: (lambda b=b, form=form: form(b, case.whole // 2)) for b in SIZES})
+        for form in (work.plain, work.tuned)
+    ]
     rivals: dict[str, Callable[[], object]] = {
         "ours": work.ours,
-        "plain": lambda: plain(sizes[0]),
-        "tuned": lambda: tuned(sizes[1]),
+        "plain": lambda: work.plain(sizes[0], case.whole),
+        "tuned": lambda: work.tuned(sizes[1], case.whole),
     }
     with_captum = case.reference in ("torchvision:resnet18", "torchvision:mobilenet_v2") and case.side == 224
     if with_captum:

@@ -1,7 +1,7 @@
 """A layer's response to many small changes of the same pictures, at the cost of what changed."""
 
 from perturb.incremental.beside import Around, Beside
-from perturb.incremental.choice import Engine, choose
+from perturb.incremental.choice import Engine, called, choose
 from perturb.incremental.engine import Incremental, Patches, Sweep
 
-__all__ = ["Around", "Beside", "Engine", "Incremental", "Patches", "Sweep", "choose"]
+__all__ = ["Around", "Beside", "Engine", "Incremental", "Patches", "Sweep", "called", "choose"]

@@ -39,6 +39,11 @@ def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
     return engine
 
 
+def called(engine: Incremental | None) -> str:
+    """The engine's name in reports."""
+    return "dense" if engine is None else "incremental"
+
+
 def _why(error: Exception) -> str:
     if isinstance(error, NoRuleError):
         return f"no rule for {error}"

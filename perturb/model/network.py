@@ -134,14 +134,16 @@ class Network:
 
     def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Tensor:
         """Batches are halved, and stay so, where memory runs out."""
-        with torch.inference_mode():
+        result = None
+        while result is None:
             try:
-                result = torch.cat([self.propagate(self.normalise(part), layer) for part in pictures.split(self.batch)])
+                with torch.inference_mode():
+                    parts = [self.propagate(self.normalise(part), layer) for part in pictures.split(self.batch)]
+                    result = torch.cat(parts)
             except torch.OutOfMemoryError:
                 if self.batch == 1:
                     raise
                 self.batch //= 2
-                return self.measure(pictures, layer)
         if not torch.isfinite(result).all():
             raise InputError(f"{self.name}: `{layer}` is not finite (NaN or infinity) for some pictures.")
         return result

@@ -12,7 +12,7 @@ from torch import Tensor
 from perturb import measures
 from perturb.errors import InputError, UsageError
 from perturb.images import split
-from perturb.incremental import Around, Engine, Incremental
+from perturb.incremental import Around, Engine, Incremental, called
 from perturb.incremental import choose as choose_engine
 from perturb.locations import choose
 from perturb.model import Network
@@ -104,10 +104,11 @@ def classify(
     Raises UsageError or InputError where model, task and pictures do not fit together.
     """
     labels = _labels(assignment, model, judged)
+    faint = assignment.regime == "as-is" and assignment.level < FAINT
     parts, training, maps, where = [], [], [], []
     for seed in range(assignment.seed, assignment.seed + assignment.seeds):
         network, layer, head, how = _learn(model, assignment, calibration, seed, keep, progress)
-        swift = None if _is_faint(assignment) else choose_engine(network, layer, engine)
+        swift = None if faint else choose_engine(network, layer, engine)
         contribution = estimate(network, as_shown(model, assignment.task, calibration))
         locations = places or choose(contribution, size=assignment.task.size, share=assignment.share, seed=seed)
         trials = design(
@@ -120,14 +121,13 @@ def classify(
         )
         bound = assignment.level if assignment.search else None
         tick = progress(f"{assignment.name}: judging", len(judged.pixels))
-        look = _dense(network, layer, head, assignment) if swift is None else _incremental(swift, head)
+        look = _dense(network, layer, head, double=faint) if swift is None else _incremental(swift, head)
         parts.append(respond(look, assignment.task, judged, labels, trials, bound=bound, tick=tick))
         training += [how] if how else []
         maps.append(contribution)
         where.append(locations)
     responses = together(parts)
-    used = "dense" if swift is None else "incremental"
-    account = _account(assignment, maps[0].layer, where[0], responses, tuple(training), used)
+    account = _account(assignment, maps[0].layer, where[0], responses, tuple(training), called(swift))
     return responses, account, maps[0]
 
 
@@ -166,13 +166,9 @@ def _itself(scores: Tensor) -> Tensor:
     return scores
 
 
-def _is_faint(assignment: Assignment) -> bool:
-    return assignment.regime == "as-is" and assignment.level < FAINT
-
-
-def _dense(network: Network, layer: str, head: Head, assignment: Assignment) -> Look:
+def _dense(network: Network, layer: str, head: Head, *, double: bool) -> Look:
     def scores(pictures: Tensor) -> Tensor:
-        if not _is_faint(assignment):
+        if not double:
             return head(network.measure(pictures, layer))
         network.module.double()
         try:

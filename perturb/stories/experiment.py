@@ -8,7 +8,7 @@ import numpy as np
 from perturb import quantities
 from perturb.errors import InputError
 from perturb.exhibits import Sweep
-from perturb.incremental import Engine, Incremental, choose
+from perturb.incremental import Engine, Incremental, called, choose
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold, silent
 from perturb.protocols import Detector, Model, Perturbation, Tick
@@ -93,8 +93,7 @@ def measure(
         engine=engine,
         tick=progress(f"{protocol.name}: judging", len(judged.pixels)),
     )
-    used = "dense" if engine is None else "incremental"
-    account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged), used)
+    account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged), called(engine))
     conditions = Conditions(level=known.level, locations=locations)
     measurement = Measurement(conditions=conditions, trials=trials, outcomes=outcomes)
     return Measured(measurement=measurement, account=account, sweep=known.sweep)
