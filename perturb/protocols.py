@@ -25,8 +25,11 @@ class Model(Protocol):
     def normalise(self, pictures: "Float[Tensor, 'picture channel row column']") -> "Tensor":
         """Pictures as the network wants them, on its device; differentiable."""
 
-    def propagate(self, x: "Tensor", layer: str = "output") -> "Tensor":
-        """Normalised input -> what `layer` gives; differentiable. A spatial layer gives (n, channel, row, column)."""
+    def propagate(self, x: "Tensor", layer: str = "output", *, folded: bool = False) -> "Tensor":
+        """Normalised input -> what `layer` gives; differentiable. A spatial layer gives (n, channel, row, column).
+
+        `folded`: float32 `x` may go through a quicker form of `module` that gives the same to rounding.
+        """
 
     def measure(self, pictures: "Tensor", layer: str = "output") -> "Tensor":
         """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""

@@ -175,14 +175,74 @@ def test_memory_that_runs_out_halves_the_batch(monkeypatch):
     pictures = torch.rand(9, *model.input_shape)
     wanted, propagate = model.measure(pictures), model.propagate
 
-    def small(x, layer):
+    def small(x, layer, **given):
         if len(x) > 2:
             raise torch.OutOfMemoryError
-        return propagate(x, layer)
+        return propagate(x, layer, **given)
 
     monkeypatch.setattr(model, "propagate", small)
     torch.testing.assert_close(model.measure(pictures), wanted)
     assert model.batch == 2
-    monkeypatch.setattr(model, "propagate", lambda x, layer: (_ for _ in ()).throw(torch.OutOfMemoryError()))
+    monkeypatch.setattr(model, "propagate", lambda x, layer, **given: (_ for _ in ()).throw(torch.OutOfMemoryError()))
     with pytest.raises(torch.OutOfMemoryError):
         model.measure(pictures)
+
+
+class Twice(nn.Module):
+    """Reads a convolution beside the normalisation behind it, as a fold must not allow."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return self.norm(y) + y
+
+
+def normalised(module):
+    """Statistics unlike those that a new network has."""
+    model = network(module)
+    model.settle(torch.rand(8, *model.input_shape))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("module", "layer", "folds"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU()), "output", True),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU()), "1", True),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU()), "0", False),
+        (Twice(), "output", False),
+    ],
+)
+def test_folding_gives_the_same_or_is_left_alone(module, layer, folds):
+    model = normalised(module)
+    x = model.normalise(torch.rand(2, *model.input_shape))
+    torch.testing.assert_close(model.propagate(x, layer, folded=True), model.propagate(x, layer), rtol=1e-4, atol=1e-5)
+    assert (model._form(layer) is not model.module) == folds
+
+
+def test_normalisation_with_an_activation_in_it_folds():
+    class WithActivation(nn.BatchNorm2d):
+        def __init__(self):
+            super().__init__(4)
+            self.drop, self.act = nn.Identity(), nn.ReLU()
+
+        def forward(self, x):
+            return self.act(self.drop(super().forward(x)))
+
+    model = normalised(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), WithActivation()))
+    x = model.normalise(torch.rand(2, *model.input_shape))
+    torch.testing.assert_close(model.propagate(x, folded=True), model.propagate(x), rtol=1e-4, atol=1e-5)
+    assert [type(m) for m in model._form("output").modules()].count(WithActivation) == 0
+
+
+def test_new_statistics_are_folded_anew():
+    model = normalised(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4)))
+    pictures = torch.rand(4, *model.input_shape)
+    before = model.measure(pictures)
+    model.settle(pictures * 0.1)
+    assert not torch.allclose(model.measure(pictures), before)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.measure(pictures), model.propagate(model.normalise(pictures)))

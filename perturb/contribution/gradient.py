@@ -136,7 +136,7 @@ def _around(
 def _map(model: Model, pictures: Pictures, layer: str) -> Tensor:
     with torch.inference_mode():
         x = torch.from_numpy(np.ascontiguousarray(pictures, dtype=np.float32))
-        return model.propagate(model.normalise(x), layer)
+        return model.propagate(model.normalise(x), layer, folded=True)
 
 
 def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
@@ -168,7 +168,7 @@ def _forward(model: Model, pictures: Pictures, layer: str) -> tuple[Tensor, Tens
     with torch.enable_grad():
         x = torch.from_numpy(np.asarray(pictures, dtype=np.float32)).contiguous(memory_format=torch.channels_last)
         x.requires_grad_()
-        return x, model.propagate(model.normalise(x), layer)
+        return x, model.propagate(model.normalise(x), layer, folded=True)
 
 
 def _rectified(

@@ -26,8 +26,8 @@ class Beside:
     def normalise(self, pictures: Tensor) -> Tensor:
         return self.model.normalise(pictures)
 
-    def propagate(self, x: Tensor, layer: str = "output") -> Tensor:
-        return self.model.propagate(x, layer)
+    def propagate(self, x: Tensor, layer: str = "output", *, folded: bool = False) -> Tensor:
+        return self.model.propagate(x, layer, folded=folded)
 
     def find_layer(self, wanted: str) -> str:
         return self.model.find_layer(wanted)
