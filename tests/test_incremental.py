@@ -267,18 +267,20 @@ def test_a_shuffle_keeps_the_window():
     assert all(span is not None and (span.areas < 30).all() for span in spans.values())
 
 
-@given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=60), st.integers(1, 9))
-def test_windows_computed_together_are_few_and_alike(sizes, most):
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=60), st.integers(1, 9), st.floats(0, 1e4))
+def test_windows_computed_together_are_few_and_alike(sizes, most, overhead):
     rows, columns = np.array(sizes, dtype=float).reshape(-1, 2).T
-    groups = alike(rows, columns, np.full(len(sizes), 1 / most))
+    groups = alike(rows, columns, np.full(len(sizes), 1 / most), overhead)
     np.testing.assert_array_equal(np.sort(np.concatenate([*groups, []])), np.arange(len(sizes)))
     assert all(1 <= len(group) <= most for group in groups)
 
 
 def test_small_windows_are_not_computed_at_the_size_of_large_ones():
     rows, columns = np.tile([2.0, 9.0], 8), np.repeat([3.0, 4.0], 8)
-    groups = alike(rows, columns, np.full(16, 1 / 8))
+    groups = alike(rows, columns, np.full(16, 1 / 8), 1e9)
     assert [np.ptp(rows[group]) for group in groups] == [0, 0]
+    groups = alike(rows, columns, np.full(16, 1 / 8), 1.0)
+    assert [(np.ptp(rows[group]), np.ptp(columns[group])) for group in groups] == [(0, 0)] * 4
 
 
 def test_auto_takes_the_engine_that_saves_work():

@@ -14,8 +14,9 @@ from perturb.incremental.trace import Step, trace
 from perturb.incremental.windows import Frame, Spans, alike, frame
 from perturb.protocols import Model
 
-TRIALS_AT_ONCE = {"cpu": 16, "cuda": 512}
+TRIALS_AT_ONCE = {"cpu": 24, "cuda": 512}
 AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in one step's windows: on a CPU more of them leave the cache
+OVERHEAD = {"cpu": 8e6, "cuda": 1e8}  # of one step, in the multiply-adds that would take as long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +77,20 @@ class Incremental:
     def groups(self, spans: dict[fx.Node, Spans | None], trials: int) -> list[Int[np.ndarray, " chosen"]]:
         """Which trials to compute at once: windows of like size, for all get the largest, and not too many numbers."""
         rows, columns, numbers = np.zeros((3, trials))
+        dense = 0.0
         for step in self.traced.steps:
             span = spans[step.node]
             if span is None:
                 numbers = np.maximum(numbers, math.prod(step.live.shape[1:]))
                 continue
             high, wide = (span.stop - span.start).T
+            dense += step.rule.cost * step.live.limit[0] * step.live.limit[1]
             rows += step.rule.cost * step.live.limit[1] * high
             columns += step.rule.cost * step.live.limit[0] * wide
             numbers = np.maximum(numbers, step.live.channels * high * wide)
         kind = self.device.type
-        return alike(rows, columns, np.maximum(numbers / AT_ONCE[kind], 1 / TRIALS_AT_ONCE[kind]))
+        share = np.maximum(numbers / AT_ONCE[kind], 1 / TRIALS_AT_ONCE[kind])
+        return alike(rows, columns, share, dense * OVERHEAD[kind] * len(self.traced.steps))
 
 
 class Sweep:

@@ -10,7 +10,12 @@ from torch.nn import functional as F
 
 from perturb.incremental.difference import Clean, Live, Move
 from perturb.incremental.rules import MEMORY, Pass, only
-from perturb.incremental.windows import Frame, Pair, Spans, cut, embed, gather, slide
+from perturb.incremental.windows import Corner, Frame, Pair, Spans, cut, embed, gather, slide
+
+# oneDNN brings weights into an order of its own at every call, unless it is handed them so, as by torch's own compiler.
+# That order is one for all sizes of window, but for kernels of 1 x 1.
+PACKS = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+WORTH_PACKING = 1 << 16  # weights
 
 
 class Sliding(Pass):
@@ -36,10 +41,15 @@ class Sliding(Pass):
         rows, columns = ((size[a] - 1) * self.stride[a] + (self.kernel[a] - 1) * self.dilation[a] + 1 for a in (0, 1))
         return rows, columns
 
-    def brought(self, move: Move, frame: Frame | None) -> Tensor:
-        """The differences laid out over what the frame's positions meet."""
-        origin = (0 if frame is None else frame.start * self.stride) - np.array(self.padding)
-        return embed(move.values, move.start - origin, self.extent(frame))
+    def shift(self, move: Move, frame: Frame | None) -> Corner:
+        """Rows and columns from the first that the frame's positions meet to the difference's first."""
+        return move.start - (0 if frame is None else frame.start * self.stride) + np.array(self.padding)
+
+    def brought(self, move: Move, frame: Frame | None, around: Pair = (0, 0)) -> Tensor:
+        """The differences laid out over what the frame's positions meet, less `around` rows and columns at each end."""
+        rows, columns = self.extent(frame)
+        size = rows - 2 * around[0], columns - 2 * around[1]
+        return embed(move.values, self.shift(move, frame) - around, size)
 
 
 class Moved(Sliding):
@@ -79,11 +89,33 @@ class Convolution(Sliding):
     def __init__(self, node: Live, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
         super().__init__(node, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
         self.weight, self.groups = weight, groups
+        self.packs = PACKS and groups == 1 and self.kernel != (1, 1) and weight.numel() >= WORTH_PACKING
+        self.packed: Tensor | None = None  # the weights in the order that oneDNN reads
         self.cost = weight.numel() + MEMORY * len(weight)
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        values = self.brought(only(moves), frame)
-        return F.conv2d(values, self.weight, None, self.stride, 0, self.dilation, self.groups)
+        around = self._zeros_around(only(moves), frame)
+        values, window = self.brought(only(moves), frame, around), (around, self.stride, self.dilation, self.groups)
+        if self.packs and values.device.type == "cpu" and values.dtype == torch.float32:
+            if self.packed is None:
+                self.packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *window, values.shape)
+            packed: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.packed, None, *window, "none", [], "")
+            return packed
+        if self.kernel == (1, 1):  # what a stride passes over is not brought to the kernel
+            values, window = values[:, :, :: self.stride[0], :: self.stride[1]], (around, (1, 1), *window[2:])
+        around, stride, dilation, groups = window
+        return F.conv2d(values, self.weight, None, stride, around, dilation, groups)
+
+    def _zeros_around(self, move: Move, frame: Frame | None) -> Pair:
+        """Rows and columns that lie outside the difference at both ends, whatever the trial.
+
+        As padding they are passed over, not multiplied: 1.2 to 1.8 times as fast.
+        """
+        shift = self.shift(move, frame)
+        behind = np.array(self.extent(frame)) - shift - move.values.shape[2:]
+        most = (np.array(self.kernel) - 1) * self.dilation
+        rows, columns = np.clip(np.minimum(shift, behind).min(0), 0, most)
+        return int(rows), int(columns)
 
 
 class AveragePool(Sliding):

@@ -1,5 +1,6 @@
 """Rectangles on a map: how far a difference reaches, and moving tensors in and out of them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,18 +78,40 @@ def frame(spans: Spans, limit: Pair) -> Frame | None:
 
 
 def alike(
-    rows: Float[np.ndarray, " trial"], columns: Float[np.ndarray, " trial"], share: Float[np.ndarray, " trial"]
+    rows: Float[np.ndarray, " trial"],
+    columns: Float[np.ndarray, " trial"],
+    share: Float[np.ndarray, " trial"],
+    overhead: float,
 ) -> list[Int[np.ndarray, " chosen"]]:
-    """Trials in groups of like rows and columns whose shares sum to 1 at most: halved where they differ most."""
+    """Trials in groups whose shares sum to 1 at most, split where that saves most, while it saves `overhead`.
+
+    All of a group get the largest window: it costs its trials x its most rows x its most columns.
+    """
     groups, waiting = [], [np.arange(len(share))] if len(share) else []
     while waiting:
         group = waiting.pop()
-        if len(group) == 1 or share[group].sum() <= 1:
+        cost = len(group) * rows[group].max() * columns[group].max()
+        splits = [_cheapest(rows, columns, group[np.argsort(size[group], kind="stable")]) for size in (rows, columns)]
+        cheapest, parts = min(splits, key=lambda split: split[0])
+        if len(group) == 1 or (share[group].sum() <= 1 and cost - cheapest < overhead):
             groups.append(group)
-            continue
-        size = rows[group] if np.ptp(rows[group]) >= np.ptp(columns[group]) else columns[group]
-        waiting += np.array_split(group[np.argsort(size, kind="stable")], 2)
+        else:
+            waiting += parts
     return groups
+
+
+def _cheapest(
+    rows: np.ndarray, columns: np.ndarray, order: Int[np.ndarray, " chosen"]
+) -> tuple[float, list[Int[np.ndarray, " chosen"]]]:
+    """The cut of these trials, in their order, whose two parts cost least, and that cost; infinite for one trial."""
+    sizes, number = np.stack([rows[order], columns[order]]), np.arange(1, len(order))
+    before = number * np.maximum.accumulate(sizes, 1).prod(0)[:-1]
+    behind = number[::-1] * np.maximum.accumulate(sizes[:, ::-1], 1).prod(0)[-2::-1]
+    cost = before + behind
+    if not len(cost):
+        return math.inf, []
+    at = int(cost.argmin())
+    return float(cost[at]), [order[: at + 1], order[at + 1 :]]
 
 
 def cut(
