@@ -246,3 +246,15 @@ def test_new_statistics_are_folded_anew():
     assert not torch.allclose(model.measure(pictures), before)
     with torch.inference_mode():
         torch.testing.assert_close(model.measure(pictures), model.propagate(model.normalise(pictures)))
+
+
+@pytest.mark.parametrize("kernel", [5, 7, 9])
+@pytest.mark.parametrize("side", [32, 33])
+def test_a_stem_and_its_gradient_are_the_same_in_blocks(kernel, side):
+    model = network(nn.Sequential(nn.Conv2d(3, 8, kernel, 2, kernel // 2), nn.BatchNorm2d(8)), shape=(3, side, side))
+    assert [type(m).__name__ for m in model._form("output").modules()].count("_Stem") == 1
+    x = torch.rand(2, 3, side, side)
+    plain, quick = (model.propagate(x.requires_grad_(), folded=folded) for folded in (False, True))
+    torch.testing.assert_close(quick, plain, rtol=1e-4, atol=1e-5)
+    wanted, found = (torch.autograd.grad(y.square().sum(), x)[0] for y in (plain, quick))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)

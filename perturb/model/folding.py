@@ -1,4 +1,4 @@
-"""The same network in fewer steps: batch normalisation folded into the convolutions before it."""
+"""The same network in fewer steps: batch normalisation folded into the convolutions before it, and a quicker stem."""
 
 import copy
 from collections import Counter
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
@@ -22,6 +23,9 @@ def fold(module: nn.Module, x: Tensor) -> nn.Module:
             fused = fuse_conv_bn_eval(names[conv], names[norm])  # type: ignore[type-var, arg-type]
             quick.set_submodule(conv, fused)
             quick.set_submodule(norm, _rest(names[norm]))
+    for name, part in list(quick.named_modules()):
+        if type(part) is nn.Conv2d and _Stem.suits(part):
+            quick.set_submodule(name, _Stem(part))
     return quick.to(memory_format=torch.channels_last)
 
 
@@ -60,3 +64,33 @@ def _is_norm(module: nn.Module) -> bool:
 def _rest(norm: nn.Module) -> nn.Module:
     """What a normalisation does besides."""
     return nn.Sequential(*norm.children())
+
+
+class _Stem(nn.Module):
+    """A large window at stride 2 over the picture; where a gradient is asked, one at stride 1 over blocks of 2 x 2.
+
+    The same sums: pixels become channels, and the kernel's taps with them. oneDNN's gradient of a few channels at
+    stride 2 costs five times its forward pass; of these blocks, 1.4 times.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+        kernel, before = conv.kernel_size[0], conv.kernel_size[0] // 2
+        first = before % 2  # taps of zero that make the kernel begin with a block
+        behind = (kernel + first) % 2
+        self.blocks = F.pixel_unshuffle(F.pad(conv.weight, (first, behind, first, behind)), 2)
+        self.before, self.behind = (before + first) // 2, self.blocks.shape[2] - 1 - (before + first) // 2
+
+    @staticmethod
+    def suits(conv: nn.Conv2d) -> bool:
+        (rows, columns), plain = conv.kernel_size, (conv.groups, conv.dilation, conv.padding_mode) == (1, (1, 1), "zeros")
+        large = conv.in_channels <= 4 and rows == columns >= 5 and rows % 2 == 1
+        return plain and large and conv.stride == (2, 2) and conv.padding == (rows // 2, rows // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.requires_grad or x.shape[-1] % 2 or x.shape[-2] % 2:
+            found: Tensor = self.conv(x)
+            return found
+        around = (self.before, self.behind) * 2
+        return F.conv2d(F.pad(F.pixel_unshuffle(x, 2), around), self.blocks, self.conv.bias)
