@@ -91,8 +91,8 @@ class Work:
                 parts.append(network(x))
         return torch.cat(parts)
 
-    def captum(self, batch: int) -> object:
-        """FeatureAblation of the first places; what is no feature stays as it is."""
+    def feature_ablation(self, batch: int) -> object:
+        """Captum's, of the first places; what is no feature stays as it is."""
         from captum.attr import FeatureAblation
 
         patch = self.values.shape[-1]
@@ -103,6 +103,21 @@ class Work:
         with torch.inference_mode():
             return FeatureAblation(lambda given: self.network(given)[:, :1]).attribute(
                 x, baselines=x + 0.5, feature_mask=mask, perturbations_per_eval=batch
+            )
+
+    def occlusion(self, batch: int) -> object:
+        """Captum's, whose patches cover the picture: its stride may not exceed the patch."""
+        from captum.attr import Occlusion
+
+        x = self.sweep.x.contiguous()
+        window = (x.shape[1], self.case.patch, self.case.patch)
+        with torch.inference_mode():
+            return Occlusion(lambda given: self.network(given)[:, :1]).attribute(
+                x,
+                window,
+                strides=window,
+                baselines=x + 0.5,
+                perturbations_per_eval=batch,
             )
 
 
@@ -119,10 +134,11 @@ def measure(case: Case, best: float) -> list[object]:
     }
     with_captum = case.reference in ("torchvision:resnet18", "torchvision:mobilenet_v2") and case.side == 224
     if with_captum:
-        rivals["captum"] = lambda: work.captum(sizes[0])
-    seconds = {
-        name: taken / (PLACES if name == "ours" else case.whole) for name, taken in interleaved(rivals, ROUNDS).items()
-    }
+        rivals["FeatureAblation"] = lambda: work.feature_ablation(sizes[0])
+    if with_captum and case.patch > 1:
+        rivals["Occlusion"] = lambda: work.occlusion(sizes[0])
+    places = {"ours": PLACES, "Occlusion": (case.side // case.patch) ** 2}
+    seconds = {name: taken / places.get(name, case.whole) for name, taken in interleaved(rivals, ROUNDS).items()}
     clean = work.engine.evaluate(work.sweep.x.double())
     wanted = work.dense(lambda x: work.engine.evaluate(x.double()), 4, torch.channels_last, CHECKED) - clean
     off = float((work.ours()[:CHECKED] - wanted).norm() / wanted.norm())
@@ -136,7 +152,7 @@ def measure(case: Case, best: float) -> list[object]:
         f"{1000 * seconds['plain']:.1f} ({sizes[0]})",
         f"{1000 * seconds['tuned']:.1f} ({sizes[1]})",
         f"**{seconds['plain'] / seconds['ours']:.2f} / {seconds['tuned'] / seconds['ours']:.2f}**",
-        f"{seconds['captum'] / seconds['ours']:.2f}" if with_captum else "",
+        ", ".join(f"{seconds[name] / seconds['ours']:.2f} {name}" for name in seconds if name[0].isupper()),
         f"{used:.0%}",
         f"{off:.0e}",
     ]

@@ -84,7 +84,10 @@ class _Stem(nn.Module):
 
     @staticmethod
     def suits(conv: nn.Conv2d) -> bool:
-        (rows, columns), plain = conv.kernel_size, (conv.groups, conv.dilation, conv.padding_mode) == (1, (1, 1), "zeros")
+        (rows, columns), plain = (
+            conv.kernel_size,
+            (conv.groups, conv.dilation, conv.padding_mode) == (1, (1, 1), "zeros"),
+        )
         large = conv.in_channels <= 4 and rows == columns >= 5 and rows % 2 == 1
         return plain and large and conv.stride == (2, 2) and conv.padding == (rows // 2, rows // 2)
 
