@@ -250,7 +250,7 @@ class Experiment:
     photographs: int
     pairs: int
     worst: Miss | None  # None where no pair was missed at its dead place and seen at its live one
-    engine: str = "dense"  # or "incremental": how the network was evaluated; the numbers do not depend on it
+    engine: str = "dense"  # how the network was evaluated: see incremental.called
     measures: tuple[Measure, ...] = ()  # of a classifier's task; its `rates` are shares of right answers
     training: tuple[Training, ...] = ()
 

@@ -14,7 +14,7 @@ from perturb.contribution import structural
 from perturb.detectors import AsIs, Reference
 from perturb.errors import InputError, PerturbWarning
 from perturb.images import split
-from perturb.incremental import Beside, Incremental, Patches, Sweep, choose
+from perturb.incremental import Beside, Incremental, Patches, Sweep, called, choose
 from perturb.incremental.check import MismatchError, check
 from perturb.incremental.pointwise import KINDS
 from perturb.incremental.windows import Spans, alike, hull, slide
@@ -339,3 +339,18 @@ def test_outcomes_do_not_depend_on_the_engine(detector, perturbation, leaves):
     assert swift.realised_live == pytest.approx(dense.realised_live)
     assert (account.engine, other.engine) == ("dense", "incremental")
     assert account.level == pytest.approx(other.level, rel=1e-4)
+
+
+def test_bfloat16_is_asked_for_says_its_error_and_keeps_zero():
+    model = network(nn.Sequential(*window(3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1)))
+    engine, exact = choose(model, "output", "bfloat16"), choose(model, "output", "incremental")
+    assert 1e-4 < engine.error < 2e-2
+    assert exact.error < 1e-5
+    assert called(engine) == f"incremental, bfloat16 (changes to {engine.error:.1%})"
+    assert called(exact) == "incremental"
+    picture, start = torch.rand(1, *model.input_shape), np.array([[20, 20], [33, 40]])
+    values = torch.tensor([0.0, 1 / 255]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    patches = Patches(picture=np.zeros(2, dtype=int), start=start, values=values)
+    near, right = (changes(each, picture, patches)[0] for each in (engine, exact))
+    assert not near[0].any()
+    assert 0 < (near[1] - right[1]).norm() < 2e-2 * right[1].norm()

@@ -8,6 +8,7 @@ from perturb.incremental.engine import Incremental, Patches
 from perturb.streams import stream
 
 TOLERANCE = 1e-3  # of the change itself
+BFLOAT16 = 5e-2  # the same, where its eight binary digits were asked for
 LEVEL = 0.5  # of what one pixel is changed by, in units of the normalised input
 
 
@@ -16,12 +17,15 @@ class MismatchError(Exception):
 
 
 def check(engine: Incremental) -> None:
-    """Two corners and a place between, on a picture of noise that was not traced. Raises MismatchError."""
+    """Two corners and a place between, on a picture of noise that was not traced. Raises MismatchError.
+
+    Leaves in `engine.error` how far the changes were off, in shares of themselves.
+    """
     model, rng = engine.model, stream(0, "incremental/check")
     channels, rows, columns = model.input_shape
     picture = torch.from_numpy(rng.random((1, channels, rows, columns), dtype=np.float32))
     sweep = engine.look(picture)
-    _compare("the traced network", sweep.output.double(), model.measure(picture, engine.layer).double())
+    _compare("the traced network", sweep.output.double(), model.measure(picture, engine.layer).double(), TOLERANCE)
     start = np.array([[0, 0], [rows - 1, columns - 1], [int(rng.integers(rows)), int(rng.integers(columns))]])
     values = torch.full((len(start), channels, 1, 1), LEVEL, device=sweep.x.device)
     patches = Patches(picture=np.zeros(len(start), dtype=int), start=start, values=values)
@@ -32,12 +36,14 @@ def check(engine: Incremental) -> None:
         after = engine.evaluate(dense)
     found = sweep.output.new_zeros(len(start), *sweep.output.shape[1:])
     sweep.add(found, np.arange(len(start)), patches)
-    _compare("a change", found.double(), after[:-1] - after[-1:])
+    allowed = BFLOAT16 if engine.bfloat16 else TOLERANCE
+    engine.error = _compare("a change", found.double(), after[:-1] - after[-1:], allowed)
 
 
-def _compare(what: str, found: Tensor, wanted: Tensor) -> None:
-    """By trial, in the Euclidean norm; what is far below the largest change is rounding."""
+def _compare(what: str, found: Tensor, wanted: Tensor, tolerance: float) -> float:
+    """How far off, by trial, in the Euclidean norm; what is far below the largest change is rounding."""
     apart, size = ((t.flatten(1)).norm(dim=1) for t in (found - wanted, wanted))
-    allowed = TOLERANCE * size + 1e-6 * size.max()
-    if not (apart <= allowed).all():
-        raise MismatchError(f"{what} is off by {float((apart / size.clamp(min=1e-300)).max()):.1g} of itself")
+    off = float((apart / size.clamp(min=1e-300)).max())
+    if not (apart <= tolerance * size + 1e-6 * size.max()).all():
+        raise MismatchError(f"{what} is off by {off:.1g} of itself")
+    return off

@@ -13,7 +13,7 @@ from perturb.incremental.operations import NoRuleError
 from perturb.protocols import Model
 from perturb.streams import stream
 
-Engine = Literal["auto", "incremental", "dense"]
+Engine = Literal["auto", "incremental", "bfloat16", "dense"]
 WORTH_IT = 2.0  # estimated saving on one pixel from which the measured one is above 1; windows are slower than maps
 
 
@@ -21,18 +21,19 @@ def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
     """The incremental engine for `layer` of `model`, checked against float64; None: dense recomputation.
 
     auto takes it where it saves work; a network that it cannot follow is said in a PerturbWarning.
-    incremental takes it in any case. Raises InputError for a network that it cannot follow.
+    incremental takes it in any case, and so does bfloat16, which is no longer exact: see `called`. Both raise
+    InputError for a network that it cannot follow.
     """
     if wanted == "dense":
         return None
     try:
-        engine = Incremental(model, layer)
+        engine = Incremental(model, layer, bfloat16=wanted == "bfloat16")
         if wanted == "auto" and saving(engine) < WORTH_IT:
             return None
         check(engine)
     except Exception as error:  # tracing runs the user's own code
         reason = f"{model.name}: `{layer}` cannot be evaluated incrementally ({_why(error)})"
-        if wanted == "incremental":
+        if wanted != "auto":
             raise InputError(f"{reason}; use --engine dense.") from error
         warnings.warn(f"{reason}; it is recomputed densely.", PerturbWarning, stacklevel=2)
         return None
@@ -40,8 +41,10 @@ def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
 
 
 def called(engine: Incremental | None) -> str:
-    """The engine's name in reports."""
-    return "dense" if engine is None else "incremental"
+    """The engine's name in reports, with its error where it is not exact."""
+    if engine is None:
+        return "dense"
+    return f"incremental, bfloat16 (changes to {engine.error:.1%})" if engine.bfloat16 else "incremental"
 
 
 def _why(error: Exception) -> str:

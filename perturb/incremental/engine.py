@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from perturb.incremental.difference import Clean, Move, channels_first
+from perturb.incremental.rules import ChannelLinear
+from perturb.incremental.sliding import Convolution
 from perturb.incremental.trace import Step, trace
 from perturb.incremental.windows import Frame, Spans, alike, frame
 from perturb.protocols import Model
@@ -32,12 +34,20 @@ class Patches:
 
 
 class Incremental:
-    """One layer of a Model as a sweep sees it. Raises NoRuleError, or whatever tracing raises."""
+    """One layer of a Model as a sweep sees it. Raises NoRuleError, or whatever tracing raises.
 
-    def __init__(self, model: Model, layer: str) -> None:
+    `bfloat16`: differences are multiplied by weights in it, to about 1 %; how exactly, check.py measures.
+    """
+
+    def __init__(self, model: Model, layer: str, *, bfloat16: bool = False) -> None:
         self.model = model
         self.layer = layer
+        self.bfloat16 = bfloat16
+        self.error = 0.0
         self.traced = trace(model, layer)
+        for step in self.traced.steps if bfloat16 else ():
+            if isinstance(step.rule, Convolution | ChannelLinear):
+                step.rule.weight = step.rule.weight.bfloat16()
         self.device = model.normalise(torch.zeros(1, *model.input_shape)).device
         self.uses = self.traced.last_uses()
 

@@ -96,7 +96,7 @@ class Convolution(Sliding):
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         around = self._zeros_around(only(moves), frame)
         values, window = self.brought(only(moves), frame, around), (around, self.stride, self.dilation, self.groups)
-        if self.packs and values.device.type == "cpu" and values.dtype == torch.float32:
+        if self.packs and values.device.type == "cpu" and values.dtype == self.weight.dtype == torch.float32:
             if self.packed is None:
                 self.packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *window, values.shape)
             packed: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.packed, None, *window, "none", [], "")
@@ -104,7 +104,8 @@ class Convolution(Sliding):
         if self.kernel == (1, 1):  # what a stride passes over is not brought to the kernel
             values, window = values[:, :, :: self.stride[0], :: self.stride[1]], (around, (1, 1), *window[2:])
         around, stride, dilation, groups = window
-        return F.conv2d(values, self.weight, None, stride, around, dilation, groups)
+        kind = self.weight.dtype  # bfloat16 by request
+        return F.conv2d(values.to(kind), self.weight, None, stride, around, dilation, groups).to(values.dtype)
 
     def _zeros_around(self, move: Move, frame: Frame | None) -> Pair:
         """Rows and columns that lie outside the difference at both ends, whatever the trial.
