@@ -1,7 +1,7 @@
 """The same network in fewer steps: batch normalisation folded into the convolutions before it, and a quicker stem."""
 
 import copy
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 import torch
@@ -24,14 +24,15 @@ def fold(module: nn.Module, x: Tensor) -> nn.Module:
             quick.set_submodule(conv, fused)
             quick.set_submodule(norm, _rest(names[norm]))
     for name, part in list(quick.named_modules()):
-        if type(part) is nn.Conv2d and _Stem.suits(part):
+        if isinstance(part, nn.Conv2d) and _is_conv(part) and _Stem.suits(part):
             quick.set_submodule(name, _Stem(part))
     return quick.to(memory_format=torch.channels_last)
 
 
 def _watch(module: nn.Module, x: Tensor) -> tuple[dict[str, nn.Module], Counter[str], dict[str, str]]:
     """All modules, how often each runs, and by the name of each normalisation that of the convolution before it."""
-    names = {name: m for name, m in module.named_modules() if type(m) is nn.Conv2d or _is_norm(m)}
+    names = {name: m for name, m in module.named_modules() if _is_conv(m) or _is_norm(m)}
+    convs = {name for name, m in names.items() if _is_conv(m)}
     runs: Counter[str] = Counter()
     fed: dict[str, str] = {}
     outputs: list[tuple[Tensor, str]] = []
@@ -39,9 +40,9 @@ def _watch(module: nn.Module, x: Tensor) -> tuple[dict[str, nn.Module], Counter[
     def ran(name: str) -> Callable[..., None]:
         def hook(part: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
             runs[name] += 1
-            if type(part) is nn.Conv2d:
+            if name in convs:
                 outputs[:] = [(output, name)]
-            elif outputs and outputs[0][0] is args[0]:
+            elif outputs and args and outputs[0][0] is args[0]:
                 fed[name] = outputs[0][1]
 
         return hook
@@ -55,6 +56,10 @@ def _watch(module: nn.Module, x: Tensor) -> tuple[dict[str, nn.Module], Counter[
     return names, runs, fed
 
 
+def _is_conv(module: nn.Module) -> bool:
+    return type(module) is nn.Conv2d and not module._forward_pre_hooks and not module._forward_hooks
+
+
 def _is_norm(module: nn.Module) -> bool:
     with_activation = {"drop", "act"} <= dict(module.named_children()).keys()  # timm's BatchNormAct2d
     tracked = isinstance(module, nn.BatchNorm2d) and module.running_var is not None
@@ -63,7 +68,7 @@ def _is_norm(module: nn.Module) -> bool:
 
 def _rest(norm: nn.Module) -> nn.Module:
     """What a normalisation does besides."""
-    return nn.Sequential(*norm.children())
+    return nn.Sequential(OrderedDict(norm.named_children()))
 
 
 class _Stem(nn.Module):
@@ -84,12 +89,10 @@ class _Stem(nn.Module):
 
     @staticmethod
     def suits(conv: nn.Conv2d) -> bool:
-        (rows, columns), plain = (
-            conv.kernel_size,
-            (conv.groups, conv.dilation, conv.padding_mode) == (1, (1, 1), "zeros"),
-        )
-        large = conv.in_channels <= 4 and rows == columns >= 5 and rows % 2 == 1
-        return plain and large and conv.stride == (2, 2) and conv.padding == (rows // 2, rows // 2)
+        kernel = conv.kernel_size[0]
+        wanted = (kernel, kernel), (2, 2), (kernel // 2, kernel // 2), (1, 1), 1, "zeros"
+        has = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode
+        return has == wanted and conv.in_channels <= 4 and kernel in (5, 7, 9)
 
     def forward(self, x: Tensor) -> Tensor:
         if not x.requires_grad or x.shape[-1] % 2 or x.shape[-2] % 2:
