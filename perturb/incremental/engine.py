@@ -10,7 +10,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from perturb.incremental.difference import Clean, Move, channels_first
-from perturb.incremental.rules import ChannelLinear
 from perturb.incremental.sliding import Convolution
 from perturb.incremental.trace import Step, trace
 from perturb.incremental.windows import Frame, Spans, alike, frame
@@ -46,7 +45,7 @@ class Incremental:
         self.error = 0.0
         self.traced = trace(model, layer)
         for step in self.traced.steps if bfloat16 else ():
-            if isinstance(step.rule, Convolution | ChannelLinear):
+            if isinstance(step.rule, Convolution) and step.rule.groups == 1:
                 step.rule.weight = step.rule.weight.bfloat16()
         self.device = model.normalise(torch.zeros(1, *model.input_shape)).device
         self.uses = self.traced.last_uses()

@@ -196,8 +196,7 @@ class ChannelLinear(Pass):
         self.cost = weight.numel() + MEMORY * len(weight)
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        values = only(moves).values
-        return F.conv2d(values.to(self.weight.dtype), self.weight).to(values.dtype)
+        return F.conv2d(only(moves).values, self.weight)
 
 
 class Mean(Pass):

@@ -103,9 +103,13 @@ class Convolution(Sliding):
             return packed
         if self.kernel == (1, 1):  # what a stride passes over is not brought to the kernel
             values, window = values[:, :, :: self.stride[0], :: self.stride[1]], (around, (1, 1), *window[2:])
+        values = values.to(self.weight.dtype)
+        if PACKS and values.dtype == torch.bfloat16 and values.device.type == "cpu":
+            # Of few numbers torch itself would not hand it to oneDNN, and be many times slower.
+            found: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.weight, None, *window, "none", [], "")
+            return found.float()
         around, stride, dilation, groups = window
-        kind = self.weight.dtype  # bfloat16 by request
-        return F.conv2d(values.to(kind), self.weight, None, stride, around, dilation, groups).to(values.dtype)
+        return F.conv2d(values, self.weight, None, stride, around, dilation, groups).float()
 
     def _zeros_around(self, move: Move, frame: Frame | None) -> Pair:
         """Rows and columns that lie outside the difference at both ends, whatever the trial.
