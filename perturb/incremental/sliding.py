@@ -14,7 +14,7 @@ from perturb.incremental.windows import Corner, Frame, Pair, Spans, cut, embed, 
 
 # oneDNN brings weights into an order of its own at every call, unless it is handed them so, as by torch's own compiler.
 # That order is one for all sizes of window, but for kernels of 1 x 1.
-PACKS = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
 WORTH_PACKING = 1 << 16  # weights
 
 
@@ -89,27 +89,24 @@ class Convolution(Sliding):
     def __init__(self, node: Live, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
         super().__init__(node, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
         self.weight, self.groups = weight, groups
-        self.packs = PACKS and groups == 1 and self.kernel != (1, 1) and weight.numel() >= WORTH_PACKING
-        self.packed: Tensor | None = None  # the weights in the order that oneDNN reads
+        self.packs = groups == 1 and self.kernel != (1, 1) and weight.numel() >= WORTH_PACKING
+        self.packed: Tensor | None = None  # the weights as oneDNN gets them
         self.cost = weight.numel() + MEMORY * len(weight)
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        around = self._zeros_around(only(moves), frame)
-        values, window = self.brought(only(moves), frame, around), (around, self.stride, self.dilation, self.groups)
-        if self.packs and values.device.type == "cpu" and values.dtype == self.weight.dtype == torch.float32:
-            if self.packed is None:
-                self.packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *window, values.shape)
-            packed: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.packed, None, *window, "none", [], "")
-            return packed
+        around, stride = self._zeros_around(only(moves), frame), self.stride
+        values = self.brought(only(moves), frame, around)
         if self.kernel == (1, 1):  # what a stride passes over is not brought to the kernel
-            values, window = values[:, :, :: self.stride[0], :: self.stride[1]], (around, (1, 1), *window[2:])
-        values = values.to(self.weight.dtype)
-        if PACKS and values.dtype == torch.bfloat16 and values.device.type == "cpu":
-            # Of few numbers torch itself would not hand it to oneDNN, and be many times slower.
-            found: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.weight, None, *window, "none", [], "")
-            return found.float()
-        around, stride, dilation, groups = window
-        return F.conv2d(values, self.weight, None, stride, around, dilation, groups).float()
+            values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
+        values, window = values.to(self.weight.dtype), (around, stride, self.dilation, self.groups)
+        half = values.dtype == torch.bfloat16  # of few numbers torch would not hand it to oneDNN, and be far slower
+        if not (ONEDNN and values.device.type == "cpu" and (self.packs or half)):
+            return F.conv2d(values, self.weight, None, stride, around, self.dilation, self.groups).float()
+        if self.packed is None:
+            reorder = torch.ops.mkldnn._reorder_convolution_weight
+            self.packed = self.weight if half else reorder(self.weight, *window, values.shape)
+        found: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.packed, None, *window, "none", [], "")
+        return found.float()
 
     def _zeros_around(self, move: Move, frame: Frame | None) -> Pair:
         """Rows and columns that lie outside the difference at both ends, whatever the trial.

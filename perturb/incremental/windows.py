@@ -1,6 +1,5 @@
 """Rectangles on a map: how far a difference reaches, and moving tensors in and out of them."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,10 +89,13 @@ def alike(
     groups, waiting = [], [np.arange(len(share))] if len(share) else []
     while waiting:
         group = waiting.pop()
+        if len(group) == 1:
+            groups.append(group)
+            continue
         cost = len(group) * rows[group].max() * columns[group].max()
         splits = [_cheapest(rows, columns, group[np.argsort(size[group], kind="stable")]) for size in (rows, columns)]
         cheapest, parts = min(splits, key=lambda split: split[0])
-        if len(group) == 1 or (share[group].sum() <= 1 and cost - cheapest < overhead):
+        if share[group].sum() <= 1 and cost - cheapest < overhead:
             groups.append(group)
         else:
             waiting += parts
@@ -103,13 +105,11 @@ def alike(
 def _cheapest(
     rows: np.ndarray, columns: np.ndarray, order: Int[np.ndarray, " chosen"]
 ) -> tuple[float, list[Int[np.ndarray, " chosen"]]]:
-    """The cut of these trials, in their order, whose two parts cost least, and that cost; infinite for one trial."""
+    """The cut of these trials, two at least, in their order, whose parts cost least, and that cost."""
     sizes, number = np.stack([rows[order], columns[order]]), np.arange(1, len(order))
     before = number * np.maximum.accumulate(sizes, 1).prod(0)[:-1]
     behind = number[::-1] * np.maximum.accumulate(sizes[:, ::-1], 1).prod(0)[-2::-1]
     cost = before + behind
-    if not len(cost):
-        return math.inf, []
     at = int(cost.argmin())
     return float(cost[at]), [order[: at + 1], order[at + 1 :]]
 
