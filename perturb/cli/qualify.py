@@ -29,7 +29,7 @@ WORST_FIRST = (4, 1, 3, 0)
     type=click.Choice(["auto", "incremental", "bfloat16", "dense"]),
     default="auto",
     show_default=True,
-    help="Compute what each perturbation changes (bfloat16: to about 1 %), or the whole network anew.",
+    help="Compute what each perturbation changes (bfloat16: to 1 or 2 %), or the whole network anew.",
 )
 @click.option("--recipe", type=click.Choice(["paper", "short"]), help="How long to train, in place of the suite's.")
 @click.option(

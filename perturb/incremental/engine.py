@@ -35,7 +35,7 @@ class Patches:
 class Incremental:
     """One layer of a Model as a sweep sees it. Raises NoRuleError, or whatever tracing raises.
 
-    `bfloat16`: differences are multiplied by weights in it, to about 1 %; how exactly, check.py measures.
+    `bfloat16`: differences are multiplied by weights in it, to 1 or 2 %; how exactly, check.py measures.
     """
 
     def __init__(self, model: Model, layer: str, *, bfloat16: bool = False) -> None:
