@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from benchmarks.timing import fastest, interleaved, peak, table
 from perturb.images import load_images
 from perturb.incremental import Incremental, Patches
+from perturb.incremental.products import Weights
 from perturb.incremental.windows import Spans
 from perturb.model import Network, load
 
@@ -162,10 +163,10 @@ def multiplications(engine: Incremental, spans: dict[fx.Node, Spans | None]) -> 
     """Multiply-adds of the convolutions and linear layers of maps, on the smallest windows."""
     total = 0.0
     for step in engine.traced.steps:
-        weight, span = getattr(step.rule, "weight", None), spans[step.node]
-        if isinstance(weight, Tensor) and weight.ndim == 4 and step.live.layout:
+        weights, span = getattr(step.rule, "weights", None), spans[step.node]
+        if isinstance(weights, Weights):
             area = PLACES * step.live.limit[0] * step.live.limit[1] if span is None else int(span.areas.sum())
-            total += weight.numel() * area
+            total += weights.weight.numel() * area
     return total
 
 

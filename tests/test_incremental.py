@@ -16,7 +16,7 @@ from perturb.errors import InputError, PerturbWarning
 from perturb.images import split
 from perturb.incremental import Beside, Incremental, Patches, Sweep, called, choose
 from perturb.incremental.check import MismatchError, check
-from perturb.incremental.pointwise import KINDS
+from perturb.incremental.pointwise import KINDS, SMOOTH
 from perturb.incremental.windows import Spans, alike, hull, slide
 from perturb.locations import choose as choose_places
 from perturb.perturbation import Noise, Pixel
@@ -174,7 +174,8 @@ def test_pointwise_differences(name):
     function = KINDS[name](call, *arguments)
     wanted = call(p.double() + d, *arguments) - call(p.double(), *arguments)
     found = function.change(d, *function.read(p)).double()
-    assert ((found - wanted).abs() <= 1e-4 * wanted.abs() + 1e-6 * d).all()
+    rounding = 1e-4 if name in SMOOTH.split() else 1e-6  # of D: beyond NEAR those are subtracted in float32
+    assert ((found - wanted).abs() <= 1e-4 * wanted.abs() + rounding * d).all()
     assert (function.change(torch.zeros_like(p), *function.read(p)) == 0).all()
 
 
@@ -239,7 +240,8 @@ def test_memory_that_runs_out_halves_what_is_computed_at_once(rng, monkeypatch):
 
 def test_a_wrong_rule_is_found_out():
     engine = Incremental(network(plain()), "output")
-    engine.traced.steps[0].rule.weight = engine.traced.steps[0].rule.weight * 1.01
+    weights = engine.traced.steps[0].rule.weights
+    weights.weight = weights.weight * 1.01
     with pytest.raises(MismatchError, match="a change is off by"):
         check(engine)
 
@@ -284,8 +286,9 @@ def test_small_windows_are_not_computed_at_the_size_of_large_ones():
 
 
 def test_auto_takes_the_engine_that_saves_work():
-    assert choose(network(plain()), "output", "auto") is not None
-    assert choose(network(Gated()), "output", "auto") is None
+    assert choose(network(plain(), shape=(3, 512, 512)), "output", "auto") is not None
+    assert choose(network(plain()), "output", "auto") is None  # so small that each step's overhead is more
+    assert choose(network(Gated(), shape=(3, 512, 512)), "output", "auto") is None
 
 
 def test_a_product_of_activations_is_followed():

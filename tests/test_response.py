@@ -32,7 +32,7 @@ def test_a_linear_network_responds_by_its_weights(pictures, engine):
 def test_the_quotient_scan_agrees_with_the_full_one(pictures):
     """Borders included, at a tenth of the places and fewer."""
     model = network(plain(), shape=SHAPE)
-    engine = choose(model, "3", "auto")
+    engine = choose(model, "3", "incremental")
     full = full_scan(model, pictures, "3", level=0.3, engine=engine)
     quotient = quotient_scan(model, pictures, "3", level=0.3, engine=engine, precision=1e-9)
     assert (full.kind, full.period, full.images) == ("response", 4, 12)
@@ -42,7 +42,7 @@ def test_the_quotient_scan_agrees_with_the_full_one(pictures):
 def test_the_quotient_scan_stops_when_it_is_precise(pictures):
     """Of a linear network every picture says the same."""
     model = network(window(3, padding=1), shape=SHAPE)
-    assert quotient_scan(model, pictures, "0", level=0.3, engine=choose(model, "0", "auto")).images == 4
+    assert quotient_scan(model, pictures, "0", level=0.3, engine=choose(model, "0", "incremental")).images == 4
 
 
 def test_the_engine_changes_nothing(pictures):

@@ -14,7 +14,6 @@ from perturb.protocols import Model
 from perturb.streams import stream
 
 Engine = Literal["auto", "incremental", "bfloat16", "dense"]
-WORTH_IT = 2.0  # estimated saving on one pixel from which the measured one is above 1; windows are slower than maps
 
 
 def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
@@ -28,7 +27,7 @@ def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
         return None
     try:
         engine = Incremental(model, layer, bfloat16=wanted == "bfloat16")
-        if wanted == "auto" and saving(engine) < WORTH_IT:
+        if wanted == "auto" and saving(engine) < 1:
             return None
         check(engine)
     except Exception as error:  # tracing runs the user's own code
@@ -54,9 +53,8 @@ def _why(error: Exception) -> str:
 
 
 def saving(engine: Incremental, places: int = 64) -> float:
-    """Work of the whole network over that of one changed pixel, at random places, memory counted."""
+    """What recomputing densely would cost, over what one changed pixel does, at random places: an estimate."""
     channels, rows, columns = engine.model.input_shape
     start = stream(0, "incremental/saving").integers(0, (rows, columns), (places, 2))
     patches = Patches(picture=np.zeros(places, dtype=int), start=start, values=torch.zeros(places, channels, 1, 1))
-    cost, whole = engine.costs(engine.spans(patches), places)
-    return whole / float(cost.mean())
+    return engine.saving(patches)

@@ -46,6 +46,9 @@ class Clean:
     maps: tuple[Tensor, ...]
     picture: np.ndarray
 
+    def among(self, trials: slice) -> "Clean":
+        return Clean(self.maps, self.picture[trials])
+
     def at(self, frame: Frame | None) -> list[Tensor]:
         return [self.cut(m, frame) for m in self.maps]
 

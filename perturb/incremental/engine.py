@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx
 
 from perturb.incremental.difference import Clean, Move, channels_first
+from perturb.incremental.rules import ChannelLinear
 from perturb.incremental.sliding import Convolution
 from perturb.incremental.trace import Step, trace
 from perturb.incremental.windows import Frame, Spans, alike, frame
@@ -45,8 +46,8 @@ class Incremental:
         self.error = 0.0
         self.traced = trace(model, layer)
         for step in self.traced.steps if bfloat16 else ():
-            if isinstance(step.rule, Convolution) and step.rule.groups == 1:
-                step.rule.weight = step.rule.weight.bfloat16()
+            if isinstance(step.rule, Convolution | ChannelLinear):
+                step.rule.weights.halve()
         self.device = model.normalise(torch.zeros(1, *model.input_shape)).device
         self.uses = self.traced.last_uses()
 
@@ -73,15 +74,17 @@ class Incremental:
             found[step.node] = step.rule.spans(*known) if len(known) == len(inputs) else None
         return found
 
-    def costs(self, spans: dict[fx.Node, Spans | None], trials: int) -> tuple[Float[np.ndarray, " trial"], float]:
-        """Multiply-adds of each trial, memory counted in them, and those of the whole network."""
-        total, dense = np.zeros(trials), 0.0
+    def saving(self, patches: Patches) -> float:
+        """Work of dense passes over that of the patches, in multiply-adds, memory and each step's overhead counted."""
+        spans, trials = self.spans(patches), len(patches)
+        steps = len(self.traced.steps) * len(self.groups(spans, trials))
+        ours, dense = steps * OVERHEAD[self.device.type], 0.0
         for step in self.traced.steps:
             area = step.live.limit[0] * step.live.limit[1] if step.live.layout else 1
             span = spans[step.node]
-            total += step.rule.cost * (area if span is None else span.areas)
-            dense += step.rule.cost * area
-        return total, dense
+            ours += step.rule.cost * (trials * area if span is None else int(span.areas.sum()))
+            dense += step.rule.cost * step.rule.dense * trials * area
+        return dense / ours
 
     def groups(self, spans: dict[fx.Node, Spans | None], trials: int) -> list[Int[np.ndarray, " chosen"]]:
         """Which trials to compute at once: windows of like size, for all get the largest, and not too many numbers."""

@@ -9,20 +9,26 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from perturb.incremental import pointwise
 from perturb.incremental.difference import Clean, Layout, Live, Move, channels_first, own_layout
+from perturb.incremental.products import Weights
 from perturb.incremental.windows import Frame, Spans, embed, hull
 
 MEMORY = 30  # multiply-adds that take as long as moving one number through memory, on a CPU
 
+IN_CACHE = 1 << 18  # numbers
+
 
 class Rule(Protocol):
-    """One operation on differences. `layout` and `cost` (for each output position) are of its output."""
+    """One operation on differences. `layout` and `cost` (for each output position) are of its output.
+
+    `dense` is the share of the cost that the operation itself takes in a dense pass: it reads no clean run.
+    """
 
     layout: Layout
     cost: float
+    dense: float
     may_end: bool  # a difference often dies out here
 
     def spans(self, *inputs: Spans) -> Spans | None:
@@ -39,6 +45,7 @@ class Pass:
     """A rule that reads nothing of the clean run and keeps the span."""
 
     cost = 0.0
+    dense = 1.0
     may_end = False
 
     def __init__(self, node: Live) -> None:
@@ -64,13 +71,23 @@ class Pointwise(Pass):
     def __init__(self, node: Live, function: pointwise.Function) -> None:
         super().__init__(node)
         self.function = function
-        self.cost = 3 * MEMORY * (node.channels if node.layout else 1)
+        self.cost = function.passes * MEMORY * (node.channels if node.layout else 1)
+        self.dense = function.dense
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return self.function.read(clean[0])
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return self.function.change(only(moves).values, *clean.at(frame))
+        """A few trials after another: what a function needs in between stays in the cache."""
+        values = only(moves).values
+        few = len(values) if values.device.type != "cpu" else max(1, IN_CACHE // values[0].numel())
+        if few >= len(values):
+            return self.function.change(values, *clean.at(frame))
+        found = torch.empty_like(values)
+        for trials in (slice(first, first + few) for first in range(0, len(values), few)):
+            there = frame and frame[trials]
+            found[trials] = self.function.change(values[trials], *clean.among(trials).at(there))
+        return found
 
 
 class Scale(Pass):
@@ -117,6 +134,8 @@ class Joined(Pass):
 
 
 class Sum(Joined):
+    dense = 0.25
+
     def __init__(self, node: Live, inputs: Sequence[Live], signs: Sequence[float]) -> None:
         super().__init__(node, inputs)
         self.signs = signs
@@ -150,6 +169,8 @@ class Concatenation(Joined):
 class Product(Joined):
     """(a + Da)(b + Db) - a b = Da (b + Db) + a Db."""
 
+    dense = 0.25
+
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return clean
 
@@ -166,6 +187,8 @@ class ChannelNorm(Pass):
 
     D' = (Du r' + u (r' - r)) w with r' - r = -Dv r^2 r'^2 / (r + r') and Dv = mean(2 u Du + Du^2).
     """
+
+    dense = 0.25
 
     def __init__(self, node: Live, weight: Tensor | None, epsilon: float) -> None:
         super().__init__(node)
@@ -192,11 +215,11 @@ class ChannelLinear(Pass):
 
     def __init__(self, node: Live, weight: Tensor) -> None:
         super().__init__(node)
-        self.weight = weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
+        self.weights = Weights(weight[:, :, None, None].contiguous(memory_format=torch.channels_last))
         self.cost = weight.numel() + MEMORY * len(weight)
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return F.conv2d(only(moves).values, self.weight)
+        return self.weights.over(only(moves).values)
 
 
 class Mean(Pass):

@@ -9,13 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from perturb.incremental.difference import Clean, Live, Move
+from perturb.incremental.products import Weights
 from perturb.incremental.rules import MEMORY, Pass, only
 from perturb.incremental.windows import Corner, Frame, Pair, Spans, cut, embed, gather, slide
-
-# oneDNN brings weights into an order of its own at every call, unless it is handed them so, as by torch's own compiler.
-# That order is one for all sizes of window, but for kernels of 1 x 1.
-ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
-WORTH_PACKING = 1 << 16  # weights
 
 
 class Sliding(Pass):
@@ -88,25 +84,13 @@ class Replicated(Pass):
 class Convolution(Sliding):
     def __init__(self, node: Live, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
         super().__init__(node, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
-        self.weight, self.groups = weight, groups
-        self.packs = groups == 1 and self.kernel != (1, 1) and weight.numel() >= WORTH_PACKING
-        self.packed: Tensor | None = None  # the weights as oneDNN gets them
-        self.cost = weight.numel() + MEMORY * len(weight)
+        self.weights = Weights(weight, groups)
+        self.cost = weight.numel() + (MEMORY if groups == 1 else 2 * MEMORY) * len(weight)
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        around, stride = self._zeros_around(only(moves), frame), self.stride
+        around = self._zeros_around(only(moves), frame)
         values = self.brought(only(moves), frame, around)
-        if self.kernel == (1, 1):  # what a stride passes over is not brought to the kernel
-            values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
-        values, window = values.to(self.weight.dtype), (around, stride, self.dilation, self.groups)
-        half = values.dtype == torch.bfloat16  # of few numbers torch would not hand it to oneDNN, and be far slower
-        if not (ONEDNN and values.device.type == "cpu" and (self.packs or half)):
-            return F.conv2d(values, self.weight, None, stride, around, self.dilation, self.groups).float()
-        if self.packed is None:
-            reorder = torch.ops.mkldnn._reorder_convolution_weight
-            self.packed = self.weight if half else reorder(self.weight, *window, values.shape)
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.packed, None, *window, "none", [], "")
-        return found.float()
+        return self.weights.over(values, around, self.stride, self.dilation)
 
     def _zeros_around(self, move: Move, frame: Frame | None) -> Pair:
         """Rows and columns that lie outside the difference at both ends, whatever the trial.
@@ -138,6 +122,8 @@ class AveragePool(Sliding):
 
 class MaxPool(Sliding):
     """max_j ((y_j - M) + D_j), with M the clean maximum: y_j - M <= 0 is exact where it matters."""
+
+    dense = 0.25
 
     def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
         super().__init__(node, kernel, stride, padding, dilation)

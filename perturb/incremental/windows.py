@@ -38,6 +38,9 @@ class Frame:
     size: Pair
     limit: Pair  # rows and columns of the map
 
+    def __getitem__(self, trials: slice) -> "Frame":
+        return Frame(self.start[trials], self.size, self.limit)
+
     @cached_property
     def places(self) -> Int[np.ndarray, "trial row column"]:
         """The window's positions, numbered along the map's rows."""

@@ -1,0 +1,58 @@
+"""Differences times weights.
+
+oneDNN brings weights into an order of its own at every call, unless it is handed them so, as by torch's own compiler.
+On small windows that takes as long as the product.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from perturb.incremental.windows import Pair
+
+ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+WORTH_PACKING = {"position": 1 << 15, "window": 1 << 16}  # weights
+
+
+class Weights:
+    """A convolution's weights (out, in / groups, row, column), put in order at their first use."""
+
+    def __init__(self, weight: Tensor, groups: int = 1) -> None:
+        self.weight, self.groups = weight, groups
+        self.of_position = weight.shape[2:] == (1, 1) and groups == 1
+        self.packed: Tensor | None = None
+
+    def halve(self) -> None:
+        """To bfloat16, unless in groups, whose products are too few to gain."""
+        if self.groups == 1:
+            self.weight = self.weight.bfloat16()
+
+    @property
+    def packs(self) -> bool:
+        """bfloat16 in any case: of few numbers torch would not hand it to oneDNN, and be far slower."""
+        worth = self.weight.numel() >= WORTH_PACKING["position" if self.of_position else "window"]
+        return ONEDNN and self.groups == 1 and (worth or self.weight.dtype == torch.bfloat16)
+
+    def over(self, values: Tensor, padding: Pair = (0, 0), stride: Pair = (1, 1), dilation: Pair = (1, 1)) -> Tensor:
+        """The convolution of differences (trial, channel, row, column), without bias, in float32."""
+        if self.of_position:  # what a stride passes over is not multiplied
+            values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
+        values, window = values.to(self.weight.dtype), (padding, stride, dilation, self.groups)
+        if not (self.packs and values.device.type == "cpu"):
+            return F.conv2d(values, self.weight, None, stride, padding, dilation, self.groups).float()
+        if self.of_position:
+            return self._at_positions(values).float()
+        if self.packed is None:
+            reorder = torch.ops.mkldnn._reorder_convolution_weight
+            half = self.weight.dtype == torch.bfloat16
+            self.packed = self.weight if half else reorder(self.weight, *window, values.shape)
+        found: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.packed, None, *window, "none", [], "")
+        return found.float()
+
+    def _at_positions(self, values: Tensor) -> Tensor:
+        """One matrix product: 1 x 1 kernels in a convolution's order would want another for each size of window."""
+        if self.packed is None:
+            self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.flatten(1), None)
+        lines = values.permute(0, 2, 3, 1)
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(lines, self.packed, None, "none", [], "")
+        return found.permute(0, 3, 1, 2)
