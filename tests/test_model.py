@@ -170,6 +170,11 @@ def test_preprocessing_maps_the_pixel_range():
     assert model.measure(torch.zeros(1, 3, 4, 4)).unique().tolist() == [-1.0]
 
 
+@pytest.mark.parametrize(("side", "batch"), [(64, 8), (512, 2)])
+def test_large_activations_go_in_small_batches(side, batch):
+    assert network(window(3, channels=64), shape=(3, side, side)).batch == batch
+
+
 def test_memory_that_runs_out_halves_the_batch(monkeypatch):
     model = network(plain())
     pictures = torch.rand(9, *model.input_shape)

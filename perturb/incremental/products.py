@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from perturb.incremental.windows import Pair
 
-ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+NEEDED = "_reorder_convolution_weight _convolution_pointwise _reorder_linear_weight _linear_pointwise"
+ONEDNN = torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in NEEDED.split())
 WORTH_PACKING = {"position": 1 << 15, "window": 1 << 16}  # weights
 
 
