@@ -137,11 +137,8 @@ def _batch_norm(
 ) -> Rule:
     if training or mean is None or x.layout != "channels first":
         raise NoRuleError("batch_norm with the batch's own statistics")
-    return Scale(node, batch_norm_factor(weight, variance, epsilon).view(1, -1, 1, 1))
-
-
-def batch_norm_factor(weight: Tensor | None, variance: Tensor, epsilon: float) -> Tensor:
-    return (variance + epsilon).rsqrt() * (1 if weight is None else weight)
+    factor = (variance + epsilon).rsqrt() * (1 if weight is None else weight)
+    return Scale(node, factor.view(1, -1, 1, 1))
 
 
 def _layer_norm(

@@ -7,14 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from perturb.incremental.operations import batch_norm_factor
-
 PARTS = ("chunk", "split", "split_with_sizes")
 
 
 def simplify(module: fx.GraphModule) -> None:
-    """Fold batch normalisation, take parts as slices, shuffle channels at once, pool whole maps by their maximum."""
-    _fold(module)
+    """Take parts as slices, shuffle channels at once, pool whole maps by their maximum."""
     _largest(module)
     _slice(module)
     _shuffle(module)
@@ -26,35 +23,9 @@ def named(node: Any) -> str:
     return str(getattr(packet, "__name__", "")).removesuffix("_")
 
 
-def _fold(module: fx.GraphModule) -> None:
-    """Batch normalisation behind a convolution becomes part of its weight and bias."""
-    for norm in list(module.graph.nodes):
-        if named(norm) != "batch_norm":
-            continue
-        conv, weight, bias, mean, variance, training, _, epsilon, *_ = norm.args
-        if training or mean is None or named(conv) != "conv2d" or len(conv.users) > 1:
-            continue
-        kernel, before = conv.args[1], conv.args[2] if len(conv.args) > 2 else None
-        if any(given is not None and given.op != "get_attr" for given in (kernel, before, weight, bias)):
-            continue
-        factor = batch_norm_factor(_held(module, weight), _held(module, variance), epsilon)
-        kernel = _held(module, kernel) * factor.view(-1, 1, 1, 1)
-        shift = ((0 if before is None else _held(module, before)) - _held(module, mean)) * factor
-        shift = shift if bias is None else shift + _held(module, bias)
-        with module.graph.inserting_before(conv):
-            folded = [_hold(module, f"{conv.name}_weight", kernel), _hold(module, f"{conv.name}_bias", shift)]
-        conv.args = (conv.args[0], *folded, *conv.args[3:])
-        norm.replace_all_uses_with(conv)
-        module.graph.erase_node(norm)
-
-
-def _held(module: fx.GraphModule, node: Any) -> Any:
-    return None if node is None else getattr(module, node.target)
-
-
 def _hold(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
-    module.register_buffer(f"_folded_{name}", value)
-    return module.graph.get_attr(f"_folded_{name}")
+    module.register_buffer(f"_held_{name}", value)
+    return module.graph.get_attr(f"_held_{name}")
 
 
 def _largest(module: fx.GraphModule) -> None:

@@ -71,7 +71,8 @@ def trace(model: Model, layer: str) -> Traced:
     generator = torch.Generator().manual_seed(0)
     x = model.normalise(torch.rand(BATCH, *model.input_shape, generator=generator))
     with torch.no_grad():
-        graph = make_fx(lambda given: model.propagate(given, layer), pre_dispatch=True)(x)
+        model.propagate(x, layer, folded=True)  # which is checked at its first use
+        graph = make_fx(lambda given: model.propagate(given, layer, folded=True), pre_dispatch=True)(x)
     simplify(graph)
     return _Reader(graph).read(tuple(x.shape))
 
