@@ -49,6 +49,26 @@ def leaky(slope: float) -> Function:
     return Function(relu.read, lambda d, *kept: slope * d + (1 - slope) * relu.change(d, *kept), 3, 0.2)
 
 
+def hardsigmoid() -> Function:
+    """(3 + c) / 6 with c = clamp(p, -3, 3)."""
+    c = clamp(-3.0, 3.0)
+    return Function(c.read, lambda d, *kept: c.change(d, *kept).div_(6), 2, 0.2)
+
+
+def hardswish() -> Function:
+    """p (3 + c) / 6 with c = clamp(p, -3, 3): (D (3 + c + Dc) + p Dc) / 6."""
+    c = clamp(-3.0, 3.0)
+
+    def read(p: Tensor) -> tuple[Tensor, ...]:
+        return p, 3 + p.clamp(-3, 3), *c.read(p)
+
+    def change(d: Tensor, p: Tensor, gate: Tensor, *kept: Tensor) -> Tensor:
+        moved = c.change(d, *kept)
+        return (gate + moved).mul_(d).addcmul_(p, moved).div_(6)
+
+    return Function(read, change, 4, 0.2)
+
+
 def smooth(call: Callable[[Tensor], Tensor]) -> Function:
     """A function whose third derivative is small: D (f'(p) + D f''(p) / 2) near p, a subtraction in float32 beyond.
 
@@ -99,7 +119,7 @@ def _as_clamp(call: object, low: float | None = None, high: float | None = None)
 
 
 SMOOTH = "gelu silu sigmoid tanh mish"
-OTHERS = "hardswish hardsigmoid elu selu celu softplus exp log sqrt rsqrt square abs sin cos reciprocal"
+OTHERS = "elu selu celu softplus exp log sqrt rsqrt square abs sin cos reciprocal"
 # operation -> (the torch call, its further arguments) -> Function
 KINDS: dict[str, Callable[..., Function]] = {
     "relu": lambda call: clamp(0.0, None),
@@ -109,6 +129,8 @@ KINDS: dict[str, Callable[..., Function]] = {
     "clamp_min": lambda call, low: _as_clamp(call, low),
     "clamp_max": lambda call, high: _as_clamp(call, None, high),
     "leaky_relu": lambda call, slope=0.01: leaky(slope),
+    "hardsigmoid": lambda call: hardsigmoid(),
+    "hardswish": lambda call: hardswish(),
     **dict.fromkeys(SMOOTH.split(), _smooth),
     **dict.fromkeys(OTHERS.split(), _by_call),
 }
