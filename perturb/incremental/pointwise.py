@@ -5,13 +5,12 @@ For D = 0 every one gives exactly 0. `read` makes the clean maps once a picture;
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-NEAR = 1e-2
+NEAR = 1e-2  # of D, up to which `smooth` goes by derivatives
 Read = Callable[[Tensor], tuple[Tensor, ...]]
 Change = Callable[..., Tensor]
 
@@ -104,12 +103,9 @@ def in_double(call: Callable[[Tensor], Tensor]) -> Function:
     return Function(read, change, 13, 0.08)
 
 
-def _smooth(call: Callable[..., Tensor], *arguments: Any, **options: Any) -> Function:
-    return smooth(lambda p: call(p, *arguments, **options))
-
-
-def _by_call(call: Callable[..., Tensor], *arguments: Any, **options: Any) -> Function:
-    return in_double(lambda p: call(p, *arguments, **options))
+def _by(kind: Callable[[Callable[[Tensor], Tensor]], Function]) -> Callable[..., Function]:
+    """From the torch call and its further arguments."""
+    return lambda call, *arguments, **options: kind(lambda p: call(p, *arguments, **options))
 
 
 def _as_clamp(call: object, low: float | None = None, high: float | None = None) -> Function:
@@ -131,6 +127,6 @@ KINDS: dict[str, Callable[..., Function]] = {
     "leaky_relu": lambda call, slope=0.01: leaky(slope),
     "hardsigmoid": lambda call: hardsigmoid(),
     "hardswish": lambda call: hardswish(),
-    **dict.fromkeys(SMOOTH.split(), _smooth),
-    **dict.fromkeys(OTHERS.split(), _by_call),
+    **dict.fromkeys(SMOOTH.split(), _by(smooth)),
+    **dict.fromkeys(OTHERS.split(), _by(in_double)),
 }
