@@ -285,6 +285,11 @@ def test_small_windows_are_not_computed_at_the_size_of_large_ones():
     assert [(np.ptp(rows[group]), np.ptp(columns[group])) for group in groups] == [(0, 0)] * 4
 
 
+def test_many_windows_of_one_size_fill_their_groups():
+    groups = alike(np.full(1000, 3.0), np.full(1000, 4.0), np.full(1000, 1 / 24), 1e9)
+    assert min(map(len, groups)) >= 12
+
+
 def test_auto_takes_the_engine_that_saves_work():
     assert choose(network(plain(), shape=(3, 512, 512)), "output", "auto") is not None
     assert choose(network(plain()), "output", "auto") is None  # so small that each step's overhead is more

@@ -87,6 +87,7 @@ def alike(
 ) -> list[Int[np.ndarray, " chosen"]]:
     """Trials in groups whose shares sum to 1 at most, split where that saves most, while it saves `overhead`.
 
+    Where it saves less, those that are too many are halved: of like windows any cut saves the same.
     All of a group get the largest window: it costs its trials x its most rows x its most columns.
     """
     groups, waiting = [], [np.arange(len(share))] if len(share) else []
@@ -98,10 +99,12 @@ def alike(
         cost = len(group) * rows[group].max() * columns[group].max()
         splits = [_cheapest(rows, columns, group[np.argsort(size[group], kind="stable")]) for size in (rows, columns)]
         cheapest, parts = min(splits, key=lambda split: split[0])
-        if share[group].sum() <= 1 and cost - cheapest < overhead:
-            groups.append(group)
-        else:
+        if cost - cheapest >= overhead:
             waiting += parts
+        elif share[group].sum() > 1:
+            waiting += np.array_split(np.concatenate(parts), 2)
+        else:
+            groups.append(group)
     return groups
 
 
