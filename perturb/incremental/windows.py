@@ -1,5 +1,6 @@
 """Rectangles on a map: how far a difference reaches, and moving tensors in and out of them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,7 +88,7 @@ def alike(
 ) -> list[Int[np.ndarray, " chosen"]]:
     """Trials in groups whose shares sum to 1 at most, split where that saves most, while it saves `overhead`.
 
-    Where it saves less, those that are too many are halved: of like windows any cut saves the same.
+    Where it saves less, those that are too many are dealt out evenly: of like windows any cut saves the same.
     All of a group get the largest window: it costs its trials x its most rows x its most columns.
     """
     groups, waiting = [], [np.arange(len(share))] if len(share) else []
@@ -102,7 +103,8 @@ def alike(
         if cost - cheapest >= overhead:
             waiting += parts
         elif share[group].sum() > 1:
-            waiting += np.array_split(np.concatenate(parts), 2)
+            number = min(len(group), math.ceil(share[group].sum()))
+            waiting += np.array_split(np.concatenate(parts), number)
         else:
             groups.append(group)
     return groups
