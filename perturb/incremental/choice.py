@@ -8,8 +8,8 @@ import torch
 
 from perturb.errors import InputError, PerturbWarning
 from perturb.incremental.check import check
+from perturb.incremental.difference import NoRuleError
 from perturb.incremental.engine import Incremental, Patches
-from perturb.incremental.operations import NoRuleError
 from perturb.protocols import Model
 from perturb.streams import stream
 

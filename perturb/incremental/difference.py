@@ -1,5 +1,6 @@
 """What flows through a sweep: nodes that depend on the picture, and the differences of trials there."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -9,11 +10,16 @@ from torch import Tensor
 
 from perturb.incremental.windows import Frame, Pair, cut
 
+BATCH = 2  # pictures that are traced; a 1 could stand for anything
 Layout = Literal["channels first", "channels last", ""]  # "": a node without rows and columns
 
 
+class NoRuleError(Exception):
+    """An operation, or one with these arguments, that differences cannot be followed through."""
+
+
 class Live(NamedTuple):
-    """A node that depends on the picture."""
+    """A node that depends on the picture. The first dimension holds pictures, or parts of one picture after another."""
 
     shape: tuple[int, ...]  # of one traced batch
     layout: Layout
@@ -24,8 +30,18 @@ class Live(NamedTuple):
         return self.shape[rows], self.shape[columns]
 
     @property
-    def channels(self) -> int:
-        return self.shape[1] if self.layout == "channels first" else self.shape[-1]
+    def area(self) -> int:
+        return self.limit[0] * self.limit[1] if self.layout else 1
+
+    @property
+    def numbers(self) -> int:
+        """In the map of one picture."""
+        return math.prod(self.shape) // BATCH
+
+    @property
+    def depth(self) -> int:
+        """Numbers at one position; without rows and columns, all of them."""
+        return self.numbers // self.area
 
 
 class Move(NamedTuple):
@@ -41,13 +57,14 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """What a rule kept of the clean run, and whose picture each trial is."""
+    """What a rule kept of the clean run of so many pictures, and which of them each trial's is."""
 
     maps: tuple[Tensor, ...]
+    pictures: int
     picture: np.ndarray
 
     def among(self, trials: slice) -> "Clean":
-        return Clean(self.maps, self.picture[trials])
+        return Clean(self.maps, self.pictures, self.picture[trials])
 
     def at(self, frame: Frame | None) -> list[Tensor]:
         return [self.cut(m, frame) for m in self.maps]
@@ -55,7 +72,10 @@ class Clean:
     def cut(self, clean: Tensor, frame: Frame | None) -> Tensor:
         if frame is not None:
             return cut(clean, frame, self.picture)
-        return clean if len(clean) == 1 else clean.index_select(0, torch.from_numpy(self.picture).to(clean.device))
+        if len(clean) == 1:
+            return clean
+        parts = clean.unflatten(0, (self.pictures, -1))
+        return parts.index_select(0, torch.from_numpy(self.picture).to(clean.device)).flatten(0, 1)
 
 
 def channels_first(values: Tensor, layout: Layout) -> Tensor:

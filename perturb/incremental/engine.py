@@ -1,6 +1,5 @@
 """The sweep: clean pictures once, and for every perturbation of them only what it changed."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -80,8 +79,7 @@ class Incremental:
         steps = len(self.traced.steps) * len(self.groups(spans, trials))
         ours, dense = steps * OVERHEAD[self.device.type], 0.0
         for step in self.traced.steps:
-            area = step.live.limit[0] * step.live.limit[1] if step.live.layout else 1
-            span = spans[step.node]
+            area, span = step.live.area, spans[step.node]
             ours += step.rule.cost * (trials * area if span is None else int(span.areas.sum()))
             dense += step.rule.cost * step.rule.dense * trials * area
         return dense / ours
@@ -93,13 +91,13 @@ class Incremental:
         for step in self.traced.steps:
             span = spans[step.node]
             if span is None:
-                numbers = np.maximum(numbers, math.prod(step.live.shape[1:]))
+                numbers = np.maximum(numbers, step.live.numbers)
                 continue
             high, wide = (span.stop - span.start).T
-            dense += step.rule.cost * step.live.limit[0] * step.live.limit[1]
+            dense += step.rule.cost * step.live.area
             rows += step.rule.cost * step.live.limit[1] * high
             columns += step.rule.cost * step.live.limit[0] * wide
-            numbers = np.maximum(numbers, step.live.channels * high * wide)
+            numbers = np.maximum(numbers, step.live.depth * high * wide)
         kind = self.device.type
         share = np.maximum(numbers / AT_ONCE[kind], 1 / TRIALS_AT_ONCE[kind])
         return alike(rows, columns, share, dense * OVERHEAD[kind] * len(self.traced.steps))
@@ -186,7 +184,7 @@ class Sweep:
             return None
         if any(move.frame is None for move in moving):
             where = None
-        values = step.rule.change(inputs, Clean(self.kept[step.node], picture), where)
+        values = step.rule.change(inputs, Clean(self.kept[step.node], len(self.x), picture), where)
         if step.rule.may_end and values.device.type == "cpu" and not values.any():
             return None
         return Move(values, where)

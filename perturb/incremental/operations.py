@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perturb.incremental import pointwise
-from perturb.incremental.difference import Layout, Live
+from perturb.incremental import attention, norms, pointwise
+from perturb.incremental.difference import Layout, Live, NoRuleError
 from perturb.incremental.rules import (
+    Build,
     ChannelLinear,
-    ChannelNorm,
     Concatenation,
     Largest,
     Linear,
@@ -26,12 +26,6 @@ from perturb.incremental.rules import (
 )
 from perturb.incremental.sliding import AveragePool, Convolution, MaxPool, Moved, Replicated
 from perturb.incremental.windows import Pair
-
-Build = Callable[..., Rule]
-
-
-class NoRuleError(Exception):
-    """An operation, or one with these arguments, that differences cannot be followed through."""
 
 
 def _conv2d(
@@ -96,7 +90,11 @@ def _amax(node: Live, x: Live, dims: Sequence[int] = (), keep: bool = False) -> 
 
 def _pad(node: Live, x: Live, around: Sequence[int], mode: str = "constant", value: float | None = None) -> Rule:
     before = (around[2] if len(around) > 2 else 0, around[0])
-    if mode not in ("constant", "replicate") or x.layout != "channels first" or any(around[4:]):
+    if not any(around):
+        return Pass(node)
+    if mode == "constant" and (x.layout != "channels first" or any(around[4:])):
+        return Linear(node, x, lambda d: torch.nn.functional.pad(d, list(around)))
+    if mode not in ("constant", "replicate") or x.layout != "channels first":
         raise NoRuleError(f"pad with mode {mode}")
     if mode == "replicate":
         if min(around) < 0:
@@ -123,40 +121,18 @@ def _index_select(node: Live, x: Live, dim: int, index: Tensor) -> Rule:
     return Picked(node, lambda d: d.index_select(1, index))
 
 
-def _batch_norm(
-    node: Live,
-    x: Live,
-    weight: Any,
-    bias: Any,
-    mean: Any,
-    variance: Any,
-    training: bool,
-    momentum: float,
-    epsilon: float,
-    *rest: Any,
-) -> Rule:
-    if training or mean is None or x.layout != "channels first":
-        raise NoRuleError("batch_norm with the batch's own statistics")
-    factor = (variance + epsilon).rsqrt() * (1 if weight is None else weight)
-    return Scale(node, factor.view(1, -1, 1, 1))
-
-
-def _layer_norm(
-    node: Live, x: Live, shape: Sequence[int], weight: Any = None, bias: Any = None, epsilon: float = 1e-5, *rest: Any
-) -> Rule:
-    if x.layout != "channels last" or len(shape) != 1:
-        raise NoRuleError("layer_norm over rows and columns, or over tokens")
-    return ChannelNorm(node, weight, epsilon)
-
-
 def _linear(node: Live, x: Live, weight: Tensor, bias: Any = None) -> Rule:
     if x.layout == "channels last":
         return ChannelLinear(node, weight)
-    return Linear(node, x, lambda d: torch.nn.functional.linear(d, weight))
+    return Linear(node, x, lambda d: torch.nn.functional.linear(d, weight), weight.shape[1])
+
+
+def _conv1d(node: Live, x: Live, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
+    return Linear(node, x, lambda d: torch.ops.aten.conv1d(d, weight, None, *options), weight[0].numel())
 
 
 def _conv_transpose2d(node: Live, x: Live, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
-    return Linear(node, x, lambda d: torch.ops.aten.conv_transpose2d(d, weight, None, *options))
+    return Linear(node, x, lambda d: torch.ops.aten.conv_transpose2d(d, weight, None, *options), weight[0].numel())
 
 
 def _permute(node: Live, x: Live, dims: Sequence[int]) -> Rule:
@@ -216,7 +192,7 @@ def _same_size(node: Live, x: Live) -> bool:
 def _cat(node: Live, parts: Sequence[Any], dim: int = 0) -> Rule:
     channel = {"channels first": 1, "channels last": 3, "": None}[node.layout]
     dim %= len(node.shape)
-    if not all(isinstance(p, Live) for p in parts) or (channel is not None and dim != channel) or dim == 0:
+    if (channel is not None and dim != channel) or dim == 0:
         raise NoRuleError("cat of other than channels")
     return Concatenation(node, parts, dim)
 
@@ -260,7 +236,8 @@ def rule(name: str, node: Live, call: Callable[..., Any], args: Sequence[Any], k
         if name in PASSES:
             return Pass(node)
         if name in COUNTED:
-            return _through(call, node, args[0], [-1, *node.shape[1:]])
+            again = torch.reshape if name == "view" else call
+            return _through(again, node, args[0], [-1, *node.shape[1:]])
         if name in LINEAR:
             return _through(call, node, *args, **kwargs)
         return RULES[name](node, *args, **kwargs)
@@ -270,10 +247,15 @@ def rule(name: str, node: Live, call: Callable[..., Any], args: Sequence[Any], k
 
 PASSES = frozenset(["dropout", "feature_dropout", "contiguous", "clone", "detach", "alias"])
 COUNTED = frozenset(["view", "reshape", "expand"])  # these name the number of pictures, which is not that of trials
-RESHAPES = COUNTED | {"flatten", "unflatten", "squeeze", "unsqueeze", "transpose", "select"}
-LINEAR = RESHAPES | {"upsample_nearest2d", "upsample_bilinear2d", "pixel_shuffle"}
-MAPS = frozenset("conv2d max_pool2d avg_pool2d adaptive_avg_pool2d conv_transpose2d upsample_nearest2d".split())
+RESHAPES = COUNTED | set("flatten unflatten squeeze unsqueeze transpose select swapaxes movedim".split())
+LINEAR = RESHAPES | {"upsample_nearest2d", "upsample_bilinear2d", "pixel_shuffle", "avg_pool1d", "roll"}
+MAPS = frozenset(
+    "conv2d batch_norm group_norm instance_norm max_pool2d avg_pool2d adaptive_avg_pool2d conv_transpose2d "
+    "upsample_nearest2d".split()
+)
 RULES: dict[str, Build] = {
+    **norms.OPERATIONS,
+    **attention.OPERATIONS,
     "conv2d": _conv2d,
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
@@ -284,9 +266,8 @@ RULES: dict[str, Build] = {
     "constant_pad_nd": _pad,
     "slice": _slice,
     "index_select": _index_select,
-    "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm,
     "linear": _linear,
+    "conv1d": _conv1d,
     "conv_transpose2d": _conv_transpose2d,
     "permute": _permute,
     "add": _add,

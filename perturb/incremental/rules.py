@@ -3,7 +3,6 @@
 At a node with rows and columns a difference lies channels first, whatever the node's own layout.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -41,6 +40,9 @@ class Rule(Protocol):
         """The output's differences in `frame`; at least one input moves."""
 
 
+Build = Callable[..., Rule]  # from a node and the arguments of its operation
+
+
 class Pass:
     """A rule that reads nothing of the clean run and keeps the span."""
 
@@ -67,11 +69,16 @@ def only(moves: Sequence[Move | None]) -> Move:
     return move
 
 
+def whole(move: Move, node: Live) -> Tensor:
+    """The differences of the node's whole map."""
+    return move.values if move.frame is None else embed(move.values, move.start, node.limit)
+
+
 class Pointwise(Pass):
     def __init__(self, node: Live, function: pointwise.Function) -> None:
         super().__init__(node)
         self.function = function
-        self.cost = function.passes * MEMORY * (node.channels if node.layout else 1)
+        self.cost = function.passes * MEMORY * node.depth
         self.dense = function.dense
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
@@ -81,7 +88,7 @@ class Pointwise(Pass):
         """A few trials after another: what a function needs in between stays in the cache."""
         values = only(moves).values
         few = len(values) if values.device.type != "cpu" else max(1, IN_CACHE // values[0].numel())
-        if few >= len(values):
+        if few >= len(values) or len(values) > len(clean.picture):
             return self.function.change(values, *clean.at(frame))
         found = torch.empty_like(values)
         for trials in (slice(first, first + few) for first in range(0, len(values), few)):
@@ -94,7 +101,7 @@ class Scale(Pass):
     def __init__(self, node: Live, factor: Tensor | float) -> None:
         super().__init__(node)
         self.factor = factor
-        self.cost = MEMORY * (node.channels if node.layout else 1)
+        self.cost = MEMORY * node.depth
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         return only(moves).values * self.factor
@@ -106,7 +113,7 @@ class Picked(Pass):
     def __init__(self, node: Live, pick: Callable[[Tensor], Tensor]) -> None:
         super().__init__(node)
         self.pick = pick
-        self.cost = MEMORY * node.channels
+        self.cost = MEMORY * node.depth
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         return self.pick(only(moves).values)
@@ -119,7 +126,7 @@ class Joined(Pass):
         super().__init__(node)
         self.limit = node.limit if node.layout else None
         self.alike = bool(node.layout) and all(i.layout == node.layout and i.limit == node.limit for i in inputs)
-        self.cost = 2 * MEMORY * (node.channels if node.layout else 1)
+        self.cost = 2 * MEMORY * node.depth
 
     def spans(self, *inputs: Spans) -> Spans | None:
         return hull(inputs) if self.alike else None
@@ -150,13 +157,18 @@ class Sum(Joined):
 
 
 class Concatenation(Joined):
-    def __init__(self, node: Live, inputs: Sequence[Live], dim: int) -> None:
-        super().__init__(node, inputs)
+    """Of activations, and of constants, which do not move."""
+
+    def __init__(self, node: Live, parts: Sequence[Live | Tensor], dim: int) -> None:
+        super().__init__(node, [part for part in parts if isinstance(part, Live)])
         self.dim = 1 if node.layout else dim
-        self.widths = [i.channels if node.layout else i.shape[dim] for i in inputs]
+        self.widths = [part.shape[dim] for part in parts]
+        self.live = [isinstance(part, Live) for part in parts]
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        parts = [None if move is None else self.fitted(move, frame) for move in moves]
+        given = iter(moves)
+        which = [next(given) if live else None for live in self.live]
+        parts = [None if move is None else self.fitted(move, frame) for move in which]
         like = next(part for part in parts if part is not None)
         return torch.cat([self._still(like, i) if part is None else part for i, part in enumerate(parts)], self.dim)
 
@@ -167,47 +179,23 @@ class Concatenation(Joined):
 
 
 class Product(Joined):
-    """(a + Da)(b + Db) - a b = Da (b + Db) + a Db."""
-
     dense = 0.25
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return clean
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        a, b = clean.at(frame)
-        da, db = (None if move is None else self.fitted(move, frame) for move in moves)
-        if da is None or db is None:
-            return a * db if da is None else da * b  # type: ignore[operator]
-        return (da * (b + db)).add_(a * db)
+        return product(clean.at(frame), [None if m is None else self.fitted(m, frame) for m in moves], torch.mul)
 
 
-class ChannelNorm(Pass):
-    """Layer normalisation over the channels of each position: u = p - mean(p), r = (mean(u^2) + eps)^(-1/2).
-
-    D' = (Du r' + u (r' - r)) w with r' - r = -Dv r^2 r'^2 / (r + r') and Dv = mean(2 u Du + Du^2).
-    """
-
-    dense = 0.25
-
-    def __init__(self, node: Live, weight: Tensor | None, epsilon: float) -> None:
-        super().__init__(node)
-        self.weight = torch.ones(()) if weight is None else weight.view(1, -1, 1, 1)
-        self.epsilon = epsilon
-        self.cost = 8 * MEMORY * node.channels
-
-    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
-        u = clean[0] - clean[0].mean(1, keepdim=True)
-        return u, (u.square().mean(1, keepdim=True) + self.epsilon).rsqrt()
-
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        u, r = clean.at(frame)
-        d = only(moves).values
-        du = d - d.mean(1, keepdim=True)
-        dv = (du * (2 * u + du)).mean(1, keepdim=True)
-        after = (r**-2 + dv).rsqrt()
-        apart = -dv * r**2 * after**2 / (r + after)
-        return (du * after).add_(u * apart).mul_(self.weight)
+def product(
+    clean: Sequence[Tensor], moves: Sequence[Tensor | None], times: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """(a + Da)(b + Db) - a b = Da (b + Db) + a Db, for any product that distributes over sums; None: not moved."""
+    (a, b), (da, db) = clean, moves
+    if da is None or db is None:
+        return times(a, db) if da is None else times(da, b)  # type: ignore[arg-type]
+    return times(da, b + db).add_(times(a, db))
 
 
 class ChannelLinear(Pass):
@@ -242,7 +230,7 @@ class Largest(Pass):
     def __init__(self, node: Live, source: Live, dims: Sequence[int], keep: bool) -> None:
         super().__init__(node)
         self.source, self.dims, self.keep = source, tuple(dims), keep
-        self.cost = MEMORY * math.prod(source.shape[1:]) / math.prod(node.limit if node.layout else (1,))
+        self.cost = MEMORY * source.numbers / node.area
 
     def spans(self, *inputs: Spans) -> Spans | None:
         return None
@@ -251,23 +239,22 @@ class Largest(Pass):
         return (clean[0] - clean[0].amax(self.dims, keepdim=True),)
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        move, (below,) = only(moves), clean.at(None)
-        values = move.values if move.frame is None else embed(move.values, move.start, self.source.limit)
-        return (below + values).amax(self.dims, self.keep)
+        (below,) = clean.at(None)
+        return (below + whole(only(moves), self.source)).amax(self.dims, self.keep)
 
 
 class Linear(Pass):
     """An operation that is linear in its one input, applied to the difference of the whole map."""
 
-    def __init__(self, node: Live, source: Live, call: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, node: Live, source: Live, call: Callable[[Tensor], Tensor], depth: int = 0) -> None:
+        """`depth`: multiply-adds for each number that it gives."""
         super().__init__(node)
         self.source, self.call = source, call
-        self.cost = MEMORY * math.prod(node.shape[1:])
+        self.cost = (depth + MEMORY) * node.depth
 
     def spans(self, *inputs: Spans) -> Spans | None:
         return None
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        move = only(moves)
-        values = move.values if move.frame is None else embed(move.values, move.start, self.source.limit)
-        return channels_first(self.call(own_layout(values, self.source.layout)), self.layout)
+        values = own_layout(whole(only(moves), self.source), self.source.layout)
+        return channels_first(self.call(values), self.layout)

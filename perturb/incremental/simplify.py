@@ -14,6 +14,8 @@ def simplify(module: fx.GraphModule) -> None:
     """Take parts as slices, shuffle channels at once, pool whole maps by their maximum."""
     _largest(module)
     _slice(module)
+    _select(module)
+    _size(module)
     _shuffle(module)
 
 
@@ -54,6 +56,40 @@ def _slice(module: fx.GraphModule) -> None:
                 taken = module.graph.call_function(torch.ops.aten.slice.Tensor, (node.args[0], dim, *at))
             _replace(module, part, taken)
         module.graph.erase_node(node)
+
+
+def _select(module: fx.GraphModule) -> None:
+    """Queries, keys and values brought in front and taken apart there are taken where they lie: pictures stay first."""
+    for parts in list(module.graph.nodes):
+        if named(parts) == "unbind":
+            dim = parts.args[1] if len(parts.args) > 1 else 0
+            for part in list(parts.users):
+                with module.graph.inserting_before(part):
+                    taken = module.graph.call_function(torch.ops.aten.select.int, (parts.args[0], dim, part.args[1]))
+                _replace(module, part, taken)
+            module.graph.erase_node(parts)
+    for part in list(module.graph.nodes):
+        if named(part) != "select" or part.args[1] != 0 or named(part.args[0]) != "permute":
+            continue
+        source, (front, *dims) = part.args[0].args
+        with module.graph.inserting_before(part):
+            taken = module.graph.call_function(torch.ops.aten.select.int, (source, front, part.args[2]))
+            taken.meta["val"] = source.meta["val"].select(front, part.args[2])
+            moved = module.graph.call_function(torch.ops.aten.permute.default, (taken, [d - (d > front) for d in dims]))
+        _replace(module, part, moved)
+    module.graph.eliminate_dead_code()
+
+
+def _size(module: fx.GraphModule) -> None:
+    """What takes another's shape takes it in numbers."""
+    for node in list(module.graph.nodes):
+        name = named(node)
+        if name in ("expand_as", "reshape_as", "view_as"):
+            call = getattr(torch.ops.aten, name.removesuffix("_as")).default
+            with module.graph.inserting_before(node):
+                sized = module.graph.call_function(call, (node.args[0], list(node.meta["val"].shape)))
+            _replace(module, node, sized)
+    module.graph.eliminate_dead_code()
 
 
 def _shuffle(module: fx.GraphModule) -> None:

@@ -110,7 +110,7 @@ class AveragePool(Sliding):
     def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, share: float | Tensor) -> None:
         super().__init__(node, kernel, stride, padding, (1, 1))
         self.share = share
-        self.cost = MEMORY * node.channels
+        self.cost = MEMORY * node.depth
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         total = F.avg_pool2d(self.brought(only(moves), frame), self.kernel, self.stride, divisor_override=1)
@@ -127,7 +127,7 @@ class MaxPool(Sliding):
 
     def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
         super().__init__(node, kernel, stride, padding, dilation)
-        self.cost = MEMORY * node.channels * math.prod(kernel)
+        self.cost = MEMORY * node.depth * math.prod(kernel)
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         """y with minus infinity around it, and M."""

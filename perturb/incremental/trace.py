@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from perturb.incremental.difference import Layout, Live
-from perturb.incremental.operations import COUNTED, NoRuleError, layout_of, rule
-from perturb.incremental.rules import Rule
+from perturb.incremental.attention import batch_first
+from perturb.incremental.difference import BATCH, Layout, Live, NoRuleError
+from perturb.incremental.operations import COUNTED, layout_of, rule
+from perturb.incremental.rules import Linear, Rule
 from perturb.incremental.simplify import named, simplify
 from perturb.protocols import Model
-
-BATCH = 2  # pictures that are traced; a 1 could stand for anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +42,9 @@ class Step:
         args, kwargs = fx.node.map_aggregate((self.args, self.kwargs), given)
         if self.name in COUNTED:
             args = (args[0], [-1, *self.live.shape[1:]])
+        if self.name == "cat":
+            count = len(values[self.sources[0]])
+            args = ([part.expand(count, *part.shape[1:]) for part in args[0]], *args[1:])
         return self.call(*args, **kwargs)
 
 
@@ -70,7 +72,7 @@ def trace(model: Model, layer: str) -> Traced:
     """What `layer` does to a normalised picture. Raises NoRuleError, or whatever tracing raises."""
     generator = torch.Generator().manual_seed(0)
     x = model.normalise(torch.rand(BATCH, *model.input_shape, generator=generator))
-    with torch.no_grad():
+    with torch.no_grad(), batch_first():
         model.propagate(x, layer, folded=True)  # which is checked at its first use
         graph = make_fx(lambda given: model.propagate(given, layer, folded=True), pre_dispatch=True)(x)
     simplify(graph)
@@ -99,19 +101,27 @@ class _Reader:
     def _take(self, node: fx.Node) -> None:
         if node.op == "get_attr":
             self.still[node] = getattr(self.module, str(node.target))
+        elif named(node) == "new_zeros":
+            self.still[node] = torch.zeros(node.meta["val"].shape)
         elif any(source in self.live for source in node.all_input_nodes):
             step = self._step(node)
             self.live[node] = step.live
             self.steps.append(step)
         else:
             args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: self.still[n])
-            self.still[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+            value = node.target(*args, **kwargs)  # type: ignore[operator]
+            alike = named(node) in ("expand", "repeat") and value.shape[0] == BATCH  # a token for every picture
+            self.still[node] = value[:1] if alike else value
 
     def _step(self, node: fx.Node) -> Step:
         name, value = named(node), node.meta.get("val")
-        if not isinstance(value, Tensor) or not value.is_floating_point() or value.shape[0] != BATCH:
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.shape[0] % BATCH:
             raise NoRuleError(name)
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: self.still.get(n, n))
+
+        def given_by(source: fx.Node) -> Any:
+            return self.still[source] if source in self.still else self._lying(source, node)
+
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), given_by)
         sources: list[fx.Node] = []
         fx.node.map_arg((args, kwargs), sources.append)
         given, options = fx.node.map_arg((args, kwargs), lambda n: self.live[n])
@@ -129,6 +139,32 @@ class _Reader:
             live=here,
             rule=rule(name, here, call, given, options),
         )
+
+    def _lying(self, source: fx.Node, node: fx.Node) -> fx.Node:
+        """The source; what was reshaped to four dimensions and joins a map lies as the map does."""
+        before = self.live[source]
+        layouts = {self.live[s].layout for s in node.all_input_nodes if s in self.live} - {""}
+        joins = named(node) in ("add", "sub", "mul", "cat") and len(layouts) == 1
+        if not joins or before.layout or len(before.shape) != 4:
+            return source
+        call, here = torch.ops.aten.alias.default, Live(before.shape, layouts.pop())
+        with self.module.graph.inserting_before(node):
+            found = self.module.graph.call_function(call, (source,))
+        self.live[found] = here
+        self.steps.append(
+            Step(
+                node=found,
+                name="alias",
+                call=call,
+                args=(source,),
+                kwargs={},
+                sources=(source,),
+                layouts=(before.layout,),
+                live=here,
+                rule=Linear(here, before, lambda d: d),
+            )
+        )
+        return found
 
     def _needed(self, result: fx.Node) -> tuple[Step, ...]:
         needed, kept = {result}, []

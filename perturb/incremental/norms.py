@@ -1,0 +1,137 @@
+"""Normalisation by statistics of the map itself: u = p - mean(p), r = (mean(u^2) + eps)^(-1/2), over some dimensions.
+
+D' = (Du r' + u (r' - r)) w with r' - r = -Dv r^2 r'^2 / (r + r') and Dv = mean(2 u Du + Du^2).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perturb.incremental.difference import Clean, Live, Move, NoRuleError
+from perturb.incremental.rules import MEMORY, Build, Pass, Rule, Scale, only, whole
+from perturb.incremental.windows import Frame, Spans
+
+
+class LayerNorm(Pass):
+    """Over the channels of each position or token, which are dimension `dim` here."""
+
+    dense = 0.25
+
+    def __init__(self, node: Live, weight: Tensor | None, epsilon: float) -> None:
+        super().__init__(node)
+        self.dim = 1 if node.layout else -1
+        like = (1, -1, 1, 1) if node.layout else (-1,)
+        self.weight = torch.ones(()) if weight is None else weight.view(like)
+        self.epsilon = epsilon
+        self.cost = 8 * MEMORY * node.depth
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        return _read(clean[0], (self.dim,), self.epsilon)
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        return _change(only(moves).values, clean.at(frame), (self.dim,)).mul_(self.weight)
+
+
+class GroupNorm(Pass):
+    """Over all positions of some channels at a time: of one, instance normalisation; of all, a layer's over space.
+
+    `weight` multiplies maps of (channel, row, column).
+    """
+
+    dense = 0.25
+
+    def __init__(self, node: Live, groups: int, weight: Tensor | None, epsilon: float) -> None:
+        super().__init__(node)
+        self.node, self.groups, self.epsilon = node, groups, epsilon
+        self.weight = torch.ones(()) if weight is None else weight
+        self.cost = 8 * MEMORY * node.depth
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return None
+
+    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
+        return _read(self._grouped(clean[0]), (2, 3, 4), self.epsilon)
+
+    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+        found = _change(self._grouped(whole(only(moves), self.node)), clean.at(None), (2, 3, 4))
+        return found.flatten(1, 2).mul_(self.weight)
+
+    def _grouped(self, values: Tensor) -> Tensor:
+        return values.unflatten(1, (self.groups, -1))
+
+
+def _read(p: Tensor, dims: tuple[int, ...], epsilon: float) -> tuple[Tensor, Tensor]:
+    u = p - p.mean(dims, keepdim=True)
+    return u, (u.square().mean(dims, keepdim=True) + epsilon).rsqrt()
+
+
+def _change(d: Tensor, clean: Sequence[Tensor], dims: tuple[int, ...]) -> Tensor:
+    u, r = clean
+    du = d - d.mean(dims, keepdim=True)
+    dv = (du * (2 * u + du)).mean(dims, keepdim=True)
+    after = (r**-2 + dv).rsqrt()
+    apart = -dv * r**2 * after**2 / (r + after)
+    return (du * after).add_(u * apart)
+
+
+def _batch_norm(
+    node: Live,
+    x: Live,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    training: bool,
+    momentum: float,
+    epsilon: float,
+    *rest: Any,
+) -> Rule:
+    if training or mean is None:
+        raise NoRuleError("batch_norm with the batch's own statistics")
+    factor = (variance + epsilon).rsqrt() * (1 if weight is None else weight)
+    return Scale(node, factor.view(-1, *(1,) * (len(node.shape) - 2)))
+
+
+def _layer_norm(
+    node: Live, x: Live, shape: Sequence[int], weight: Any = None, bias: Any = None, epsilon: float = 1e-5, *rest: Any
+) -> Rule:
+    if x.layout == "channels first" and len(shape) > 1:
+        return GroupNorm(node, 1 if len(shape) == 3 else x.shape[1], weight, epsilon)
+    if x.layout == "channels first" or len(shape) > 1:
+        raise NoRuleError("layer_norm over columns alone, or over tokens")
+    return LayerNorm(node, weight, epsilon)
+
+
+def _group_norm(
+    node: Live, x: Live, groups: int, weight: Any = None, bias: Any = None, epsilon: float = 1e-5, *rest: Any
+) -> Rule:
+    if len(x.shape) != 4:
+        raise NoRuleError("group_norm of other than maps")
+    return GroupNorm(node, groups, None if weight is None else weight.view(-1, 1, 1), epsilon)
+
+
+def _instance_norm(
+    node: Live,
+    x: Live,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    own: bool,
+    momentum: float,
+    epsilon: float,
+    *rest: Any,
+) -> Rule:
+    if not own:
+        return _batch_norm(node, x, weight, bias, mean, variance, False, momentum, epsilon)
+    return _group_norm(node, x, node.shape[1], weight, bias, epsilon)
+
+
+OPERATIONS: dict[str, Build] = {
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
+}
