@@ -37,6 +37,7 @@ CASES = (
     Case("torchvision:shufflenet_v2_x1_0"),
     Case("torchvision:convnext_tiny"),
     Case("torchvision:mobilenet_v3_small"),
+    Case("torchvision:swin_t"),
     Case("torchvision:vgg16", patch=16),
     Case("torchvision:resnet18", patch=16),
     Case("torchvision:resnet18", side=448),

@@ -297,9 +297,10 @@ def test_networks_in_use_pass_the_self_check(reference, layer, padded, leaves):
     check(Incremental(model, model.find_layer(layer)))
 
 
-def test_the_trained_network_passes_the_self_check():
-    model = load("examples/efficientnet_lite0.py:build")
-    check(Incremental(model, "output"))
+@pytest.mark.parametrize("reference", ["examples/efficientnet_lite0.py:build", "torchvision:swin_t"])
+def test_whole_networks_pass_the_self_check(reference):
+    """One that is trained, and one of attention alone."""
+    check(Incremental(load(reference), "output"))
 
 
 def test_memory_that_runs_out_halves_what_is_computed_at_once(rng, monkeypatch):

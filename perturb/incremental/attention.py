@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.incremental.difference import Clean, Live, Move, NoRuleError
-from perturb.incremental.rules import MEMORY, Build, Linear, Pass, Rule, only, product
-from perturb.incremental.windows import Frame, Spans
+from perturb.incremental.rules import MEMORY, Build, Linear, Rule, Whole, only, product
+from perturb.incremental.windows import Frame
 
 
-class Bilinear(Pass):
+class Bilinear(Whole):
     """A product over tokens of two activations."""
 
     def __init__(self, node: Live, call: Callable[[Tensor, Tensor], Tensor], depth: int) -> None:
@@ -22,9 +22,6 @@ class Bilinear(Pass):
         self.cost = 2 * (depth + MEMORY) * node.depth
         self.dense = 0.5
 
-    def spans(self, *inputs: Spans) -> Spans | None:
-        return None
-
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return clean
 
@@ -32,7 +29,7 @@ class Bilinear(Pass):
         return product(clean.at(None), moved(moves), self.call)
 
 
-class Softmax(Pass):
+class Softmax(Whole):
     """Over the last dimension."""
 
     dense = 0.25
@@ -41,9 +38,6 @@ class Softmax(Pass):
         super().__init__(node)
         self.cost = 8 * MEMORY * node.depth
 
-    def spans(self, *inputs: Spans) -> Spans | None:
-        return None
-
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return (clean[0].softmax(-1),)
 
@@ -51,7 +45,7 @@ class Softmax(Pass):
         return softmax(clean.at(None)[0], only(moves).values)
 
 
-class Attention(Pass):
+class Attention(Whole):
     """softmax(c q k^T + mask) v for queries, keys and values of shape (trial, head, token, channel)."""
 
     dense = 0.4
@@ -61,9 +55,6 @@ class Attention(Pass):
         self.mask, self.scale = mask, scale
         scores = query.numbers // query.shape[-1] * key.shape[-2]
         self.cost = scores * (2 * (query.shape[-1] + value.shape[-1]) + 10 * MEMORY)
-
-    def spans(self, *inputs: Spans) -> Spans | None:
-        return None
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         query, key, value = clean

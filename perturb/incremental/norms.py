@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from perturb.incremental.difference import Clean, Live, Move, NoRuleError
-from perturb.incremental.rules import MEMORY, Build, Pass, Rule, Scale, only, whole
-from perturb.incremental.windows import Frame, Spans
+from perturb.incremental.rules import MEMORY, Build, Pass, Rule, Scale, Whole, only, whole
+from perturb.incremental.windows import Frame
 
 
 class LayerNorm(Pass):
@@ -34,7 +34,7 @@ class LayerNorm(Pass):
         return _change(only(moves).values, clean.at(frame), (self.dim,)).mul_(self.weight)
 
 
-class GroupNorm(Pass):
+class GroupNorm(Whole):
     """Over all positions of some channels at a time: of one, instance normalisation; of all, a layer's over space.
 
     `weight` multiplies maps of (channel, row, column).
@@ -47,9 +47,6 @@ class GroupNorm(Pass):
         self.node, self.groups, self.epsilon = node, groups, epsilon
         self.weight = torch.ones(()) if weight is None else weight
         self.cost = 8 * MEMORY * node.depth
-
-    def spans(self, *inputs: Spans) -> Spans | None:
-        return None
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return _read(self._grouped(clean[0]), (2, 3, 4), self.epsilon)

@@ -74,6 +74,13 @@ def whole(move: Move, node: Live) -> Tensor:
     return move.values if move.frame is None else embed(move.values, move.start, node.limit)
 
 
+class Whole(Pass):
+    """A rule whose output differs everywhere."""
+
+    def spans(self, *inputs: Spans) -> Spans | None:
+        return None
+
+
 class Pointwise(Pass):
     def __init__(self, node: Live, function: pointwise.Function) -> None:
         super().__init__(node)
@@ -210,30 +217,24 @@ class ChannelLinear(Pass):
         return self.weights.over(only(moves).values)
 
 
-class Mean(Pass):
+class Mean(Whole):
     """The mean over all rows and columns."""
 
     def __init__(self, node: Live, count: int, keep: bool) -> None:
         super().__init__(node)
         self.count, self.keep = count, keep
 
-    def spans(self, *inputs: Spans) -> Spans | None:
-        return None
-
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         return only(moves).values.sum((2, 3), keepdim=self.keep) / self.count
 
 
-class Largest(Pass):
+class Largest(Whole):
     """The maximum over whole dimensions: max_j ((p_j - M) + D_j)."""
 
     def __init__(self, node: Live, source: Live, dims: Sequence[int], keep: bool) -> None:
         super().__init__(node)
         self.source, self.dims, self.keep = source, tuple(dims), keep
         self.cost = MEMORY * source.numbers / node.area
-
-    def spans(self, *inputs: Spans) -> Spans | None:
-        return None
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return (clean[0] - clean[0].amax(self.dims, keepdim=True),)
@@ -243,7 +244,7 @@ class Largest(Pass):
         return (below + whole(only(moves), self.source)).amax(self.dims, self.keep)
 
 
-class Linear(Pass):
+class Linear(Whole):
     """An operation that is linear in its one input, applied to the difference of the whole map."""
 
     def __init__(self, node: Live, source: Live, call: Callable[[Tensor], Tensor], depth: int = 0) -> None:
@@ -251,9 +252,6 @@ class Linear(Pass):
         super().__init__(node)
         self.source, self.call = source, call
         self.cost = (depth + MEMORY) * node.depth
-
-    def spans(self, *inputs: Spans) -> Spans | None:
-        return None
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         values = own_layout(whole(only(moves), self.source), self.source.layout)
