@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.incremental.difference import Clean, Live, Move, NoRuleError
-from perturb.incremental.rules import MEMORY, Build, Linear, Rule, Whole, only, product
+from perturb.incremental.rules import MEMORY, Build, Everywhere, Linear, Rule, only, product
 from perturb.incremental.windows import Frame
 
 
-class Bilinear(Whole):
+class Bilinear(Everywhere):
     """A product over tokens of two activations."""
 
     def __init__(self, node: Live, call: Callable[[Tensor, Tensor], Tensor], depth: int) -> None:
@@ -29,7 +29,7 @@ class Bilinear(Whole):
         return product(clean.at(None), moved(moves), self.call)
 
 
-class Softmax(Whole):
+class Softmax(Everywhere):
     """Over the last dimension."""
 
     dense = 0.25
@@ -45,7 +45,7 @@ class Softmax(Whole):
         return softmax(clean.at(None)[0], only(moves).values)
 
 
-class Attention(Whole):
+class Attention(Everywhere):
     """softmax(c q k^T + mask) v for queries, keys and values of shape (trial, head, token, channel)."""
 
     dense = 0.4

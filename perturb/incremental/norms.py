@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from perturb.incremental.difference import Clean, Live, Move, NoRuleError
-from perturb.incremental.rules import MEMORY, Build, Pass, Rule, Scale, Whole, only, whole
+from perturb.incremental.rules import MEMORY, Build, Everywhere, Pass, Rule, Scale, only, whole
 from perturb.incremental.windows import Frame
 
 
@@ -34,7 +34,7 @@ class LayerNorm(Pass):
         return _change(only(moves).values, clean.at(frame), (self.dim,)).mul_(self.weight)
 
 
-class GroupNorm(Whole):
+class GroupNorm(Everywhere):
     """Over all positions of some channels at a time: of one, instance normalisation; of all, a layer's over space.
 
     `weight` multiplies maps of (channel, row, column).

@@ -23,6 +23,7 @@ class Function:
     change: Change  # (D, *what read gave) -> f(p + D) - f(p)
     passes: float  # that it takes, in those through memory that one number takes
     dense: float  # share of them that f alone takes
+    scales: bool = False  # `change` takes a `factor` of D at no cost
 
 
 def clamp(low: float | None, high: float | None) -> Function:
@@ -32,14 +33,14 @@ def clamp(low: float | None, high: float | None) -> Function:
         c = p.clamp(low, high)
         return p - c, *(bound - c for bound in (low, high) if bound is not None)
 
-    def change(d: Tensor, r: Tensor, *bounds: Tensor) -> Tensor:
-        moved = d + r
+    def change(d: Tensor, r: Tensor, *bounds: Tensor, factor: Tensor | None = None) -> Tensor:
+        moved = d + r if factor is None else torch.addcmul(r, d, factor)
         if low is not None and high is not None:
             return torch.clamp(moved, bounds[0], bounds[1], out=moved)
         extreme = torch.maximum if low is not None else torch.minimum
         return extreme(moved, bounds[0], out=moved)
 
-    return Function(read, change, 1.5, 0.2)
+    return Function(read, change, 1.5, 0.2, scales=True)
 
 
 def leaky(slope: float) -> Function:

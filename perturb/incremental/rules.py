@@ -74,7 +74,7 @@ def whole(move: Move, node: Live) -> Tensor:
     return move.values if move.frame is None else embed(move.values, move.start, node.limit)
 
 
-class Whole(Pass):
+class Everywhere(Pass):
     """A rule whose output differs everywhere."""
 
     def spans(self, *inputs: Spans) -> Spans | None:
@@ -85,6 +85,7 @@ class Pointwise(Pass):
     def __init__(self, node: Live, function: pointwise.Function) -> None:
         super().__init__(node)
         self.function = function
+        self.factor: dict[str, Tensor] = {}
         self.cost = function.passes * MEMORY * node.depth
         self.dense = function.dense
 
@@ -96,22 +97,29 @@ class Pointwise(Pass):
         values = only(moves).values
         few = len(values) if values.device.type != "cpu" else max(1, IN_CACHE // values[0].numel())
         if few >= len(values) or len(values) > len(clean.picture):
-            return self.function.change(values, *clean.at(frame))
+            return self.function.change(values, *clean.at(frame), **self.factor)
         found = torch.empty_like(values)
         for trials in (slice(first, first + few) for first in range(0, len(values), few)):
             there = frame and frame[trials]
-            found[trials] = self.function.change(values[trials], *clean.among(trials).at(there))
+            found[trials] = self.function.change(values[trials], *clean.among(trials).at(there), **self.factor)
         return found
+
+    def absorb(self, before: "Scale") -> None:
+        """Multiply by the factor of the scaling before, which nothing else reads, in passing."""
+        if self.function.scales and isinstance(before.factor, Tensor):
+            self.factor = {"factor": before.factor}
+            before.factor, before.cost = None, 0.0
 
 
 class Scale(Pass):
     def __init__(self, node: Live, factor: Tensor | float) -> None:
         super().__init__(node)
-        self.factor = factor
+        self.factor: Tensor | float | None = factor
         self.cost = MEMORY * node.depth
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return only(moves).values * self.factor
+        values = only(moves).values
+        return values if self.factor is None else values * self.factor
 
 
 class Picked(Pass):
@@ -217,7 +225,7 @@ class ChannelLinear(Pass):
         return self.weights.over(only(moves).values)
 
 
-class Mean(Whole):
+class Mean(Everywhere):
     """The mean over all rows and columns."""
 
     def __init__(self, node: Live, count: int, keep: bool) -> None:
@@ -228,7 +236,7 @@ class Mean(Whole):
         return only(moves).values.sum((2, 3), keepdim=self.keep) / self.count
 
 
-class Largest(Whole):
+class Largest(Everywhere):
     """The maximum over whole dimensions: max_j ((p_j - M) + D_j)."""
 
     def __init__(self, node: Live, source: Live, dims: Sequence[int], keep: bool) -> None:
@@ -244,7 +252,7 @@ class Largest(Whole):
         return (below + whole(only(moves), self.source)).amax(self.dims, self.keep)
 
 
-class Linear(Whole):
+class Linear(Everywhere):
     """An operation that is linear in its one input, applied to the difference of the whole map."""
 
     def __init__(self, node: Live, source: Live, call: Callable[[Tensor], Tensor], depth: int = 0) -> None:

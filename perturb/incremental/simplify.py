@@ -11,7 +11,7 @@ PARTS = ("chunk", "split", "split_with_sizes")
 
 
 def simplify(module: fx.GraphModule) -> None:
-    """Take parts as slices, shuffle channels at once, pool whole maps by their maximum."""
+    """Take parts as slices, shuffle channels at once, pool whole maps by their maximum, leave pictures in front."""
     _largest(module)
     _slice(module)
     _select(module)
@@ -71,7 +71,8 @@ def _select(module: fx.GraphModule) -> None:
     for part in list(module.graph.nodes):
         if named(part) != "select" or part.args[1] != 0 or named(part.args[0]) != "permute":
             continue
-        source, (front, *dims) = part.args[0].args
+        source, order = part.args[0].args
+        front, *dims = (d % len(order) for d in order)
         with module.graph.inserting_before(part):
             taken = module.graph.call_function(torch.ops.aten.select.int, (source, front, part.args[2]))
             taken.meta["val"] = source.meta["val"].select(front, part.args[2])

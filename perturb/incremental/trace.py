@@ -11,7 +11,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from perturb.incremental.attention import batch_first
 from perturb.incremental.difference import BATCH, Layout, Live, NoRuleError
 from perturb.incremental.operations import COUNTED, layout_of, rule
-from perturb.incremental.rules import Linear, Rule
+from perturb.incremental.rules import Linear, Pointwise, Rule, Scale
 from perturb.incremental.simplify import named, simplify
 from perturb.protocols import Model
 
@@ -102,7 +102,8 @@ class _Reader:
         if node.op == "get_attr":
             self.still[node] = getattr(self.module, str(node.target))
         elif named(node) == "new_zeros":
-            self.still[node] = torch.zeros(node.meta["val"].shape)
+            made = node.meta["val"]
+            self.still[node] = torch.zeros(made.shape, dtype=made.dtype, device=made.device)
         elif any(source in self.live for source in node.all_input_nodes):
             step = self._step(node)
             self.live[node] = step.live
@@ -128,6 +129,11 @@ class _Reader:
         layouts = tuple(self.live[s].layout for s in sources)
         here = Live(tuple(value.shape), layout_of(name, args, layouts, tuple(value.shape)))
         call = _out_of_place(node)
+        made = rule(name, here, call, given, options)
+        if isinstance(made, Pointwise) and len(sources[0].users) == 1:
+            before = self.steps[-1]
+            if before.node is sources[0] and isinstance(before.rule, Scale):
+                made.absorb(before.rule)
         return Step(
             node=node,
             name=name,
@@ -137,7 +143,7 @@ class _Reader:
             sources=tuple(sources),
             layouts=layouts,
             live=here,
-            rule=rule(name, here, call, given, options),
+            rule=made,
         )
 
     def _lying(self, source: fx.Node, node: fx.Node) -> fx.Node:
