@@ -1,6 +1,6 @@
 """Attention: every position sees every other, so the difference of the whole map goes through, exactly."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,24 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.incremental.difference import Clean, Live, Move, NoRuleError
-from perturb.incremental.rules import MEMORY, Build, Everywhere, Linear, Rule, only, product
+from perturb.incremental.rules import MEMORY, Build, Everywhere, Linear, Product, Rule, only, product
 from perturb.incremental.windows import Frame
-
-
-class Bilinear(Everywhere):
-    """A product over tokens of two activations."""
-
-    def __init__(self, node: Live, call: Callable[[Tensor, Tensor], Tensor], depth: int) -> None:
-        super().__init__(node)
-        self.call = call
-        self.cost = 2 * (depth + MEMORY) * node.depth
-        self.dense = 0.5
-
-    def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
-        return clean
-
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return product(clean.at(None), moved(moves), self.call)
 
 
 class Softmax(Everywhere):
@@ -63,7 +47,7 @@ class Attention(Everywhere):
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         query, key, value, weights = clean.at(None)
-        of_query, of_key, of_value = moved(moves)
+        of_query, of_key, of_value = (None if move is None else move.values for move in moves)
         if of_query is None and of_key is None:
             return weights @ of_value  # type: ignore[operator]
         scores = product((query, key), (of_query, of_key), self._scores)
@@ -71,11 +55,6 @@ class Attention(Everywhere):
 
     def _scores(self, query: Tensor, key: Tensor) -> Tensor:
         return (self.scale * query) @ key.mT
-
-
-def moved(moves: Sequence[Move | None]) -> list[Tensor | None]:
-    """The differences of whole maps."""
-    return [None if move is None else move.values for move in moves]
 
 
 def softmax(s: Tensor, d: Tensor) -> Tensor:
@@ -128,7 +107,7 @@ def _matmul(node: Live, a: Any, b: Any) -> Rule:
     if any(isinstance(x, Live) and x.layout for x in (a, b)):
         raise NoRuleError("matmul of maps")
     if isinstance(a, Live) and isinstance(b, Live):
-        return Bilinear(node, torch.matmul, a.shape[-1])
+        return Product(node, (a, b), torch.matmul, a.shape[-1])
     if isinstance(a, Live):
         return Linear(node, a, lambda d: d @ b, a.shape[-1])
     return Linear(node, b, lambda d: a @ d, a.shape[-1])
@@ -137,7 +116,7 @@ def _matmul(node: Live, a: Any, b: Any) -> Rule:
 def _einsum(node: Live, equation: str, parts: Sequence[Any], *rest: Any) -> Rule:
     if not all(isinstance(x, Live) and not x.layout for x in parts) or len(parts) != 2:
         raise NoRuleError("einsum of other than two activations without rows and columns")
-    return Bilinear(node, lambda a, b: torch.einsum(equation, a, b), parts[0].shape[-1])
+    return Product(node, parts, lambda a, b: torch.einsum(equation, a, b), parts[0].shape[-1])
 
 
 def _softmax(node: Live, x: Live, dim: int, *rest: Any) -> Rule:

@@ -110,19 +110,11 @@ def _group_norm(
 
 
 def _instance_norm(
-    node: Live,
-    x: Live,
-    weight: Any,
-    bias: Any,
-    mean: Any,
-    variance: Any,
-    own: bool,
-    momentum: float,
-    epsilon: float,
-    *rest: Any,
+    node: Live, x: Live, weight: Any, bias: Any, mean: Any, variance: Any, own: bool, *options: Any
 ) -> Rule:
     if not own:
-        return _batch_norm(node, x, weight, bias, mean, variance, False, momentum, epsilon)
+        return _batch_norm(node, x, weight, bias, mean, variance, False, *options)
+    _, epsilon, *_ = options
     return _group_norm(node, x, node.shape[1], weight, bias, epsilon)
 
 

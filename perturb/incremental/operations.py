@@ -71,14 +71,14 @@ def _avg_pool2d(
 
 def _adaptive_avg_pool2d(node: Live, x: Live, size: Any) -> Rule:
     if x.layout and node.limit == (1, 1):
-        return Mean(node, math.prod(x.limit), True)
+        return Mean(node, x.area, True)
     return Linear(node, x, lambda d: torch.nn.functional.adaptive_avg_pool2d(d, size))
 
 
 def _mean(node: Live, x: Live, dims: Sequence[int], keep: bool = False) -> Rule:
     over = sorted(d % len(x.shape) for d in dims)
     if x.layout == "channels first" and over == [2, 3]:
-        return Mean(node, math.prod(x.limit), keep)
+        return Mean(node, x.area, keep)
     return Linear(node, x, lambda d: d.mean(list(dims), keep))
 
 

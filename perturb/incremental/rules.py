@@ -4,6 +4,8 @@ At a node with rows and columns a difference lies channels first, whatever the n
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -85,7 +87,6 @@ class Pointwise(Pass):
     def __init__(self, node: Live, function: pointwise.Function) -> None:
         super().__init__(node)
         self.function = function
-        self.factor: dict[str, Tensor] = {}
         self.cost = function.passes * MEMORY * node.depth
         self.dense = function.dense
 
@@ -97,17 +98,17 @@ class Pointwise(Pass):
         values = only(moves).values
         few = len(values) if values.device.type != "cpu" else max(1, IN_CACHE // values[0].numel())
         if few >= len(values) or len(values) > len(clean.picture):
-            return self.function.change(values, *clean.at(frame), **self.factor)
+            return self.function.change(values, *clean.at(frame))
         found = torch.empty_like(values)
         for trials in (slice(first, first + few) for first in range(0, len(values), few)):
             there = frame and frame[trials]
-            found[trials] = self.function.change(values[trials], *clean.among(trials).at(there), **self.factor)
+            found[trials] = self.function.change(values[trials], *clean.among(trials).at(there))
         return found
 
     def absorb(self, before: "Scale") -> None:
         """Multiply by the factor of the scaling before, which nothing else reads, in passing."""
         if self.function.scales and isinstance(before.factor, Tensor):
-            self.factor = {"factor": before.factor}
+            self.function = replace(self.function, change=partial(self.function.change, factor=before.factor))
             before.factor, before.cost = None, 0.0
 
 
@@ -194,13 +195,20 @@ class Concatenation(Joined):
 
 
 class Product(Joined):
-    dense = 0.25
+    def __init__(
+        self, node: Live, inputs: Sequence[Live], times: Callable[[Tensor, Tensor], Tensor] = torch.mul, depth: int = 0
+    ) -> None:
+        """`depth`: multiply-adds for each number that it gives, where it sums products."""
+        super().__init__(node, inputs)
+        self.times = times
+        self.cost = 2 * (depth + MEMORY) * node.depth
+        self.dense = 0.5 if depth else 0.25
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return clean
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return product(clean.at(frame), [None if m is None else self.fitted(m, frame) for m in moves], torch.mul)
+        return product(clean.at(frame), [None if m is None else self.fitted(m, frame) for m in moves], self.times)
 
 
 def product(

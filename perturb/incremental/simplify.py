@@ -1,22 +1,22 @@
 """A traced graph in fewer kinds of operation, before it is read: the same numbers, to rounding."""
 
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-PARTS = ("chunk", "split", "split_with_sizes")
+PARTS = ("chunk", "split", "split_with_sizes", "unbind")
 
 
 def simplify(module: fx.GraphModule) -> None:
-    """Take parts as slices, shuffle channels at once, pool whole maps by their maximum, leave pictures in front."""
+    """Take parts as slices, shuffle channels at once, pool by the maximum, leave pictures in front."""
     _largest(module)
-    _slice(module)
-    _select(module)
+    _take(module)
+    _keep_in_front(module)
     _size(module)
     _shuffle(module)
+    module.graph.eliminate_dead_code()
 
 
 def named(node: Any) -> str:
@@ -40,34 +40,30 @@ def _largest(module: fx.GraphModule) -> None:
                 with module.graph.inserting_before(part):
                     largest = module.graph.call_function(torch.ops.aten.amax.default, (node.args[0], [2, 3], True))
                 _replace(module, part, largest)
-    module.graph.eliminate_dead_code()
 
 
-def _slice(module: fx.GraphModule) -> None:
-    """What takes a part of a map by its number takes a slice of the map."""
+def _take(module: fx.GraphModule) -> None:
+    """What takes a part of a map by its number takes a slice of the map, or one position of a dimension."""
+    aten = torch.ops.aten
     for node in list(module.graph.nodes):
         if named(node) not in PARTS:
             continue
-        dim = node.args[2] if len(node.args) > 2 else node.kwargs.get("dim", 0)
-        stops = [0, *accumulate(part.shape[dim] for part in node.meta["val"])]
+        at = 1 if named(node) == "unbind" else 2
+        dim = node.args[at] if len(node.args) > at else node.kwargs.get("dim", 0)
         for part in list(node.users):
+            number, parts = part.args[1], node.meta["val"]
             with module.graph.inserting_before(part):
-                at = stops[part.args[1]], stops[part.args[1] + 1]
-                taken = module.graph.call_function(torch.ops.aten.slice.Tensor, (node.args[0], dim, *at))
+                if named(node) == "unbind":
+                    taken = module.graph.call_function(aten.select.int, (node.args[0], dim, number))
+                else:
+                    start, width = sum(p.shape[dim] for p in parts[:number]), parts[number].shape[dim]
+                    taken = module.graph.call_function(aten.slice.Tensor, (node.args[0], dim, start, start + width))
             _replace(module, part, taken)
         module.graph.erase_node(node)
 
 
-def _select(module: fx.GraphModule) -> None:
-    """Queries, keys and values brought in front and taken apart there are taken where they lie: pictures stay first."""
-    for parts in list(module.graph.nodes):
-        if named(parts) == "unbind":
-            dim = parts.args[1] if len(parts.args) > 1 else 0
-            for part in list(parts.users):
-                with module.graph.inserting_before(part):
-                    taken = module.graph.call_function(torch.ops.aten.select.int, (parts.args[0], dim, part.args[1]))
-                _replace(module, part, taken)
-            module.graph.erase_node(parts)
+def _keep_in_front(module: fx.GraphModule) -> None:
+    """What is brought in front and taken apart there is taken where it lies: pictures stay first."""
     for part in list(module.graph.nodes):
         if named(part) != "select" or part.args[1] != 0 or named(part.args[0]) != "permute":
             continue
@@ -78,7 +74,6 @@ def _select(module: fx.GraphModule) -> None:
             taken.meta["val"] = source.meta["val"].select(front, part.args[2])
             moved = module.graph.call_function(torch.ops.aten.permute.default, (taken, [d - (d > front) for d in dims]))
         _replace(module, part, moved)
-    module.graph.eliminate_dead_code()
 
 
 def _size(module: fx.GraphModule) -> None:
@@ -90,7 +85,6 @@ def _size(module: fx.GraphModule) -> None:
             with module.graph.inserting_before(node):
                 sized = module.graph.call_function(call, (node.args[0], list(node.meta["val"].shape)))
             _replace(module, node, sized)
-    module.graph.eliminate_dead_code()
 
 
 def _shuffle(module: fx.GraphModule) -> None:
