@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor, device, nn
 
     Pictures = Float[Tensor, "image picture channel row column"]
 
@@ -20,6 +20,7 @@ class Model(Protocol):
     name: str
     module: "nn.Module"  # a private copy, in evaluation mode, frozen
     input_shape: tuple[int, int, int]  # (channel, row, column)
+    device: "device"
     untrained: bool  # its weights are drawn: batch normalisation had no statistics yet
 
     def normalise(self, pictures: "Float[Tensor, 'picture channel row column']") -> "Tensor":

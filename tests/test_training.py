@@ -158,7 +158,7 @@ def test_fresh_weights_keep_each_tensors_scale():
         if old[1].ndim > 1:
             assert not torch.equal(new[1], other[1])
         if old[1].numel() > 5000:
-            assert new[1].square().mean() == pytest.approx(old[1].square().mean().item(), rel=0.1)
+            assert new[1].square().mean().item() == pytest.approx(old[1].square().mean().item(), rel=0.1)
 
 
 def test_a_linear_head_on_frozen_features_learns():

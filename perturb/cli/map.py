@@ -79,7 +79,8 @@ def command(
                 found = contribution.centre(network, pictures, where, tick=tick)
             else:
                 scan = contribution.full_scan if full else contribution.quotient_scan
-                found = scan(network, pictures, where, level=level, engine=choose(network, where, "auto"), tick=tick)
+                engine = choose(network, where, "auto", places=1000)
+                found = scan(network, pictures, where, level=level, engine=engine, tick=tick)
     phases = fold(found)
     view = console()
     view.print(terminal.Lattice(phases.tolist()))

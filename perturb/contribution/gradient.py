@@ -10,23 +10,25 @@ from torch import Tensor
 
 from perturb.contribution.reach import receptive_field
 from perturb.errors import InputError
+from perturb.precision import full_float32
 from perturb.protocols import Model
 from perturb.records import Contribution, GaussianFit, ReceptiveField
 from perturb.streams import stream
 
 Pictures = Float[np.ndarray, "image channel row column"]
 Tick = Callable[[int], None]
-BATCH = 4  # pictures at once: on a CPU more of them leave the cache
+BATCH = {"cpu": 4, "cuda": 16}  # pictures at once: on a CPU more of them leave the cache
 WORTH_CROPPING = 0.7  # of the picture: beyond it a crop saves little
 
 
+@full_float32()
 def energy(
     model: Model,
     pictures: Pictures,
     layer: str = "output",
     *,
     probes: int = 8,
-    batch: int = BATCH,
+    batch: int | None = None,
     seed: int = 0,
     tick: Tick = lambda done: None,
 ) -> Contribution:
@@ -36,7 +38,8 @@ def energy(
     `pictures` are fractions of the raw pixel range. The value does not depend on `batch` beyond rounding.
     Raises InputError where the gradient is not finite or zero everywhere.
     """
-    total = np.zeros(model.input_shape[1:])
+    total = torch.zeros(model.input_shape[1:], dtype=torch.float64, device=model.device)
+    batch = batch or BATCH[model.device.type]
     for start in range(0, len(pictures), batch):
         x, y = _forward(model, pictures[start : start + batch], layer)
         for probe in range(probes):
@@ -46,11 +49,11 @@ def energy(
                     for i in range(len(y))
                 ]
             )
-            v = torch.from_numpy(signs).to(y.device, y.dtype) * 2 - 1
+            v = torch.from_numpy(signs).to(y.device, non_blocking=True) * 2 - 1
             (gradient,) = torch.autograd.grad((v * y).sum(), x, retain_graph=probe < probes - 1)
-            total += gradient.double().square().sum((0, 1)).cpu().numpy()
+            total += gradient.double().square().sum((0, 1))
         tick(len(y))
-    return _record(model, np.sqrt(total / (len(pictures) * probes)), "energy", layer, len(pictures))
+    return _record(model, (total / (len(pictures) * probes)).sqrt(), "energy", layer, len(pictures))
 
 
 def target(
@@ -58,7 +61,7 @@ def target(
     pictures: Pictures,
     *,
     output: int | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
     tick: Tick = lambda done: None,
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d y_target / d x_c): the map of Kim et al. (2023).
@@ -77,7 +80,7 @@ def target(
 
 
 def centre(
-    model: Model, pictures: Pictures, layer: str, *, batch: int = BATCH, tick: Tick = lambda done: None
+    model: Model, pictures: Pictures, layer: str, *, batch: int | None = None, tick: Tick = lambda done: None
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d z / d x_c), z the channel mean of the central unit of `layer`.
 
@@ -166,32 +169,35 @@ def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
 
 def _forward(model: Model, pictures: Pictures, layer: str) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
-        x = torch.from_numpy(np.asarray(pictures, dtype=np.float32)).contiguous(memory_format=torch.channels_last)
-        x.requires_grad_()
+        x = torch.from_numpy(np.asarray(pictures, dtype=np.float32)).to(model.device, non_blocking=True)
+        x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
         return x, model.propagate(model.normalise(x), layer, folded=True)
 
 
+@full_float32()
 def _rectified(
     model: Model,
     pictures: Pictures,
     layer: str,
     scalar: Callable[[Tensor], Tensor],
     kind: str,
-    batch: int,
+    batch: int | None,
     tick: Tick,
     crop: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> Contribution:
     """Images do not meet in evaluation mode: one backward pass of the batch's sum gives each image's own gradient."""
-    total = np.zeros(model.input_shape[1:])
+    total = torch.zeros(model.input_shape[1:], dtype=torch.float64, device=model.device)
+    batch = batch or BATCH[model.device.type]
     for start in range(0, len(pictures), batch):
         x, y = _forward(model, pictures[start : start + batch, :, *crop], layer)
         (gradient,) = torch.autograd.grad(scalar(y).sum(), x)
-        total[crop] += gradient.double().mean(1).relu().sum(0).cpu().numpy()
+        total[crop] += gradient.double().mean(1).relu().sum(0)
         tick(len(y))
     return _record(model, total, kind, layer, len(pictures))
 
 
-def _record(model: Model, values: Float[np.ndarray, "row column"], kind: str, layer: str, images: int) -> Contribution:
+def _record(model: Model, total: Float[Tensor, "row column"], kind: str, layer: str, images: int) -> Contribution:
+    values = total.cpu().numpy()
     if not np.isfinite(values).all():
         raise InputError(f"{model.name}: the gradient of `{layer}` is not finite.")
     if not values.any():

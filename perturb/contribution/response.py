@@ -145,11 +145,14 @@ def _responses(
 ) -> Float[np.ndarray, " place"]:
     """||F(x + d e_p) - F(x)|| at each place."""
     clean = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None]
-    found = np.empty(len(places))
-    norms = _dense(model, clean, places, layer, level) if engine is None else _swift(engine, clean, places, level)
-    for which, norm in norms:
-        found[which] = norm
+    norms, order = [], []
+    looks = _dense(model, clean, places, layer, level) if engine is None else _swift(engine, clean, places, level)
+    for which, norm in looks:
+        norms.append(norm)
+        order.append(which)
         tick(len(which))
+    found = np.empty(len(places))
+    found[np.concatenate(order)] = torch.cat(norms).cpu().numpy()  # a device is waited for here alone
     if not np.isfinite(found).all():
         raise InputError(f"{model.name}: the response of `{layer}` is not finite.")
     return found
@@ -162,26 +165,25 @@ def _changed(clean: Tensor, places: Places, level: float) -> Float[Tensor, "plac
     return (pixels + level * inward).clamp(0, 1)
 
 
-def _swift(
-    engine: Incremental, clean: Tensor, places: Places, level: float
-) -> Iterator[tuple[np.ndarray, np.ndarray | float]]:
+def _swift(engine: Incremental, clean: Tensor, places: Places, level: float) -> Iterator[tuple[np.ndarray, Tensor]]:
     after, before = _changed(clean, places, level), clean[0, :, places[:, 0], places[:, 1]].T[:, :, None, None]
     values = (engine.model.normalise(after.double()) - engine.model.normalise(before.double())).float()
     patches = Patches(picture=np.zeros(len(places), dtype=int), start=places, values=values)
     for which, move in engine.look(clean).changes(patches):
-        yield which, 0.0 if move is None else move.values.flatten(1).double().norm(dim=1).cpu().numpy()
+        still = values.new_zeros(len(which), 1)
+        yield which, (still if move is None else move.values).flatten(1).double().norm(dim=1)
 
 
 def _dense(
     model: Model, clean: Tensor, places: Places, layer: str, level: float, at_once: int = 64
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Clean picture and changed ones in one batch, so that they are rounded alike."""
     pixels = _changed(clean, places, level)[:, :, 0, 0]
     for which in np.array_split(np.arange(len(places)), -(-len(places) // at_once)):
         batch = clean.repeat(len(which) + 1, 1, 1, 1)
         batch[torch.arange(len(which)), :, places[which, 0], places[which, 1]] = pixels[which]
         output = model.measure(batch, layer).double().flatten(1)
-        yield which, (output[:-1] - output[-1:]).norm(dim=1).cpu().numpy()
+        yield which, (output[:-1] - output[-1:]).norm(dim=1)
 
 
 def _period(model: Model, layer: str) -> int:

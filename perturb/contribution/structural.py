@@ -60,8 +60,7 @@ def _on_torus(model: Model, layer: str, canvas: int) -> tuple[Float[np.ndarray, 
 def _propagate(
     model: Model, layer: str, canvas: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
-    device = next((p.device for p in model.module.parameters()), torch.device("cpu"))
-    x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=device, requires_grad=True)
+    x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
     with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current) as recorder:
         output = recorder.without_gates(model.propagate(x, layer))
     if output.requires_grad:

@@ -21,7 +21,7 @@ class Beside:
     def __init__(self, engine: Incremental, twin: Int[np.ndarray, " picture"]) -> None:
         self.engine, self.twin, self.model = engine, twin, engine.model
         self.name, self.module, self.input_shape = self.model.name, self.model.module, self.model.input_shape
-        self.untrained = self.model.untrained
+        self.device, self.untrained = self.model.device, self.model.untrained
 
     def normalise(self, pictures: Tensor) -> Tensor:
         return self.model.normalise(pictures)

@@ -13,21 +13,22 @@ from perturb.incremental.engine import Incremental, Patches
 from perturb.protocols import Model
 from perturb.streams import stream
 
+PLACES = {"cpu": 8, "cuda": 64}  # that outcomes are asked for at once
 Engine = Literal["auto", "incremental", "bfloat16", "dense"]
 
 
-def choose(model: Model, layer: str, wanted: Engine) -> Incremental | None:
+def choose(model: Model, layer: str, wanted: Engine, *, places: int | None = None) -> Incremental | None:
     """The incremental engine for `layer` of `model`, checked against float64; None: dense recomputation.
 
-    auto takes it where it saves work; a network that it cannot follow is said in a PerturbWarning.
-    incremental takes it in any case, and so does bfloat16, which is no longer exact: see `called`. Both raise
-    InputError for a network that it cannot follow.
+    auto takes it where it saves work, `places` asked for at once (by default as many as outcomes want); a network that
+    it cannot follow is said in a PerturbWarning. incremental takes it in any case, and so does bfloat16, which is no
+    longer exact: see `called`. Both raise InputError for a network that it cannot follow.
     """
     if wanted == "dense":
         return None
     try:
         engine = Incremental(model, layer, bfloat16=wanted == "bfloat16")
-        if wanted == "auto" and saving(engine) < 1:
+        if wanted == "auto" and saving(engine, places or PLACES[engine.device.type]) < 1:
             return None
         check(engine)
     except Exception as error:  # tracing runs the user's own code
@@ -52,10 +53,10 @@ def _why(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def saving(engine: Incremental, places: int = 8) -> float:
+def saving(engine: Incremental, places: int) -> float:
     """What recomputing densely would cost, over what one changed pixel does, at random places: an estimate.
 
-    Of as few `places` at once as outcomes are asked for; of more, each step's overhead counts less.
+    The more places at once, the less each step's overhead counts.
     """
     channels, rows, columns = engine.model.input_shape
     start = stream(0, "incremental/saving").integers(0, (rows, columns), (places, 2))

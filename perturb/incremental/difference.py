@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from perturb.incremental.windows import Frame, Pair, cut
+from perturb.incremental.windows import Frame, Pair, cut, on
 
 BATCH = 2  # pictures that are traced; a 1 could stand for anything
 Layout = Literal["channels first", "channels last", ""]  # "": a node without rows and columns
@@ -75,7 +74,7 @@ class Clean:
         if len(clean) == 1:
             return clean
         parts = clean.unflatten(0, (self.pictures, -1))
-        return parts.index_select(0, torch.from_numpy(self.picture).to(clean.device)).flatten(0, 1)
+        return parts.index_select(0, on(clean.device, self.picture)).flatten(0, 1)
 
 
 def channels_first(values: Tensor, layout: Layout) -> Tensor:

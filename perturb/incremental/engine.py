@@ -12,12 +12,13 @@ from perturb.incremental.difference import Clean, Move, channels_first
 from perturb.incremental.rules import ChannelLinear
 from perturb.incremental.sliding import Convolution
 from perturb.incremental.trace import Step, trace
-from perturb.incremental.windows import Frame, Spans, alike, frame
+from perturb.incremental.windows import Frame, Spans, alike, frame, on
+from perturb.precision import full_float32
 from perturb.protocols import Model
 
-TRIALS_AT_ONCE = {"cpu": 24, "cuda": 512}
+TRIALS_AT_ONCE = {"cpu": 24, "cuda": 1024}
 AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in one step's windows: on a CPU more of them leave the cache
-OVERHEAD = {"cpu": 8e6, "cuda": 1e8}  # of one step, in the multiply-adds that would take as long
+OVERHEAD = {"cpu": 8e6, "cuda": 1e9}  # of one step, in the multiply-adds that would take as long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +48,14 @@ class Incremental:
         for step in self.traced.steps if bfloat16 else ():
             if isinstance(step.rule, Convolution | ChannelLinear):
                 step.rule.weights.halve()
-        self.device = model.normalise(torch.zeros(1, *model.input_shape)).device
+        self.device = model.device
         self.uses = self.traced.last_uses()
 
     def look(self, pictures: Float[Tensor, "picture channel row column"]) -> "Sweep":
         """Show the network clean pictures (raw), and keep what differences need."""
-        return Sweep(self, self.model.normalise(pictures))
+        return Sweep(self, self.model.normalise(pictures).contiguous(memory_format=torch.channels_last))
 
+    @full_float32()
     def evaluate(self, x: Float[Tensor, "picture channel row column"]) -> Tensor:
         """What the traced layer gives for normalised pictures, in their own precision."""
         values = {self.traced.picture: x}
@@ -106,6 +108,7 @@ class Incremental:
 class Sweep:
     """Clean pictures, and the changes that perturbations make to what the layer gives for them."""
 
+    @full_float32()
     def __init__(self, engine: Incremental, x: Float[Tensor, "picture channel row column"]) -> None:
         self.engine = engine
         self.x = x
@@ -125,7 +128,7 @@ class Sweep:
 
     def after(self, picture: Int[np.ndarray, " trial"], moved: Int[np.ndarray, " moved"], patches: Patches) -> Tensor:
         """What the layer gives for each trial's picture with the patches put on those that moved."""
-        result = self.output[torch.from_numpy(picture)]
+        result = self.output.index_select(0, on(self.output.device, picture))
         self.add(result, moved, patches)
         return result
 
@@ -135,11 +138,12 @@ class Sweep:
         for trials, move in self.changes(patches):
             if move is None:
                 continue
-            for trial, values, (row, column) in zip(moved[trials], move.values, move.start, strict=True):
-                if move.frame is None:
-                    maps[trial] += values
-                else:
-                    maps[trial, :, row : row + values.shape[1], column : column + values.shape[2]] += values
+            trial = on(maps.device, moved[trials])
+            if move.frame is None:
+                maps[trial] += move.values
+            else:
+                row, column = move.frame.lines
+                maps[trial[:, None, None], :, row[:, :, None], column[:, None, :]] += move.values.permute(0, 2, 3, 1)
 
     def changes(self, patches: Patches) -> Iterator[tuple[Int[np.ndarray, " trial"], Move | None]]:
         """Trials of like windows side by side: their numbers, and how the layer's output moves; None: not at all."""
@@ -157,19 +161,19 @@ class Sweep:
                 continue
             yield trials, move
 
+    @full_float32()
     def _through(self, patches: Patches, spans: dict[fx.Node, Spans | None], trials: np.ndarray) -> Move | None:
         engine = self.engine
         picture = patches.picture[trials]
         size = (patches.values.shape[2], patches.values.shape[3])
-        start = Frame(patches.start[trials], size, (self.x.shape[2], self.x.shape[3]))
-        moves: dict[fx.Node, Move | None] = {
-            engine.traced.picture: Move(patches.values[torch.from_numpy(trials)], start)
-        }
+        start = Frame(patches.start[trials], size, (self.x.shape[2], self.x.shape[3]), engine.device)
+        values = patches.values.index_select(0, on(engine.device, trials))
+        moves: dict[fx.Node, Move | None] = {engine.traced.picture: Move(values, start)}
         frames: dict[int, Frame | None] = {}
         for step in engine.traced.steps:
             span = spans[step.node]
             if span is not None and id(span) not in frames:
-                frames[id(span)] = frame(span[trials], step.live.limit)
+                frames[id(span)] = frame(span[trials], step.live.limit, engine.device)
             moves[step.node] = self._move(
                 step, [moves[s] for s in step.sources], picture, None if span is None else frames[id(span)]
             )

@@ -39,10 +39,11 @@ class Weights:
         if self.of_position:  # what a stride passes over is not multiplied
             values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
         values, window = values.to(self.weight.dtype), (padding, stride, dilation, self.groups)
-        if not (self.packs and values.device.type == "cpu"):
+        on_cpu = values.device.type == "cpu"
+        if self.of_position and (self.packs or not on_cpu):
+            return self._at_positions(values.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).float()
+        if not (self.packs and on_cpu):
             return F.conv2d(values, self.weight, None, stride, padding, dilation, self.groups).float()
-        if self.of_position:
-            return self._at_positions(values).float()
         if self.packed is None:
             reorder = torch.ops.mkldnn._reorder_convolution_weight
             half = self.weight.dtype == torch.bfloat16
@@ -50,10 +51,11 @@ class Weights:
         found: Tensor = torch.ops.mkldnn._convolution_pointwise(values, self.packed, None, *window, "none", [], "")
         return found.float()
 
-    def _at_positions(self, values: Tensor) -> Tensor:
+    def _at_positions(self, lines: Tensor) -> Tensor:
         """One matrix product: 1 x 1 kernels in a convolution's order would want another for each size of window."""
+        if lines.device.type != "cpu":
+            return F.linear(lines.contiguous(), self.weight.flatten(1))
         if self.packed is None:
             self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.flatten(1), None)
-        lines = values.permute(0, 2, 3, 1)
         found: Tensor = torch.ops.mkldnn._linear_pointwise(lines, self.packed, None, "none", [], "")
-        return found.permute(0, 3, 1, 2)
+        return found

@@ -141,7 +141,7 @@ class MaxPool(Sliding):
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         padded, largest = clean.maps
         extent = self.extent(frame)
-        reach = frame and Frame(frame.start * self.stride, extent, (padded.shape[2], padded.shape[3]))
+        reach = frame and Frame(frame.start * self.stride, extent, (padded.shape[2], padded.shape[3]), frame.device)
         y, most = clean.cut(padded, reach), clean.cut(largest, frame)
         d = self.brought(only(moves), frame)
         found: Tensor | None = None

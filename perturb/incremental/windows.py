@@ -38,15 +38,22 @@ class Frame:
     start: Corner
     size: Pair
     limit: Pair  # rows and columns of the map
+    device: torch.device
 
     def __getitem__(self, trials: slice) -> "Frame":
-        return Frame(self.start[trials], self.size, self.limit)
+        return Frame(self.start[trials], self.size, self.limit, self.device)
 
     @cached_property
-    def places(self) -> Int[np.ndarray, "trial row column"]:
-        """The window's positions, numbered along the map's rows."""
+    def lines(self) -> tuple[Int[Tensor, "trial row"], Int[Tensor, "trial column"]]:
+        """The window's rows and columns on the map."""
         row, column = (self.start[:, a, None] + np.arange(self.size[a]) for a in (0, 1))
-        return np.asarray(row[:, :, None] * self.limit[1] + column[:, None, :])
+        return on(self.device, row), on(self.device, column)
+
+    @cached_property
+    def places(self) -> Int[Tensor, "trial row column"]:
+        """The window's positions, numbered along the map's rows."""
+        row, column = self.lines
+        return row[:, :, None] * self.limit[1] + column[:, None, :]
 
 
 def slide(spans: Spans, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, limit: Pair) -> Spans:
@@ -72,12 +79,12 @@ def hull(spans: Sequence[Spans]) -> Spans:
     return found
 
 
-def frame(spans: Spans, limit: Pair) -> Frame | None:
+def frame(spans: Spans, limit: Pair, device: torch.device) -> Frame | None:
     """Windows of the largest span's size, moved into the map; None where they cover most of it."""
     height, width = (int(v) for v in (spans.stop - spans.start).max(0))
     if height * width >= WHOLE_FROM * limit[0] * limit[1]:
         return None
-    return Frame(np.minimum(spans.start, np.array(limit) - (height, width)), (height, width), limit)
+    return Frame(np.minimum(spans.start, np.array(limit) - (height, width)), (height, width), limit, device)
 
 
 def alike(
@@ -127,8 +134,8 @@ def cut(
 ) -> Float[Tensor, "trial channel height width"]:
     """The clean map of each trial's picture, in its window. `clean` is laid out channels last."""
     n, channels, rows, columns = clean.shape
-    index = frame.places if n == 1 else frame.places + picture[:, None, None] * (rows * columns)
-    found = clean.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, _index(index, clean.device))
+    index = frame.places if n == 1 else frame.places + on(clean.device, picture * rows * columns)[:, None, None]
+    found = clean.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, index.flatten())
     return found.view(len(picture), *frame.size, channels).permute(0, 3, 1, 2)
 
 
@@ -149,12 +156,13 @@ def gather(
 ) -> Float[Tensor, "trial channel rows columns"]:
     """Each trial's values at these rows and columns of its window; zero outside it."""
     n, channels, height, width = values.shape
-    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None, :]
-    source = (np.arange(n)[:, None, None] * height + row[:, :, None]) * width + column[:, None, :]
+    outside = -n * height * width
+    row = np.where((row >= 0) & (row < height), (np.arange(n)[:, None] * height + row) * width, outside)
+    column = np.where((column >= 0) & (column < width), column, outside)
     lines = values.permute(0, 2, 3, 1).reshape(-1, channels)
-    lines = torch.cat([lines, lines.new_zeros(1, channels)])
-    index = _index(np.where(inside, source, n * height * width), values.device)
-    return lines.index_select(0, index).view(n, *inside.shape[1:], channels).permute(0, 3, 1, 2)
+    lines = torch.cat([lines.new_zeros(1, channels), lines])
+    index = (on(values.device, row)[:, :, None] + on(values.device, column + 1)[:, None, :]).clamp_(min=0)
+    return lines.index_select(0, index.flatten()).view(*index.shape, channels).permute(0, 3, 1, 2)
 
 
 def _pad(values: Tensor, shift: Pair, size: Pair) -> Tensor:
@@ -163,5 +171,6 @@ def _pad(values: Tensor, shift: Pair, size: Pair) -> Tensor:
     return F.pad(values, around) if any(around) else values
 
 
-def _index(places: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(places.ravel()).to(device, non_blocking=True)
+def on(device: torch.device, numbers: np.ndarray) -> Tensor:
+    """The numbers where tensors lie; nothing waits for them."""
+    return torch.from_numpy(numbers).to(device, non_blocking=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.errors import InputError, UsageError
+from perturb.precision import full_float32
 from perturb.protocols import Model
 from perturb.records import Change, Remedy
 from perturb.remedies.downsampling import blur, mean_shortcut
@@ -38,7 +39,7 @@ def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module
                 changed.append(Change(name=name, kind=type(window).__name__, before=before, after=after))
     if not changed:
         raise InputError(f"{model.name}: no window that {kind} is made for.")
-    _check_sizes(model, module, changed)
+    _check_sizes(model, module.to(model.device), changed)
     if weights == "fresh":
         _draw(model.module, module, seed)
     elif kind in EXACT:
@@ -99,7 +100,7 @@ def _check_functions(old: nn.Module, new: nn.Module, changed: list[Change]) -> N
         side = 2 * max(pair(before.kernel_size)) * max(pair(before.dilation))
         shape = (1, before.in_channels, side, side)
         x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(before.weight)
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             wanted, found = before(x), after(x)
         if not torch.allclose(found, wanted, rtol=1e-3, atol=1e-5 * float(wanted.abs().max())):
             raise InputError(f"layer `{change.name}` makes its own weights: it does not stay the same when changed.")

@@ -1,0 +1,30 @@
+"""The precision that differences are measured in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import Any
+
+import torch
+
+SWITCHES = "cudnn.conv cudnn.rnn cuda.matmul mkldnn.conv mkldnn.matmul"
+LEGACY = {"tf32": "high", "bf16": "medium"}  # torch keeps two accounts, and refuses to read where they differ
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Float32 as IEEE has it, whatever the process allows: TF32, cuDNN's default, would drown small differences."""
+    switches: tuple[Any, ...] = attrgetter(*SWITCHES.split())(torch.backends)
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        _set("ieee", "ieee", switches, ["ieee"] * len(switches))
+        yield
+    finally:
+        _set(before[0], before[-1], switches, before)
+
+
+def _set(convolution: str, product: str, switches: tuple[Any, ...], precisions: list[str]) -> None:
+    torch.backends.cudnn.allow_tf32 = convolution == "tf32"
+    torch.set_float32_matmul_precision(LEGACY.get(product, "highest"))
+    for switch, precision in zip(switches, precisions, strict=True):
+        switch.fp32_precision = precision
