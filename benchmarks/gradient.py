@@ -7,10 +7,11 @@ import torch
 from openerf.erf import _compute_positive_input_gradients_from_layer as openerf_picture
 from torchvision.models import resnet18
 
-from benchmarks.timing import interleaved, table
+from benchmarks.timing import DEVICE, interleaved, table
 from perturb.contribution import centre
 from perturb.images import load_images
 from perturb.model import Network, Preprocessing
+from perturb.precision import full_float32
 
 
 def report() -> Iterator[str]:
@@ -18,21 +19,22 @@ def report() -> Iterator[str]:
     for side, count, rounds in ((224, 8, 3), (896, 8, 1)):
         shape = (3, side, side)
         pictures = load_images("built-in", shape=shape, crops=1).pixels[:count]
-        model = Network(resnet18(), preprocessing=Preprocessing(input_shape=shape))
+        model = Network(resnet18(), preprocessing=Preprocessing(input_shape=shape), device=DEVICE)
         model.settle(torch.from_numpy(pictures))
-        theirs = resnet18().eval()
+        theirs = resnet18().eval().to(DEVICE)
         theirs.load_state_dict(model.module.state_dict())
         found: dict[str, np.ndarray] = {}
 
         def ours() -> None:
             found["ours"] = centre(model, pictures, "layer4").values  # noqa: B023
 
+        @full_float32()
         def openerf() -> None:
-            total = sum(
-                openerf_picture(theirs, torch.from_numpy(p)[None].requires_grad_(), theirs.layer4, "layer4").numpy()  # noqa: B023
-                for p in pictures  # noqa: B023
-            )
-            found["openerf"] = total / total.sum()  # noqa: B023
+            total = torch.zeros(shape[1:])  # noqa: B023
+            for picture in pictures:  # noqa: B023
+                x = torch.from_numpy(picture)[None].to(DEVICE).requires_grad_()
+                total += openerf_picture(theirs, x, theirs.layer4, "layer4").cpu()  # noqa: B023
+            found["openerf"] = (total / total.sum()).numpy()  # noqa: B023
 
         seconds = interleaved({"ours": ours, "openerf": openerf}, rounds)
         agreement = np.corrcoef(found["ours"].ravel(), found["openerf"].ravel())[0, 1]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from benchmarks.sweep import Case, Work
-from benchmarks.timing import interleaved, table
+from benchmarks.timing import DEVICE, interleaved, table
 
-COUNTS = (8, 32, 128, 512)
-BATCH = 4
+COUNTS = (8, 32, 128, 512) if DEVICE == "cpu" else (32, 128, 512, 2048)
+BATCH = 4 if DEVICE == "cpu" else 128
 
 
 def report() -> Iterator[str]:
@@ -14,14 +14,14 @@ def report() -> Iterator[str]:
     for reference in ("torchvision:resnet18", "torchvision:resnet50"):
         case = Case(reference)
         works = {count: Work(case, count) for count in COUNTS}
-        rival = works[case.whole]
+        rival = works[COUNTS[1]]
         forms = {
-            "plain": lambda: rival.plain(BATCH, case.whole),  # noqa: B023
-            "tuned": lambda: rival.tuned(BATCH, case.whole),  # noqa: B023
+            "plain": lambda: rival.plain(BATCH, COUNTS[1]),  # noqa: B023
+            "tuned": lambda: rival.tuned(BATCH, COUNTS[1]),  # noqa: B023
         }
         ours = {str(count): work.ours for count, work in works.items()}
         seconds = interleaved(forms | ours, 2)
-        plain, tuned = (seconds[form] / case.whole for form in forms)
+        plain, tuned = (seconds[form] / COUNTS[1] for form in forms)
         for count in COUNTS:
             each = seconds[str(count)] / count
             name = reference.partition(":")[2]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from benchmarks.timing import once, table
+from benchmarks.timing import DEVICE, once, table
 from perturb.contribution import full_scan, quotient_scan
 from perturb.images import load_images
 from perturb.incremental import choose
@@ -15,11 +15,11 @@ from perturb.records import Contribution
 
 
 def report() -> Iterator[str]:
-    model = load("torchvision:mobilenet_v2", device="cpu")
+    model = load("torchvision:mobilenet_v2", device=DEVICE)
     pictures = load_images("noise", shape=model.input_shape, count=64).pixels
     model.settle(torch.from_numpy(pictures[:16]))
     layer = model.find_layer("stride:4")
-    engine = choose(model, layer, "auto")
+    engine = choose(model, layer, "auto", places=1000)
     rows = []
     for count in (4, 16, 64):
         found: dict[str, Contribution] = {}

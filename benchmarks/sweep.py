@@ -8,14 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.timing import fastest, interleaved, peak, table
+from benchmarks.timing import DEVICE, fastest, interleaved, peak, table
 from perturb.images import load_images
 from perturb.incremental import Incremental, Patches
 from perturb.incremental.products import Weights
 from perturb.incremental.windows import Spans
 from perturb.model import Network, load
+from perturb.precision import full_float32
 
-PLACES, ROUNDS, SIZES = 128, 2, (1, 4, 16)
+ROUNDS = 2
+PLACES, SIZES = (128, (1, 4, 16)) if DEVICE == "cpu" else (2048, (32, 128, 512))
 CHECKED = 8  # places compared with float64
 LITE = "examples/efficientnet_lite0.py:build"
 
@@ -25,7 +27,11 @@ class Case:
     reference: str
     patch: int = 1
     side: int = 224
-    whole: int = 32  # of the places, those that the rivals are asked at: each costs them the same
+    share: int = 4  # of the places one in so many is asked of the rivals: each costs them the same
+
+    @property
+    def whole(self) -> int:
+        return PLACES // self.share
 
 
 CASES = (
@@ -41,8 +47,8 @@ CASES = (
     Case("torchvision:vgg16", patch=16),
     Case("torchvision:resnet18", patch=16),
     Case("torchvision:resnet18", side=448),
-    Case("torchvision:resnet18", side=896, whole=8),
-    Case("torchvision:resnet50", side=896, whole=8),
+    Case("torchvision:resnet18", side=896, share=16),
+    Case("torchvision:resnet50", side=896, share=16),
 )
 
 
@@ -50,11 +56,11 @@ class Work:
     """One picture, its places, and the same perturbation for every rival."""
 
     def __init__(self, case: Case, places: int = PLACES) -> None:
-        model = load(case.reference, device="cpu")
+        model = load(case.reference, device=DEVICE)
         shape = (3, case.side, case.side)
         if case.side != 224:
             pre = replace(model.preprocessing, input_shape=shape)
-            model = Network(model.module, name=model.name, preprocessing=pre)
+            model = Network(model.module, name=model.name, preprocessing=pre, device=DEVICE)
         pictures = torch.from_numpy(
             load_images("built-in", shape=shape, crops=1).pixels[: 8 if case.side == 224 else 2]
         )
@@ -63,7 +69,7 @@ class Work:
         rng = np.random.default_rng(0)
         self.case = case
         self.start = rng.integers(0, case.side - case.patch + 1, (places, 2))
-        self.values = torch.full((places, 3, case.patch, case.patch), 0.5)
+        self.values = torch.full((places, 3, case.patch, case.patch), 0.5, device=DEVICE)
         self.engine = Incremental(model, "output")
         self.sweep = self.engine.look(pictures[:1])
         self.network: nn.Module = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
@@ -84,7 +90,7 @@ class Work:
     def dense(self, network: Callable[[Tensor], Tensor], batch: int, layout: torch.memory_format, count: int) -> Tensor:
         parts = []
         patch = self.values.shape[-1]
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             for first in range(0, count, batch):
                 places = self.start[first : min(first + batch, count)]
                 x = self.sweep.x.repeat(len(places), 1, 1, 1).contiguous(memory_format=layout)
@@ -102,9 +108,9 @@ class Work:
         for i, (row, column) in enumerate(self.start[: self.case.whole]):
             mask[0, 0, row : row + patch, column : column + patch] = i
         x = self.sweep.x.contiguous()
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             return FeatureAblation(lambda given: self.network(given)[:, :1]).attribute(
-                x, baselines=x + 0.5, feature_mask=mask, perturbations_per_eval=batch
+                x, baselines=x + 0.5, feature_mask=mask.to(DEVICE), perturbations_per_eval=batch
             )
 
     def occlusion(self, batch: int) -> object:
@@ -113,7 +119,7 @@ class Work:
 
         x = self.sweep.x.contiguous()
         window = (x.shape[1], self.case.patch, self.case.patch)
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             return Occlusion(lambda given: self.network(given)[:, :1]).attribute(
                 x,
                 window,

@@ -7,11 +7,14 @@ from statistics import median
 
 import torch
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 def interleaved(rivals: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each rival, all in turn, after one round that does not count.
 
-    Processor time of this process: what others do on the machine does not enter it. On one thread it is wall time.
+    On a CPU processor time of this process: what others do on the machine does not enter it, and on one thread it is
+    wall time. On an accelerator wall time until all is done there.
     """
     taken: dict[str, list[float]] = {name: [] for name in rivals}
     for turn in range(rounds + 1):
@@ -23,9 +26,16 @@ def interleaved(rivals: Mapping[str, Callable[[], object]], rounds: int) -> dict
 
 
 def once(run: Callable[[], object]) -> float:
-    start = time.process_time()
+    start = _now()
     run()
-    return time.process_time() - start
+    return _now() - start
+
+
+def _now() -> float:
+    if DEVICE == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def fastest(rivals: Mapping[int, Callable[[], object]]) -> int:
@@ -40,8 +50,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str
         yield "| " + " | ".join(str(cell) for cell in line) + " |\n"
 
 
-def peak(size: int = 1024) -> float:
-    """Multiply-adds a second of a float32 matrix product of this size."""
-    a = torch.randn(size, size)
+def peak() -> float:
+    """Multiply-adds a second of a float32 matrix product, of a size that fills the device."""
+    size = 1024 if DEVICE == "cpu" else 8192
+    a = torch.randn(size, size, device=DEVICE)
     seconds = interleaved({"": lambda: a @ a}, 5)[""]
     return float(size**3 / seconds)
