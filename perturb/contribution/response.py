@@ -18,7 +18,7 @@ from perturb.streams import stream
 Pictures = Float[np.ndarray, "image channel row column"]
 Places = Int[np.ndarray, "place 2"]
 Tick = Callable[[int], None]
-SHARE = 0.02  # of a picture's pixels that a quotient scan spends on phases, and again on borders
+SHARE = 0.016  # of a picture's pixels that a quotient scan spends on phases, and again on borders
 
 
 def full_scan(

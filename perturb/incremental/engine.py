@@ -16,7 +16,7 @@ from perturb.incremental.windows import Frame, Spans, alike, frame, on
 from perturb.precision import full_float32
 from perturb.protocols import Model
 
-TRIALS_AT_ONCE = {"cpu": 24, "cuda": 1024}
+TRIALS_AT_ONCE = {"cpu": 192, "cuda": 1024}
 AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in one step's windows: on a CPU more of them leave the cache
 OVERHEAD = {"cpu": 8e6, "cuda": 1e9}  # of one step, in the multiply-adds that would take as long
 

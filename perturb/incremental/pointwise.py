@@ -1,6 +1,7 @@
 """f(p + D) - f(p) for functions of one number, without cancellation: what each reads of the clean p, and the change.
 
-For D = 0 every one gives exactly 0. `read` makes the clean maps once a picture; `change` uses them in a window.
+For D = 0 every one gives exactly 0. `read` makes the clean maps once a picture; `change` uses them in a window, and
+writes into `out` where one is given.
 """
 
 from collections.abc import Callable
@@ -33,8 +34,10 @@ def clamp(low: float | None, high: float | None) -> Function:
         c = p.clamp(low, high)
         return p - c, *(bound - c for bound in (low, high) if bound is not None)
 
-    def change(d: Tensor, r: Tensor, *bounds: Tensor, factor: Tensor | None = None) -> Tensor:
-        moved = d + r if factor is None else torch.addcmul(r, d, factor)
+    def change(
+        d: Tensor, r: Tensor, *bounds: Tensor, factor: Tensor | None = None, out: Tensor | None = None
+    ) -> Tensor:
+        moved = torch.add(d, r, out=out) if factor is None else torch.addcmul(r, d, factor, out=out)
         if low is not None and high is not None:
             return torch.clamp(moved, bounds[0], bounds[1], out=moved)
         extreme = torch.maximum if low is not None else torch.minimum
@@ -46,13 +49,17 @@ def clamp(low: float | None, high: float | None) -> Function:
 def leaky(slope: float) -> Function:
     """slope x + (1 - slope) relu(x)."""
     relu = clamp(0.0, None)
-    return Function(relu.read, lambda d, *kept: slope * d + (1 - slope) * relu.change(d, *kept), 3, 0.2)
+
+    def change(d: Tensor, *kept: Tensor, out: Tensor | None = None) -> Tensor:
+        return torch.add(slope * d, relu.change(d, *kept), alpha=1 - slope, out=out)
+
+    return Function(relu.read, change, 3, 0.2)
 
 
 def hardsigmoid() -> Function:
     """(3 + c) / 6 with c = clamp(p, -3, 3)."""
     c = clamp(-3.0, 3.0)
-    return Function(c.read, lambda d, *kept: c.change(d, *kept).div_(6), 2, 0.2)
+    return Function(c.read, lambda d, *kept, out=None: torch.div(c.change(d, *kept), 6, out=out), 2, 0.2)
 
 
 def hardswish() -> Function:
@@ -62,9 +69,9 @@ def hardswish() -> Function:
     def read(p: Tensor) -> tuple[Tensor, ...]:
         return p, 3 + p.clamp(-3, 3), *c.read(p)
 
-    def change(d: Tensor, p: Tensor, gate: Tensor, *kept: Tensor) -> Tensor:
+    def change(d: Tensor, p: Tensor, gate: Tensor, *kept: Tensor, out: Tensor | None = None) -> Tensor:
         moved = c.change(d, *kept)
-        return (gate + moved).mul_(d).addcmul_(p, moved).div_(6)
+        return torch.div((gate + moved).mul_(d).addcmul_(p, moved), 6, out=out)
 
     return Function(read, change, 4, 0.2)
 
@@ -82,11 +89,13 @@ def smooth(call: Callable[[Tensor], Tensor]) -> Function:
             (bend,) = torch.autograd.grad(slope.sum(), x)
         return p, call(p), *(torch.empty_like(p).copy_(t) for t in (slope.detach(), bend / 2))
 
-    def change(d: Tensor, p: Tensor, before: Tensor, slope: Tensor, half_bend: Tensor) -> Tensor:
+    def change(
+        d: Tensor, p: Tensor, before: Tensor, slope: Tensor, half_bend: Tensor, out: Tensor | None = None
+    ) -> Tensor:
         far = F.hardshrink(d, NEAR)  # masks by comparison would take as long as all the rest
         near = d - far
         after = call(far + p).sub_(before).mul_(far.sign().abs_())
-        return after.add_(half_bend.mul(near).add_(slope).mul_(near))
+        return torch.add(after, half_bend.mul(near).add_(slope).mul_(near), out=out)
 
     return Function(read, change, 7, 0.15)
 
@@ -97,9 +106,9 @@ def in_double(call: Callable[[Tensor], Tensor]) -> Function:
     def read(p: Tensor) -> tuple[Tensor, ...]:
         return p, call(p.double())
 
-    def change(d: Tensor, p: Tensor, before: Tensor) -> Tensor:
-        after = call(d.double().add_(p))
-        return after.sub_(before).to(d.dtype).masked_fill_(d == 0, 0)
+    def change(d: Tensor, p: Tensor, before: Tensor, out: Tensor | None = None) -> Tensor:
+        moved = call(d.double().add_(p)).sub_(before).to(d.dtype)
+        return torch.where(d == 0, torch.zeros_like(d), moved, out=out)
 
     return Function(read, change, 13, 0.08)
 

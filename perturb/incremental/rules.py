@@ -19,6 +19,7 @@ from perturb.incremental.windows import Frame, Spans, embed, hull
 MEMORY = 30  # multiply-adds that take as long as moving one number through memory, on a CPU
 
 IN_CACHE = 1 << 18  # numbers
+VIEWED = 1 << 14  # numbers of a window from which its clean map is read where it lies
 
 
 class Rule(Protocol):
@@ -96,13 +97,14 @@ class Pointwise(Pass):
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
         """A few trials after another: what a function needs in between stays in the cache."""
         values = only(moves).values
-        few = len(values) if values.device.type != "cpu" else max(1, IN_CACHE // values[0].numel())
-        if few >= len(values) or len(values) > len(clean.picture):
+        numbers = values[0].numel()
+        few = 1 if numbers >= VIEWED else IN_CACHE // numbers
+        if few >= len(values) or len(values) > len(clean.picture) or values.device.type != "cpu":
             return self.function.change(values, *clean.at(frame))
         found = torch.empty_like(values)
         for trials in (slice(first, first + few) for first in range(0, len(values), few)):
             there = frame and frame[trials]
-            found[trials] = self.function.change(values[trials], *clean.among(trials).at(there))
+            self.function.change(values[trials], *clean.among(trials).at(there), out=found[trials])
         return found
 
     def absorb(self, before: "Scale") -> None:

@@ -111,7 +111,7 @@ def alike(
             waiting += parts
         elif share[group].sum() > 1:
             number = min(len(group), math.ceil(share[group].sum()))
-            waiting += np.array_split(np.concatenate(parts), number)
+            waiting += np.array_split(group[np.lexsort((columns[group], rows[group]))], number)
         else:
             groups.append(group)
     return groups
@@ -132,8 +132,11 @@ def _cheapest(
 def cut(
     clean: Float[Tensor, "picture channel row column"], frame: Frame, picture: Int[np.ndarray, " trial"]
 ) -> Float[Tensor, "trial channel height width"]:
-    """The clean map of each trial's picture, in its window. `clean` is laid out channels last."""
+    """The clean map of each trial's picture, in its window; of one trial a view. `clean` is laid out channels last."""
     n, channels, rows, columns = clean.shape
+    if len(picture) == 1:
+        (row, column), (height, width), first = frame.start[0], frame.size, picture[0] if n > 1 else 0
+        return clean[first : first + 1, :, row : row + height, column : column + width]
     index = frame.places if n == 1 else frame.places + on(clean.device, picture * rows * columns)[:, None, None]
     found = clean.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, index.flatten())
     return found.view(len(picture), *frame.size, channels).permute(0, 3, 1, 2)
