@@ -14,10 +14,11 @@ from perturb.contribution import structural
 from perturb.detectors import AsIs, Reference
 from perturb.errors import InputError, PerturbWarning
 from perturb.images import split
-from perturb.incremental import Beside, Incremental, Patches, Sweep, called, choose
+from perturb.incremental import Beside, Incremental, Patches, Sweep, called, choose, rules
 from perturb.incremental.attention import softmax
 from perturb.incremental.check import MismatchError, check
 from perturb.incremental.pointwise import KINDS, SMOOTH
+from perturb.incremental.products import Weights
 from perturb.incremental.windows import Spans, alike, hull, slide
 from perturb.locations import choose as choose_places
 from perturb.perturbation import Noise, Pixel
@@ -231,19 +232,55 @@ def test_no_change_is_exactly_zero(name, rng):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_pointwise_differences(name):
-    """Against float64, for changes from tiny to large, and exactly zero for none."""
-    p = torch.rand(4000, generator=torch.Generator().manual_seed(0)) * 8 - 4
+    """Against float64, for changes from tiny to large, more than are taken at once, and exactly zero for none."""
+    p = torch.rand(8, 100, 200, generator=torch.Generator().manual_seed(0)) * 8 - 4
     if name in ("log", "sqrt", "rsqrt", "reciprocal"):
         p = p.abs() + 3
-    d = torch.logspace(-6, 0, 4000)[torch.randperm(4000, generator=torch.Generator().manual_seed(1))] * 2
+    d = 2 * torch.logspace(-6, 0, 100)[:, None] * torch.rand(p.shape, generator=torch.Generator().manual_seed(1))
     call = getattr(torch, name, None) or getattr(F, name)
     arguments = {"clamp": (-1.0, 2.0), "clamp_min": (-1.0,), "clamp_max": (2.0,)}.get(name, ())
     function = KINDS[name](call, *arguments)
     wanted = call(p.double() + d, *arguments) - call(p.double(), *arguments)
     found = function.change(d, *function.read(p)).double()
-    rounding = 1e-4 if name in SMOOTH.split() else 1e-6  # of D: beyond NEAR those are subtracted in float32
+    rounding = 2e-4 if name in SMOOTH.split() else 1e-6  # of D: beyond NEAR those are subtracted in float32
     assert ((found - wanted).abs() <= 1e-4 * wanted.abs() + rounding * d).all()
-    assert (function.change(torch.zeros_like(p), *function.read(p)) == 0).all()
+    assert (function.change(torch.zeros_like(p), *function.read(p), out=d) == 0).all()
+    assert (d == 0).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_clean_maps_are_read_where_they_lie_or_gathered(name, rng, monkeypatch):
+    torch.manual_seed(0)
+    engine = Incremental(network(NETWORKS[name]()), "output")
+    pictures, patches = torch.rand(2, *SHAPE), some_patches(rng)
+    gathered, _ = changes(engine, pictures, patches)
+    monkeypatch.setattr(rules, "VIEWED", 1)
+    torch.testing.assert_close(changes(engine, pictures, patches)[0], gathered, rtol=1e-5, atol=0)
+
+
+class Faint(nn.Module):
+    """Five layers, each scaled by 1e-8: what is left is no float any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3, 3, 3, 1, 1) for _ in range(5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = 1e-8 * layer(x)
+        return x
+
+
+def test_what_is_too_small_for_a_float_dies_out(monkeypatch):
+    """Denormal numbers are 100 times as slow."""
+    seen, over = [], Weights.over
+    monkeypatch.setattr(Weights, "over", lambda self, d, *rest: (seen.append(d), over(self, d, *rest))[1])
+    torch.manual_seed(0)
+    engine = Incremental(network(Faint()), "output")
+    patches = Patches(picture=np.zeros(1, dtype=int), start=np.array([[30, 30]]), values=torch.ones(1, 3, 1, 1))
+    changes(engine, torch.rand(1, *SHAPE), patches)
+    assert len(seen) == 5
+    assert all(((d == 0) | (d.abs() > rules.TINY)).all() for d in seen)
 
 
 def test_softmax_differences():

@@ -74,6 +74,8 @@ class Clean:
         if len(clean) == 1:
             return clean
         parts = clean.unflatten(0, (self.pictures, -1))
+        if len(self.picture) == 1:
+            return parts[self.picture[0]]
         return parts.index_select(0, on(clean.device, self.picture)).flatten(0, 1)
 
 
