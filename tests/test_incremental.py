@@ -258,6 +258,30 @@ def test_clean_maps_are_read_where_they_lie_or_gathered(name, rng, monkeypatch):
     torch.testing.assert_close(changes(engine, pictures, patches)[0], gathered, rtol=1e-5, atol=0)
 
 
+class Dense(nn.Module):
+    """Each layer sees all before it, the last one in another order (DenseNet)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3 + 2 * i, 2, 3, 1, 1) for i in range(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = [x.relu()]
+        for layer in self.layers:
+            found.append(layer(torch.cat(found, 1)).relu())
+        return torch.cat([*found[:3], found[4], found[3]], 1)
+
+
+def test_concatenations_that_begin_alike_share_what_is_alike(rng):
+    torch.manual_seed(0)
+    engine = Incremental(network(Dense()), "output")
+    assert [len(step.sources) for step in engine.traced.steps if step.name == "cat"] == [1, 2, 2, 2, 3]
+    pictures, patches = torch.rand(2, *SHAPE), some_patches(rng)
+    found, sweep = changes(engine, pictures, patches)
+    wanted = dense_changes(engine, sweep.x, patches)
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
 class Faint(nn.Module):
     """Five layers, each scaled by 1e-8: what is left is no float any more."""
 

@@ -99,9 +99,7 @@ def smooth(call: Callable[[Tensor], Tensor]) -> Function:
             piece(some, *others, out=there)
         return out
 
-    def piece(
-        d: Tensor, p: Tensor, before: Tensor, slope: Tensor, half_bend: Tensor, *, out: Tensor | None
-    ) -> Tensor:
+    def piece(d: Tensor, p: Tensor, before: Tensor, slope: Tensor, half_bend: Tensor, *, out: Tensor | None) -> Tensor:
         if d.device.type == "cpu" and -NEAR <= float(d.amin()) <= float(d.amax()) <= NEAR:
             return torch.mul(half_bend.mul(d).add_(slope), d, out=out)
         far = F.hardshrink(d, NEAR)  # masks by comparison would take as long as all the rest

@@ -10,12 +10,13 @@ PARTS = ("chunk", "split", "split_with_sizes", "unbind")
 
 
 def simplify(module: fx.GraphModule) -> None:
-    """Take parts as slices, shuffle channels at once, pool by the maximum, leave pictures in front."""
+    """Take parts as slices, shuffle channels at once, pool by the maximum, leave pictures in front, join once."""
     _largest(module)
     _take(module)
     _keep_in_front(module)
     _size(module)
     _shuffle(module)
+    _nest(module)
     module.graph.eliminate_dead_code()
 
 
@@ -102,6 +103,19 @@ def _shuffle(module: fx.GraphModule) -> None:
             index = _hold(module, f"{flat.name}_order", order)
             picked = module.graph.call_function(torch.ops.aten.index_select.default, (source, 1, index))
         _replace(module, flat, picked)
+
+
+def _nest(module: fx.GraphModule) -> None:
+    """A concatenation that begins as an earlier one takes that one: few large parts are copied faster than many."""
+    known: dict[tuple[Any, ...], fx.Node] = {}
+    for node in module.graph.nodes:
+        if named(node) != "cat":
+            continue
+        (parts, *dim), known[tuple(node.args[0]), *node.args[1:]] = node.args, node
+        for count in range(len(parts) - 1, 1, -1):
+            if (tuple(parts[:count]), *dim) in known:
+                node.args = ([known[tuple(parts[:count]), *dim], *parts[count:]], *dim)
+                break
 
 
 def _chain(node: fx.Node) -> Iterator[fx.Node]:

@@ -130,7 +130,7 @@ class _Reader:
         here = Live(tuple(value.shape), layout_of(name, args, layouts, tuple(value.shape)))
         call = _out_of_place(node)
         made = rule(name, here, call, given, options)
-        if isinstance(made, Pointwise) and len(sources[0].users) == 1:
+        if isinstance(made, Pointwise) and len(sources[0].users) == 1 and self.steps:
             before = self.steps[-1]
             if before.node is sources[0] and isinstance(before.rule, Scale):
                 made.absorb(before.rule)
