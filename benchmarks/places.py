@@ -25,5 +25,5 @@ def report() -> Iterator[str]:
         for count in COUNTS:
             each = seconds[str(count)] / count
             name = reference.partition(":")[2]
-            rows.append([name, count, f"{1000 * each:.1f}", f"**{plain / each:.2f} / {tuned / each:.2f}**"])
+            rows.append([name, count, f"{1000 * each:.3g}", f"**{plain / each:.2f} / {tuned / each:.2f}**"])
     return table(["network", "places", "ours, ms a place", "plain / ours, tuned / ours"], rows)

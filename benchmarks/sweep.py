@@ -16,7 +16,7 @@ from perturb.incremental.windows import Spans
 from perturb.model import Network, load
 from perturb.precision import full_float32
 
-ROUNDS = 2
+ROUNDS = 3
 PLACES, SIZES = (128, (1, 4, 16)) if DEVICE == "cpu" else (2048, (32, 128, 512))
 CHECKED = 8  # places compared with float64
 LITE = "examples/efficientnet_lite0.py:build"
@@ -156,9 +156,9 @@ def measure(case: Case, best: float) -> list[object]:
     return [
         name,
         f"{case.side}, {case.patch} x {case.patch}",
-        f"{1000 * seconds['ours']:.1f}",
-        f"{1000 * seconds['plain']:.1f} ({sizes[0]})",
-        f"{1000 * seconds['tuned']:.1f} ({sizes[1]})",
+        f"{1000 * seconds['ours']:.3g}",
+        f"{1000 * seconds['plain']:.3g} ({sizes[0]})",
+        f"{1000 * seconds['tuned']:.3g} ({sizes[1]})",
         f"**{seconds['plain'] / seconds['ours']:.2f} / {seconds['tuned'] / seconds['ours']:.2f}**",
         ", ".join(f"{seconds[name] / seconds['ours']:.2f} {name}" for name in seconds if name[0].isupper()),
         f"{used:.0%}",

@@ -18,7 +18,7 @@ from perturb.protocols import Model
 
 TRIALS_AT_ONCE = {"cpu": 192, "cuda": 1024}
 AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in one step's windows: on a CPU more of them leave the cache
-OVERHEAD = {"cpu": 8e6, "cuda": 1e9}  # of one step, in the multiply-adds that would take as long
+OVERHEAD = {"cpu": 8e6, "cuda": 4e9}  # of one step, in the multiply-adds that would take as long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def _shuffle(module: fx.GraphModule) -> None:
         shape, groups = flat.meta["val"].shape, grouped.meta["val"].shape
         if source.meta["val"].shape != shape or groups[3:] != shape[2:]:
             continue
-        order = torch.arange(shape[1]).view(groups[1:3]).t().flatten()
+        order = torch.arange(shape[1], device=source.meta["val"].device).view(groups[1:3]).t().flatten()
         with module.graph.inserting_before(flat):
             index = _hold(module, f"{flat.name}_order", order)
             picked = module.graph.call_function(torch.ops.aten.index_select.default, (source, 1, index))
