@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from benchmarks.sweep import Case, Work
-from benchmarks.timing import DEVICE, interleaved, table
+from benchmarks.timing import DEVICE, digits, interleaved, table
 
 COUNTS = (8, 32, 128, 512) if DEVICE == "cpu" else (32, 128, 512, 2048)
 BATCH = 4 if DEVICE == "cpu" else 128
@@ -25,5 +25,5 @@ def report() -> Iterator[str]:
         for count in COUNTS:
             each = seconds[str(count)] / count
             name = reference.partition(":")[2]
-            rows.append([name, count, f"{1000 * each:.3g}", f"**{plain / each:.2f} / {tuned / each:.2f}**"])
+            rows.append([name, count, digits(each), f"**{plain / each:.2f} / {tuned / each:.2f}**"])
     return table(["network", "places", "ours, ms a place", "plain / ours, tuned / ours"], rows)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from benchmarks.timing import DEVICE, fastest, interleaved, peak, table
+from benchmarks.timing import DEVICE, digits, fastest, interleaved, peak, table
 from perturb.images import load_images
 from perturb.incremental import Incremental, Patches
 from perturb.incremental.products import Weights
@@ -156,9 +156,9 @@ def measure(case: Case, best: float) -> list[object]:
     return [
         name,
         f"{case.side}, {case.patch} x {case.patch}",
-        f"{1000 * seconds['ours']:.3g}",
-        f"{1000 * seconds['plain']:.3g} ({sizes[0]})",
-        f"{1000 * seconds['tuned']:.3g} ({sizes[1]})",
+        digits(seconds["ours"]),
+        f"{digits(seconds['plain'])} ({sizes[0]})",
+        f"{digits(seconds['tuned'])} ({sizes[1]})",
         f"**{seconds['plain'] / seconds['ours']:.2f} / {seconds['tuned'] / seconds['ours']:.2f}**",
         ", ".join(f"{seconds[name] / seconds['ours']:.2f} {name}" for name in seconds if name[0].isupper()),
         f"{used:.0%}",

@@ -44,6 +44,11 @@ def fastest(rivals: Mapping[int, Callable[[], object]]) -> int:
     return min(taken, key=taken.__getitem__)
 
 
+def digits(seconds: float) -> str:
+    """Milliseconds to three digits."""
+    return f"{1000 * seconds:.3g}" if seconds < 1 else f"{1000 * seconds:.0f}"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """A Markdown table, line by line as the rows come."""
     for line in chain([head, ["---"] * len(head)], rows):

@@ -56,7 +56,7 @@ def quotient_scan(
 ) -> Contribution:
     """The same map from T x T phases in the interior, times one factor for each row and column near the border.
 
-    Each picture is asked at 4 % of its pixels. Pictures are taken until the 95 % interval of a phase's mean, over
+    Each picture is asked at 3.2 % of its pixels. Pictures are taken until the 95 % interval of a phase's mean, over
     pictures, is within `precision` of it for half of the phases, or none are left. `tick` counts pictures.
     """
     period = _period(model, layer)

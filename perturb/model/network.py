@@ -59,7 +59,8 @@ class Network:
         self.module = _private_copy(module, name).to(self.device)
         self.digest = _digest(self.module)
         on_cpu = self.device.type == "cpu"
-        self.layout = torch.channels_last if on_cpu else torch.contiguous_format  # 1.15 to 1.4, 1 to 1.18 times as fast
+        # The quicker one: on CPU 1.15 to 1.4 times, in full float32 on an H200 1 to 1.18 times.
+        self.layout = torch.channels_last if on_cpu else torch.contiguous_format
         self.module.to(memory_format=self.layout)
         self.untrained = _is_untrained(self.module)
         self._modules = dict(self.module.named_modules())
