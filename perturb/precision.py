@@ -17,13 +17,14 @@ def full_float32() -> Iterator[None]:
     switches: tuple[Any, ...] = attrgetter(*SWITCHES.split())(torch.backends)
     before = [switch.fp32_precision for switch in switches]
     try:
-        _set("ieee", "ieee", switches, ["ieee"] * len(switches))
+        _set(switches, ["ieee"] * len(switches))
         yield
     finally:
-        _set(before[0], before[-1], switches, before)
+        _set(switches, before)
 
 
-def _set(convolution: str, product: str, switches: tuple[Any, ...], precisions: list[str]) -> None:
+def _set(switches: tuple[Any, ...], precisions: list[str]) -> None:
+    convolution, *_, product = precisions
     torch.backends.cudnn.allow_tf32 = convolution == "tf32"
     torch.set_float32_matmul_precision(LEGACY.get(product, "highest"))
     for switch, precision in zip(switches, precisions, strict=True):

@@ -1,6 +1,6 @@
 """Gradient maps, measured on pictures: `energy`, `target` (Kim et al. 2023), `centre` (Luo et al. 2016)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -39,9 +39,7 @@ def energy(
     Raises InputError where the gradient is not finite or zero everywhere.
     """
     total = torch.zeros(model.input_shape[1:], dtype=torch.float64, device=model.device)
-    batch = batch or BATCH[model.device.type]
-    for start in range(0, len(pictures), batch):
-        x, y = _forward(model, pictures[start : start + batch], layer)
+    for start, x, y in _forward(model, pictures, layer, batch):
         for probe in range(probes):
             signs = np.stack(
                 [
@@ -167,11 +165,15 @@ def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
     return GaussianFit(sigma_row=abs(float(best[3])), sigma_column=abs(float(best[4])), r_squared=r_squared)
 
 
-def _forward(model: Model, pictures: Pictures, layer: str) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
-        x = torch.from_numpy(np.asarray(pictures, dtype=np.float32)).to(model.device, non_blocking=True)
-        x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
-        return x, model.propagate(model.normalise(x), layer, folded=True)
+def _forward(model: Model, pictures: Pictures, layer: str, batch: int | None) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Batch by batch: the number of its first picture, the pictures, and what `layer` gives for them."""
+    batch = batch or BATCH[model.device.type]
+    for start in range(0, len(pictures), batch):
+        x = torch.from_numpy(np.asarray(pictures[start : start + batch], dtype=np.float32))
+        x = x.to(model.device, non_blocking=True).contiguous(memory_format=torch.channels_last).requires_grad_()
+        with torch.enable_grad():
+            y = model.propagate(model.normalise(x), layer, folded=True)
+        yield start, x, y
 
 
 @full_float32()
@@ -187,9 +189,7 @@ def _rectified(
 ) -> Contribution:
     """Images do not meet in evaluation mode: one backward pass of the batch's sum gives each image's own gradient."""
     total = torch.zeros(model.input_shape[1:], dtype=torch.float64, device=model.device)
-    batch = batch or BATCH[model.device.type]
-    for start in range(0, len(pictures), batch):
-        x, y = _forward(model, pictures[start : start + batch, :, *crop], layer)
+    for _, x, y in _forward(model, pictures[:, :, *crop], layer, batch):
         (gradient,) = torch.autograd.grad(scalar(y).sum(), x)
         total[crop] += gradient.double().mean(1).relu().sum(0)
         tick(len(y))
