@@ -3,15 +3,18 @@
 import json
 import subprocess
 import sys
+from io import StringIO
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from rich.console import Console
 
 from perturb.cli import main
 from perturb.cli.models import Choice
+from perturb.render.terminal import Lattice
 from perturb.report import from_json, to_json
 
 NET = """
@@ -183,6 +186,18 @@ def test_lint_for_people_and_machines():
     assert set(found) >= {"model", "period", "imbalance", "phases", "strictly_dead", "layers"}
     assert (found["period"], found["imbalance"], found["balanced"]) == (1, 1.0, True)
     assert set(found["layers"][0]) == {"name", "kind", "kernel", "stride", "dilation", "coverage", "balanced"}
+
+
+def test_shades_do_not_hang_on_the_last_bit():
+    edges = np.arange(1, 6).repeat(5).reshape(5, 5) / 5
+
+    def drawn(values):
+        with StringIO() as text:
+            Console(file=text, color_system=None).print(Lattice(values.tolist(), 1.0))
+            return text.getvalue()
+
+    assert drawn(edges * (1 - 1e-9)) == drawn(edges) == drawn(edges + 1e-9)
+    assert set(drawn(edges)) - {"\n"} == set("░▒▓█")
 
 
 def test_schema_is_json_schema():

@@ -95,6 +95,6 @@ def _summary(sides: Sequence[Side], name: str) -> Text:
 def _next(reference: str) -> list[str]:
     return [
         f"perturb lint {reference}",
-        f"perturb qualify {reference} --images folder:PICTURES --out run",
+        f"perturb qualify {reference} --images folder:PATH --out run",
         "perturb qualify NET.py:build --weights NET.safetensors --out run",
     ]

@@ -48,7 +48,8 @@ class Lattice:
 
 
 def _shaded(values: np.ndarray, high: float) -> Text:
-    levels = np.clip(values / high * len(SHADES), 0, len(SHADES) - 1).astype(int)
+    shares = np.round(values / high, 6)  # a share at the edge of a shade is drawn alike by every machine
+    levels = np.clip(shares * len(SHADES), 0, len(SHADES) - 1).astype(int)
     return Text("\n".join("".join(2 * SHADES[v] for v in row) for row in levels))
 
 
