@@ -11,7 +11,7 @@ from scipy.special import softmax
 from scipy.stats import t
 
 from perturb.records import Contribution, Effect, Measure, Rate, Responses
-from perturb.stats.clusters import cluster_means, crossed_interval, mcnemar_pvalue, mean_interval
+from perturb.stats.clusters import cluster_means, crossed_interval, mcnemar_pvalue, mean_interval, spread
 from perturb.stats.power import detectable
 from perturb.stats.proportion import wilson
 from perturb.streams import stream
@@ -93,12 +93,14 @@ def accuracy_loss(found: Responses, contribution: Contribution, *, confidence: f
     At the floor where one of the trainings is right, without the perturbation and at live places alike, less often than
     a quarter of the way from chance to certainty: what knows nothing loses nothing.
     """
-    chance = 1 / found.clean.shape[-1]
-    floor = _known(found).min() < chance + (1 - chance) / 4
     ceiling = accuracy(found, "dead").mean() > CEILING
-    return _effect(
-        found, "accuracy-loss", accuracy, confidence, seed, "floor" if floor else "ceiling" if ceiling else ""
-    )
+    saturated = "floor" if _at_floor(found) else "ceiling" if ceiling else ""
+    return _effect(found, "accuracy-loss", accuracy, confidence, seed, saturated)
+
+
+def _at_floor(found: Responses) -> bool:
+    chance = 1 / found.clean.shape[-1]
+    return bool(_known(found).min() < chance + (1 - chance) / 4)
 
 
 def _known(found: Responses) -> Float[np.ndarray, " seed"]:
@@ -110,13 +112,16 @@ def _known(found: Responses) -> Float[np.ndarray, " seed"]:
 
 
 def flip_rate(found: Responses, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
-    """Share of answers that the perturbation changes at live places, where it changes most."""
+    """Share of answers that the perturbation changes at live places, where it changes most.
+
+    At the floor as in `accuracy_loss`: an answer that is always the same never changes.
+    """
     values = flips(found, "live")
     table, shown = by_photograph(values, found), rate(values, found, share=True, confidence=confidence)
-    spread = _spread(table, shown.low, shown.high, confidence)
+    between = _spread(table, confidence)
     return Effect(
         quantity="flip-rate",
-        version=1,
+        version=2,
         value=shown.value,
         low=shown.low,
         high=shown.high,
@@ -124,8 +129,9 @@ def flip_rate(found: Responses, contribution: Contribution, *, confidence: float
         method=f"Wilson over {shown.n} clusters" if len(table) == 1 else _crossed(table),
         confidence=confidence,
         pvalue=None,
-        detectable=detectable(spread, shown.n, confidence),
-        spread=spread,
+        detectable=detectable(between, shown.n, confidence),
+        spread=between,
+        saturated="floor" if _at_floor(found) else "",
     )
 
 
@@ -144,7 +150,7 @@ def _effect(found: Responses, name: str, value: Value, confidence: float, seed: 
     """live - dead; the p-value is the sign test's over photographs, which a common bound of censoring leaves exact."""
     table = by_photograph(value(found, "live") - value(found, "dead"), found)
     low, high, method = _interval(table, confidence, stream(seed, f"bootstrap/{name}"))
-    spread = _spread(table, low, high, confidence)
+    between = _spread(table, confidence)
     return Effect(
         quantity=name,
         version=1,
@@ -155,8 +161,8 @@ def _effect(found: Responses, name: str, value: Value, confidence: float, seed: 
         method=method,
         confidence=confidence,
         pvalue=mcnemar_pvalue(table.mean(0)),
-        detectable=detectable(spread, table.shape[1], confidence),
-        spread=spread,
+        detectable=detectable(between, table.shape[1], confidence),
+        spread=between,
         saturated=saturated,  # type: ignore[arg-type]
     )
 
@@ -169,11 +175,12 @@ def _interval(
     return mean_interval(table[0], confidence, rng=rng)
 
 
-def _spread(table: Float[np.ndarray, "seed cluster"], low: float, high: float, confidence: float) -> float:
+def _spread(table: Float[np.ndarray, "seed cluster"], confidence: float) -> float:
     """Between photographs; of several seeds what would make the interval as wide, so that power counts them too."""
     n = table.shape[1]
     if len(table) == 1:
-        return float(table[0].std(ddof=1))
+        return spread(table[0])
+    low, high = crossed_interval(table, confidence)
     return float((high - low) / 2 * n**0.5 / t.ppf((1 + confidence) / 2, n - 1))
 
 

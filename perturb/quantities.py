@@ -9,12 +9,12 @@ from jaxtyping import Float
 
 from perturb.locations import dead_share, fold, imbalance
 from perturb.records import Contribution, Effect, Images, Outcomes, Rate
-from perturb.stats.clusters import cluster_means, mcnemar_pvalue, mean_interval
+from perturb.stats.clusters import cluster_means, mcnemar_pvalue, mean_interval, spread
 from perturb.stats.power import detectable
 from perturb.stats.proportion import wilson
 from perturb.streams import stream
 
-FLOOR = 0.5  # live places detected less often than this: too little is seen for a small loss to mean anything
+FLOOR = {"accuracy-loss": 0.5, "accuracy-loss-2afc": 0.75}  # seen less often at live places: a small loss says nothing
 CEILING = 0.98  # dead places detected more often than this: everything is seen
 Trials = Float[np.ndarray, "image pair"]
 Saturation = Literal["", "floor", "ceiling"]
@@ -50,7 +50,10 @@ def accuracy_loss(outcomes: Outcomes, contribution: Contribution, *, confidence:
 
 
 def accuracy_loss_2afc(outcomes: Outcomes, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
-    """The same in two-alternative forced choice, where 1/2 is chance: no threshold is needed."""
+    """The same in two-alternative forced choice, where 1/2 is chance and no threshold is needed.
+
+    At the floor where live places are told less often than half-way from chance to certainty.
+    """
     live, dead = told_apart(outcomes, "live"), told_apart(outcomes, "dead")
     return _loss("accuracy-loss-2afc", live, dead, outcomes, confidence, seed)
 
@@ -59,10 +62,10 @@ def miss_rate(outcomes: Outcomes, contribution: Contribution, *, confidence: flo
     """Share of perturbations at dead places that go undetected. Wilson interval over photographs."""
     missed = 1 - detected(outcomes, "dead")
     found = rate(missed, outcomes, confidence)
-    spread = float(_by_photograph(missed, outcomes).std(ddof=1))
+    between = spread(_by_photograph(missed, outcomes))
     return Effect(
         quantity="miss-rate",
-        version=1,
+        version=2,
         value=found.value,
         low=found.low,
         high=found.high,
@@ -70,8 +73,8 @@ def miss_rate(outcomes: Outcomes, contribution: Contribution, *, confidence: flo
         method=f"Wilson over {found.n} clusters",
         confidence=confidence,
         pvalue=None,
-        detectable=detectable(spread, found.n, confidence),
-        spread=spread,
+        detectable=detectable(between, found.n, confidence),
+        spread=between,
     )
 
 
@@ -90,7 +93,7 @@ def of_pairs(
 ) -> Effect:
     """The mean of paired differences by photograph; the p-value is that of exact McNemar."""
     low, high, method = mean_interval(means, confidence, rng=stream(seed, f"bootstrap/{name}"))
-    spread = float(means.std(ddof=1))
+    between = spread(means)
     return Effect(
         quantity=name,
         version=1,
@@ -101,20 +104,20 @@ def of_pairs(
         method=method,
         confidence=confidence,
         pvalue=mcnemar_pvalue(means),
-        detectable=detectable(spread, len(means), confidence),
-        spread=spread,
+        detectable=detectable(between, len(means), confidence),
+        spread=between,
         saturated=saturated,
     )
 
 
-def saturation(live: Trials, dead: Trials) -> Saturation:
+def saturation(live: Trials, dead: Trials, quantity: str = "accuracy-loss") -> Saturation:
     """Where detection is such that a small difference says nothing."""
-    return "floor" if live.mean() < FLOOR else "ceiling" if dead.mean() > CEILING else ""
+    return "floor" if live.mean() < FLOOR[quantity] else "ceiling" if dead.mean() > CEILING else ""
 
 
 def _loss(name: str, live: Trials, dead: Trials, outcomes: Outcomes, confidence: float, seed: int) -> Effect:
     means = _by_photograph(live - dead, outcomes)
-    effect = of_pairs(name, means, confidence=confidence, seed=seed, saturated=saturation(live, dead))
+    effect = of_pairs(name, means, confidence=confidence, seed=seed, saturated=saturation(live, dead, name))
     return replace(effect, low=max(effect.low, -1.0), high=min(effect.high, 1.0))
 
 

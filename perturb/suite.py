@@ -53,8 +53,8 @@ class DetectorTable(_Table):
     layer: str = Field("last", description="where it looks: last, stride:N or a module's name")
     noise: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="sensor noise, a fraction of the pixel range")
     output: int = Field(0, ge=0, description="the output that is the evidence (as-is)")
-    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.05, description="rate that the threshold is pinned to"
+    false_alarms: Annotated[float, Field(ge=0.001, lt=0.5)] = Field(
+        0.05, description="rate that the threshold is pinned to; below 0.05 more clean shots are taken (reference)"
     )
 
 
@@ -218,11 +218,17 @@ def _mismatch(suite: Suite, check: CheckTable) -> str:
             "perturbation.kind = 'digit' needs [task] kind = 'digits'.": check.perturbation.kind == "digit",
         }
     else:
-        digits = suite.task.kind == "digits"
+        digits, labels = (suite.task.kind == kind for kind in ("digits", "labels"))
         faults = {
             "detector.kind = 'reference' tells change and has no [task].": regime == "reference",
             "level = 'calibrated' is for tasks without [task]; give a number.": check.level == "calibrated",
             f"claim.quantity = {quantity!r} has no [task].": quantity in ("accuracy-loss-2afc", "miss-rate"),
+            "of [task] kind = 'labels' a perturbation only disturbs: claim 'flip-rate', not 'accuracy-loss'.": (
+                labels and quantity == "accuracy-loss"
+            ),
+            f"[task] kind = {suite.task.kind!r} asks for the perturbation: claim 'accuracy-loss', not 'flip-rate'.": (
+                not labels and quantity == "flip-rate"
+            ),
             f"[task] kind = {suite.task.kind!r} does not go with perturbation.kind = {check.perturbation.kind!r}.": (
                 digits != (check.perturbation.kind == "digit")
             ),

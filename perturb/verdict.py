@@ -77,7 +77,9 @@ def _finding(question: Question, effect: Effect) -> Finding:
     needed = None
     if verdict == Verdict.INCONCLUSIVE and not effect.saturated:
         margin = question.claim.at_most
-        distance = min(abs(margin - effect.value), margin) if margin > 0 else abs(margin - effect.value)
+        distance = abs(margin - effect.value)
+        if effect.value < 0 < margin:  # within the margin, and a loss of its size would have been seen
+            distance = margin
         needed = clusters_to_decide(distance, effect.spread, effect.confidence)
     return Finding(
         check=question.check, claim=question.claim, effect=effect, verdict=verdict, reason=reason, images_needed=needed

@@ -154,6 +154,8 @@ def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
         ("level = 0.5", "", "give a number"),
         ('"box"', '"digit"', "'presence' does not go with perturbation.kind = 'digit'"),
         ("accuracy-loss", "miss-rate", r"'miss-rate' has no \[task\]"),
+        ("accuracy-loss", "flip-rate", "'presence' asks for the perturbation: claim 'accuracy-loss'"),
+        ('kind = "presence"', 'kind = "labels"', "only disturbs: claim 'flip-rate'"),
     ],
 )
 def test_what_does_not_go_together_is_told(old, new, words):

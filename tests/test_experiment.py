@@ -1,5 +1,7 @@
 """The instrument on networks whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,15 @@ from perturb.detectors import AsIs, Probe, Reference
 from perturb.errors import UsageError
 from perturb.images import load_images, split
 from perturb.locations import anywhere, choose
-from perturb.outcomes import collect, pin_threshold
+from perturb.outcomes import collect, fit, pin_threshold
 from perturb.perturbation import Box, Pixel
 from perturb.quantities import KINDS, accuracy_loss, detected, told_apart
-from perturb.records import Claim, Verdict
+from perturb.records import Claim, Outcomes, Verdict
+from perturb.stories import experiment
+from perturb.stories.asked import detector_of
 from perturb.stories.controls import prove
 from perturb.stories.experiment import Protocol, _crossing, run
+from perturb.suite import DetectorTable
 from perturb.tasks import Presence
 from perturb.trials import design
 from perturb.verdict import decide
@@ -198,6 +203,51 @@ def test_the_probe_learns_and_is_blind_where_the_network_is():
     assert account.rates["live"].value > 0.8
     assert detected(outcomes, "dead").mean() < 0.2
     assert verdict(effect) == Verdict.FAIL
+
+
+def test_a_probe_is_tried_on_photographs_that_did_not_teach_it(monkeypatch):
+    images = load_images("dead-leaves", shape=(3, 64, 64), count=12)
+    crops = replace(images, photograph=np.repeat(np.arange(3), 4), names=images.names[:3])
+    taught, tried = [], []
+
+    def fitted(model, detector, task, pictures, trials):
+        taught.append(set(pictures.photograph))
+        return fit(model, detector, task, pictures, trials)
+
+    def collected(model, detector, task, pictures, *rest, **more):
+        tried.append(set(pictures.photograph))
+        return collect(model, detector, task, pictures, *rest, **more)
+
+    monkeypatch.setattr(experiment, "fit", fitted)
+    monkeypatch.setattr(experiment, "collect", collected)
+    model = network(nn.Sequential(window(1, channels=8), nn.ReLU()))
+    places = choose(structural(model, "0"), seed=0)
+    run(model, protocol(detector=Probe(layer="1", noise=0.01), level=1.0), places, crops, crops)
+    assert taught
+    assert all(not lessons & trial for lessons, trial in zip(taught, tried, strict=True))
+
+
+def test_told_from_its_twin_chance_is_a_half_and_the_floor_lies_above(rng):
+    """Coins: a visible change that tells nothing is no small loss."""
+    evidence = rng.random((3, 40, 8))
+    coins = Outcomes(
+        clean=evidence[0],
+        dead=evidence[1],
+        live=evidence[2],
+        realised_dead=np.ones((40, 8)),
+        realised_live=np.ones((40, 8)),
+        threshold=np.zeros(40),
+        photograph=np.arange(40),
+    )
+    effect = KINDS["accuracy-loss-2afc"](coins, None, confidence=0.95, seed=0)
+    assert effect.saturated == "floor"
+    assert verdict(effect, at_most=0.5) == Verdict.INCONCLUSIVE
+
+
+def test_rarer_false_alarms_take_more_shots(leaves):
+    model = network(window(3, padding=1))
+    for rate, shots in ((0.05, 20), (0.01, 99)):
+        assert detector_of(model, DetectorTable(layer="0", false_alarms=rate)).shots == shots
 
 
 def test_the_controls_of_a_run(leaves):

@@ -9,10 +9,11 @@ from toys import network, window
 
 from perturb import measures
 from perturb.locations import anywhere
-from perturb.measures import VALUES, accuracy_loss, flip_rate, measure
+from perturb.measures import VALUES, accuracy_loss, by_photograph, flip_rate, measure
 from perturb.perturbation import Box, Pixel
 from perturb.records import Responses
 from perturb.responses import flipping, respond, together
+from perturb.stats.clusters import crossed_interval
 from perturb.tasks import Existence, Labels
 from perturb.trials import design
 
@@ -118,6 +119,27 @@ def test_flip_rate_is_that_of_live_places(rng):
     effect = flip_rate(found, None, confidence=0.95, seed=0)
     assert effect.value == pytest.approx(measures.flips(found, "live").mean())
     assert 0 <= effect.low < effect.value < effect.high <= 1
+
+
+def test_a_classifier_that_never_changes_its_answer_knows_nothing(rng):
+    found = responses(rng, images=50)
+    always = np.broadcast_to([1.0, 0, 0, 0], found.live.shape)
+    clean_truth = rng.integers(4, size=(1, 50))
+    found = replace(found, clean=always[:, :, 0], dead=always, live=always, clean_truth=clean_truth)
+    effect = flip_rate(found, None, confidence=0.95, seed=0)
+    assert (effect.value, effect.saturated) == (0, "floor")
+
+
+def test_the_power_of_several_seeds_is_not_that_of_a_clipped_interval(rng):
+    """Rare flips: the interval reaches below 0, and is shown from 0 on."""
+    found = replace(responses(rng, seeds=3, images=60), photograph=np.arange(60))
+    found = replace(found, live=np.repeat(found.clean[:, :, None], 3, 2))
+    found.live[0, :4, 0] *= -1
+    effect = flip_rate(found, None, confidence=0.95, seed=0)
+    low, high = crossed_interval(by_photograph(measures.flips(found, "live"), found), 0.95)
+    assert low < 0 == effect.low
+    assert effect.high == pytest.approx(high)
+    assert effect.detectable > effect.high - effect.value
 
 
 def brightest(pictures):

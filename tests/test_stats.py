@@ -1,5 +1,7 @@
 """Closed forms, then calibration by simulation at the sizes that the suites use."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -81,6 +83,33 @@ def test_crossed_interval_of_equal_values_is_the_point():
         crossed_interval(np.ones((1, 9)), 0.95)
 
 
+@pytest.mark.parametrize("clusters", [4, 12, 40])
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.5, 0.9])
+@pytest.mark.parametrize("correlation", [0.02, 0.2, 0.5, 0.9])
+def test_wilson_covers_where_photographs_differ(clusters, share, correlation):
+    """Beta-binomial trials, 32 a photograph: 95 % intervals contain the true share, less the simulation's error."""
+    rng = np.random.default_rng(2)
+    weight = 1 / correlation - 1
+    rates = rng.beta(share * weight, (1 - share) * weight, (1000, clusters))
+    found = [wilson(means, 32 * clusters, 0.95) for means in rng.binomial(32, rates) / 32]
+    assert np.mean([low <= share <= high for low, high in found]) > 0.93
+
+
+def test_wilson_says_how_many_would_decide():
+    """With as many photographs as `clusters_to_decide` asks for, nothing missed, the interval fits."""
+    for margin in (0.01, 0.05, 0.2):
+        n = clusters_to_decide(margin, 0.0, 0.95)
+        assert wilson(np.zeros(n), 8 * n, 0.95)[1] <= margin < wilson(np.zeros(n - 1), 8 * n, 0.95)[1]
+
+
+def test_bca_does_not_hang_on_the_order_of_adding_up():
+    """Sixths: means of resamples that are the mean differ from it in the last bit."""
+    values = np.repeat([-2.0, -1.0, 0.0, 1.0], [1, 4, 31, 4])
+    low, high = bca_interval(values, 0.95, 9999, np.random.default_rng(0))
+    found = bca_interval(values / 6, 0.95, 9999, np.random.default_rng(0))
+    assert found == pytest.approx((low / 6, high / 6), abs=1e-9)
+
+
 def test_wilson_of_all_or_nothing_ends_at_the_bound():
     assert wilson(np.zeros(12), 48, 0.95)[0] == 0
     assert wilson(np.ones(12), 48, 0.95)[1] == 1
@@ -108,9 +137,11 @@ def test_holm_by_intervals_is_holm():
         np.testing.assert_array_equal(decided, expected)
 
 
-def test_detectable_never_trusts_a_handful():
-    """Five equal clusters rule out nothing below 1 - 0.2^(1/5) = 0.275."""
-    assert detectable(0.0, 5, 0.95) == pytest.approx(0.275, abs=1e-3)
+@pytest.mark.parametrize("n", [5, 12, 32, 100])
+def test_detectable_never_trusts_a_handful(n):
+    """What n clusters may all have missed: below 0.05 where they are equal, 0.2 where they vary a little."""
+    assert (1 - detectable(0.0, n, 0.95)) ** n < 0.05
+    assert (1 - detectable(1e-9, n, 0.95)) ** n == pytest.approx(0.2)
     assert detectable(0.2, 100, 0.95) == pytest.approx((1.984 + 0.845) * 0.02, rel=1e-2)
 
 
@@ -119,6 +150,7 @@ def test_the_number_that_would_decide_decides(rng):
     n = clusters_to_decide(0.1, 0.3, 0.95)
     decided = [mean_interval(rng.normal(0.1, 0.3, n), 0.95, rng=rng)[0] > 0 for _ in range(60)]
     assert 0.6 < np.mean(decided) < 0.95
+    assert detectable(0.3, n, 0.95) <= 0.1 < detectable(0.3, n - 1, 0.95)
     assert clusters_to_decide(0.0, 0.3, 0.95) is None
     assert clusters_to_decide(1e-4, 0.3, 0.95) is None
 
@@ -216,7 +248,13 @@ def test_two_checks_are_read_at_a_stricter_confidence():
     near = Question(check="b", claim=CLAIM, effect_at=lambda c: an_effect(0.12, 0.12 - c / 10, 0.12 + c / 10))
     first, second = judge([clear, near])
     assert (first.verdict, second.verdict) == (Verdict.FAIL, Verdict.INCONCLUSIVE)
-    assert second.images_needed > 0
+    assert second.images_needed == clusters_to_decide(0.12 - CLAIM.at_most, near.effect_at(0.95).spread, 0.95)
+
+
+def test_a_value_far_above_a_small_margin_needs_few_photographs_to_fail():
+    claim = Claim(quantity="accuracy-loss", at_most=0.01, confidence=0.95)
+    wide = replace(an_effect(0.5, -0.1, 1.0, n=4), spread=0.4)
+    assert judge([Question(check="a", claim=claim, effect_at=lambda c: wide)])[0].images_needed < 10
 
 
 def test_overall_is_the_worst_and_a_failed_control_is_invalid():

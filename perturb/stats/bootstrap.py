@@ -30,13 +30,15 @@ def bca_interval(
 ) -> tuple[float, float]:
     """Bias-corrected and accelerated bootstrap interval of the mean: Efron (1987).
 
-    The jackknife of a mean is known in closed form: a = sum (x - mean)^3 / (6 (sum (x - mean)^2)^(3/2)).
+    The jackknife of a mean is known in closed form: a = sum (x - mean)^3 / (6 (sum (x - mean)^2)^(3/2)). Resamples
+    whose mean is the mean, but for the order in which they were added up, count half on either side of it.
     """
     found = resampled_means(values, resamples, rng)
     mean = values.mean()
     away = values - mean
     acceleration = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
-    bias = ndtri(((found < mean).mean() + (found <= mean).mean()) / 2)
+    tie = 1e-12 * np.ptp(values)
+    bias = ndtri(((found < mean - tie).mean() + (found <= mean + tie).mean()) / 2)
     z = bias + ndtri(np.array([1 - confidence, 1 + confidence]) / 2)
     low, high = np.quantile(found, ndtr(bias + z / (1 - acceleration * z)))
     return float(low), float(high)

@@ -18,6 +18,11 @@ def cluster_means(
     return np.asarray(np.bincount(index, values) / np.bincount(index))
 
 
+def spread(means: Float[np.ndarray, " cluster"]) -> float:
+    """Standard deviation between clusters; 0, not a rounding error, where all are equal."""
+    return float(means.std(ddof=1)) if np.ptp(means) else 0.0
+
+
 def mean_interval(
     means: Float[np.ndarray, " cluster"], confidence: float, *, rng: np.random.Generator
 ) -> tuple[float, float, str]:
@@ -32,7 +37,7 @@ def mean_interval(
     if np.ptp(means) == 0:
         return centre, centre, "all clusters equal"
     if n < FEW:
-        half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * float(means.std(ddof=1)) / n**0.5
+        half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * spread(means) / n**0.5
         return centre - half, centre + half, f"t over {n} clusters"
     low, high = bca_interval(means, confidence, RESAMPLES, rng)
     return low, high, f"BCa bootstrap over {n} clusters"
@@ -43,7 +48,7 @@ def crossed_interval(table: Float[np.ndarray, "seed cluster"], confidence: float
 
     Half its width is the root of (t_c s_c)^2 / c + (t_s s_s)^2 / s: s_c and s_s are the standard deviations of the
     clusters' and of the seeds' means, each with Student's t for its own number, so that three seeds are not taken for
-    many (Graybill and Wang 1980). What neither explains is counted in both: it errs to the wide side.
+    many. What neither explains is counted in both: it errs to the wide side, as the tests simulate.
     Raises ValueError below 2 seeds or clusters.
     """
     if min(table.shape) < 2:
@@ -51,7 +56,7 @@ def crossed_interval(table: Float[np.ndarray, "seed cluster"], confidence: float
     squared = 0.0
     for means in (table.mean(0), table.mean(1)):
         t = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1))
-        squared += t**2 * float(means.var(ddof=1)) / len(means)
+        squared += (t * spread(means)) ** 2 / len(means)
     centre, half = float(table.mean()), squared**0.5
     return centre - half, centre + half
 

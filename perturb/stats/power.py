@@ -1,19 +1,26 @@
 """What an experiment of this size could have seen, and what size would decide."""
 
 import math
+from bisect import bisect_left
 
+import numpy as np
 from scipy import stats
 
+from perturb.stats.proportion import wilson
+
 POWER = 0.8
-TOO_MANY = 1_000_000
+SIZES = range(2, 1_000_000)  # that somebody might have
 
 
 def detectable(spread: float, n: int, confidence: float) -> float:
-    """The smallest mean difference that n clusters would have shown with power 0.8.
+    """The smallest mean difference that n clusters would have shown.
 
-    (t_{1-a/2} + t_{0.8}) s / sqrt(n); and at least the share that n clusters would have shown even once, so that a
-    handful of equal outcomes proves nothing.
+    (t_{1-a/2} + t_{0.8}) s / sqrt(n), that is with power 0.8; and at least the share of clusters of which n would have
+    met one with that power, so that a handful of like outcomes proves nothing. Where all are equal nothing tells how
+    they vary: Wilson's upper end for none of n.
     """
+    if spread == 0:
+        return wilson(np.zeros(n), n, confidence)[1]
     t = stats.t.ppf((1 + confidence) / 2, n - 1) + stats.t.ppf(POWER, n - 1)
     return max(float(t) * spread / math.sqrt(n), 1 - (1 - POWER) ** (1 / n))
 
@@ -25,7 +32,5 @@ def clusters_to_decide(distance: float, spread: float, confidence: float) -> int
     """
     if distance <= 0:
         return None
-    z = float(stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(POWER))
-    seen_once = math.log(1 - POWER) / math.log1p(-min(distance, 0.999999))
-    needed = max((z * spread / distance) ** 2 + 1, seen_once, 2)
-    return math.ceil(needed) if needed < TOO_MANY else None
+    first = bisect_left(SIZES, -distance, key=lambda n: -detectable(spread, n, confidence))
+    return SIZES[first] if first < len(SIZES) else None

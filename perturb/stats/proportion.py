@@ -4,16 +4,22 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+UNSEEN = np.array([0.0, 1.0])  # clusters that might have been: a quarter of each counts
+QUARTER = 0.25
+
 
 def wilson(means: Float[np.ndarray, " cluster"], trials: int, confidence: float) -> tuple[float, float]:
     """Wilson (1927) interval of the mean share, with the effective number of trials p (1 - p) / var(mean).
 
-    Clusters cost information, so it lies between the number of clusters and of trials; where all outcomes agree
-    their correlation is unknown, and it is the number of clusters.
+    Clusters cost information, and a few do not tell how much: their variance is estimated as though a quarter of a
+    cluster more had shown nothing but 0, and a quarter nothing but 1. That it covers is simulated in the tests; from
+    the clusters' own variance twelve of them cover 0.83 where they differ much.
     """
     share, n = float(means.mean()), len(means)
-    variance = float(means.var(ddof=1)) / n if n > 1 else 0.0
-    effective = float(np.clip(share * (1 - share) / variance, n, trials)) if variance > 0 else float(n)
+    seen, weight = np.concatenate([means, UNSEEN]), np.concatenate([np.ones(n), np.full(2, QUARTER)])
+    expected = float(np.average(seen, weights=weight))
+    variance = float(weight @ (seen - expected) ** 2) / (weight.sum() - 1) / n
+    effective = min(expected * (1 - expected) / variance, trials)
     z = float(stats.norm.ppf((1 + confidence) / 2))
     scale = 1 + z**2 / effective
     centre = (share + z**2 / (2 * effective)) / scale

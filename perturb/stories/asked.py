@@ -1,5 +1,6 @@
 """What a suite asks, made ready: its pictures, its maps, its protocols, its questions."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
@@ -9,6 +10,7 @@ import numpy as np
 
 from perturb import detectors, measures, perturbation, quantities
 from perturb.contribution import energy, structural, target
+from perturb.detectors import Reference
 from perturb.errors import UsageError
 from perturb.images import load_images, split
 from perturb.model import Network
@@ -70,6 +72,8 @@ def detector_of(model: Network, table: DetectorTable) -> Any:
         options = {"output": table.output, "noise": table.noise if "noise" in table.model_fields_set else 0.0}
     else:
         options["layer"] = model.find_layer(table.layer)
+    if table.kind == "reference":  # of n shots the largest is exceeded by a further one with probability 1 / (n + 1)
+        options["shots"] = max(Reference.shots, math.ceil(1 / table.false_alarms) - 1)
     return _made(detectors.KINDS, table.kind, options, "detector")
 
 

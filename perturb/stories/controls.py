@@ -1,4 +1,4 @@
-"""The instrument proves itself in each run: networks whose answer is known, measured as the user's model is."""
+"""The instrument proves itself in each run: networks whose answer is known, by change detection or as classifiers."""
 
 from dataclasses import replace
 

@@ -165,8 +165,8 @@ def _at_level(
     level: float,
     engine: Incremental | None,
 ) -> tuple[_Known, float]:
-    """Teach a detector that needs examples at this level, on one half of the images; try it on the other."""
-    half = np.arange(len(images.pixels)) % 2 == 0
+    """Teach a detector that needs examples at this level, on one half of the photographs; try it on the other."""
+    half = np.unique(images.photograph, return_inverse=True)[1] % 2 == 0
     lessons, trial_run = (_only(images, half), _only(images, ~half))
     trials = _design(protocol, anywhere(locations.period), lessons, "lessons")
     detector = fit(model, protocol.detector, task_at(protocol, (level,)), lessons, trials)

@@ -12,7 +12,7 @@ from perturb.protocols import Tick
 from perturb.records import Effect, Experiment, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
-from perturb.stats.clusters import mean_interval
+from perturb.stats.clusters import mean_interval, spread
 from perturb.stats.power import detectable
 from perturb.stories.experiment import Progress, quiet
 from perturb.stories.qualify import Bench, qualify, set_up
@@ -117,7 +117,7 @@ def _over_seeds(effects: list[Effect]) -> Effect:
         return effects[0]
     values = np.array([effect.value for effect in effects])
     low, high, method = mean_interval(values, CONFIDENCE, rng=stream(0, "remedy/seeds"))
-    spread = float(values.std(ddof=1))
+    between = spread(values)
     return Effect(
         quantity=effects[0].quantity,
         version=effects[0].version,
@@ -128,7 +128,7 @@ def _over_seeds(effects: list[Effect]) -> Effect:
         method=method.replace("clusters", "seeds"),
         confidence=CONFIDENCE,
         pvalue=None,
-        detectable=detectable(spread, len(values), CONFIDENCE),
-        spread=spread,
+        detectable=detectable(between, len(values), CONFIDENCE),
+        spread=between,
         saturated=next((effect.saturated for effect in effects if effect.saturated), ""),
     )
