@@ -24,8 +24,9 @@ def full_float32() -> Iterator[None]:
 
 
 def _set(switches: tuple[Any, ...], precisions: list[str]) -> None:
-    convolution, *_, product = precisions
+    convolution, _, product, _, product_on_cpu = precisions
     torch.backends.cudnn.allow_tf32 = convolution == "tf32"
-    torch.set_float32_matmul_precision(LEGACY.get(product, "highest"))
+    legacy = LEGACY.get(product_on_cpu) or LEGACY.get(product, "highest")
+    torch.set_float32_matmul_precision(legacy)
     for switch, precision in zip(switches, precisions, strict=True):
         switch.fp32_precision = precision

@@ -115,6 +115,13 @@ class Gate(nn.Module):
         return x * torch.sigmoid(9 * x.mean((2, 3), keepdim=True))
 
 
+def test_the_centre_of_a_map_of_one_row():
+    model = network(plain(), shape=(3, 4, 16))
+    assert model.measure(torch.rand(1, 3, 4, 16), "3").shape[-2:] == (1, 4)
+    found = centre(model, np.random.default_rng(0).random((2, 3, 4, 16), dtype=np.float32), "3")
+    assert found.values.shape == (4, 16)
+
+
 def test_gaussian_fit_recovers_its_parameters():
     row, column = np.indices((60, 80))
     values = np.exp(-0.5 * (((row - 25) / 4) ** 2 + ((column - 50) / 9) ** 2))

@@ -403,6 +403,69 @@ def test_a_wrong_rule_is_found_out():
         check(engine)
 
 
+class Pooled(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (F.max_pool2d(x, 2) + x.mean((2, 3), keepdim=True)).mean((2, 3))
+
+
+def test_a_sum_moves_everywhere_where_its_smaller_input_moves_alone():
+    """A pixel that is not its window's largest is made darker: the pool does not see it, the mean does."""
+    engine = Incremental(network(Pooled()), "output")
+    pictures = torch.rand(1, *SHAPE)
+    pictures[0, :, 10, 10], pictures[0, :, 10, 11] = 0.5, 1.0
+    patches = Patches(picture=np.zeros(1, int), start=np.array([[10, 10]]), values=torch.full((1, 3, 1, 1), -0.25))
+    found, sweep = changes(engine, pictures, patches)
+    torch.testing.assert_close(found.double(), dense_changes(engine, sweep.x, patches), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("size", [30, 31, 32])
+def test_a_patch_of_nearly_all_the_picture_stays_where_it_is(size, rng):
+    """Before the first window an operation that passes differences on."""
+    shape = (3, 32, 32)
+    module = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()).eval()
+    engine = Incremental(network(module, shape=shape), "output")
+    start = rng.integers(0, 33 - size, (4, 2))
+    values = torch.randn(4, 3, size, size)
+    patches = Patches(picture=np.zeros(4, int), start=start, values=values)
+    found, sweep = changes(engine, torch.rand(1, *shape), patches)
+    torch.testing.assert_close(found.double(), dense_changes(engine, sweep.x, patches), rtol=1e-4, atol=1e-5)
+
+
+class Viewed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 5, 4), nn.Linear(4 * 15 * 15, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(F.relu(self.conv(x)).view(x.shape[0], -1))
+
+
+def test_a_map_that_is_flattened_by_view_is_taken_and_followed():
+    """Which channels last forbids: the network keeps its channels first."""
+    model = network(Viewed())
+    assert model.measure(torch.rand(9, *SHAPE)).shape == (9, 3)
+    check(Incremental(model, "output"))
+
+
+def test_where_nothing_is_saved_groups_stay_whole():
+    zeros = np.zeros(100)
+    assert [len(group) for group in alike(zeros, zeros, np.full(100, 0.02), 0.0)] == [50, 50]
+
+
+def test_memory_that_runs_out_halves_the_clean_pictures_kept(rng, monkeypatch):
+    model = network(plain())
+    pictures, twin = torch.rand(6, *SHAPE), np.array([0, 1, 2, 0, 1, 2])
+    beside, look = Beside(Incremental(model, "3"), twin), Incremental.look
+
+    def small(engine, clean):
+        if len(clean) > 1:
+            raise torch.OutOfMemoryError
+        return look(engine, clean)
+
+    monkeypatch.setattr(Incremental, "look", small)
+    torch.testing.assert_close(beside.measure(pictures, "3"), model.measure(pictures, "3"), rtol=1e-4, atol=1e-5)
+
+
 class Sorted(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.flatten(2).sort(-1).values

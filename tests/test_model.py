@@ -60,6 +60,14 @@ def test_settled_normalisation_brings_signal_through():
     assert (normalised.var((0, 2, 3)) - 1).abs().max() < 0.05
 
 
+def test_a_settling_that_fails_leaves_evaluation_mode():
+    model = network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 62 * 62, 2)))
+    with pytest.raises(RuntimeError, match="shapes"):
+        model.settle(torch.rand(2, 3, 10, 10))
+    assert not any(part.training for part in model.module.modules())
+    assert model.module[1].momentum == 0.1
+
+
 def test_layers_by_stride():
     model = load("torchvision:resnet18")
     assert [model.find_layer(w) for w in ("stride:8", "last", "layer3", "output")] == [

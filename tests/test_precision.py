@@ -39,6 +39,14 @@ def test_what_the_process_allows_is_put_back(allowed):
     assert state() == before
 
 
+def test_an_allowance_for_products_on_a_gpu_alone_is_put_back():
+    BACKENDS.cuda.matmul.allow_tf32 = True
+    with full_float32():
+        assert not BACKENDS.cuda.matmul.allow_tf32
+    assert BACKENDS.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "high"
+
+
 class Note(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, seen):

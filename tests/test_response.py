@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from toys import network, plain, window
 
 from perturb.contribution import full_scan, quotient_scan
@@ -52,6 +53,16 @@ def test_the_engine_changes_nothing(pictures):
         for engine in ("dense", "incremental")
     )
     np.testing.assert_allclose(swift.values, dense.values, rtol=1e-3)
+
+
+def test_recomputed_densely_a_dead_pixel_is_exactly_dead(pictures):
+    """Clean and changed pictures are rounded alike, in whatever batches they go."""
+    torch.manual_seed(0)
+    module = nn.Sequential(window(1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 256, 10))
+    found = full_scan(network(module, shape=SHAPE), pictures[:1], "output", level=0.01, engine=None).values
+    assert (found[::2, ::2] > 0).all()
+    assert not found[1::2].any()
+    assert not found[:, 1::2].any()
 
 
 def test_what_no_pixel_moves_is_an_error(pictures):

@@ -118,6 +118,7 @@ def test_wilson_of_all_or_nothing_ends_at_the_bound():
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
 def test_wilson_contains_its_share_and_stays_in_range(means):
     low, high = wilson(np.array(means), 200, 0.95)
+    assert (type(low), type(high)) == (float, float)
     assert 0 <= low <= np.mean(means) + 1e-12
     assert np.mean(means) - 1e-12 <= high <= 1
 

@@ -110,6 +110,21 @@ def test_it_learns_and_keeps_the_best_epoch(lessons):
     assert not module.training
 
 
+class Viewed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 5, 4), nn.Linear(4 * 7 * 7, 2)
+
+    def forward(self, x):
+        return self.head(self.conv(x).relu().view(len(x), -1))
+
+
+def test_a_network_that_flattens_by_view_is_trained(lessons):
+    model = network(Viewed(), shape=(3, 32, 32))
+    module = with_head(model, 2, seed=0)
+    assert train(module, model, *lessons, QUICK, seed=0, keep=None, tick=silent).epochs == QUICK.epochs
+
+
 def test_a_training_that_diverges_is_an_error(lessons):
     with pytest.raises(InputError, match="diverged in epoch"):
         trained(lessons, recipe=Recipe(epochs=3, batch=16, rate=1e30))

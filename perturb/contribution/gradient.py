@@ -170,7 +170,7 @@ def _forward(model: Model, pictures: Pictures, layer: str, batch: int | None) ->
     batch = batch or BATCH[model.device.type]
     for start in range(0, len(pictures), batch):
         x = torch.from_numpy(np.asarray(pictures[start : start + batch], dtype=np.float32))
-        x = x.to(model.device, non_blocking=True).contiguous(memory_format=torch.channels_last).requires_grad_()
+        x = x.to(model.device, non_blocking=True).requires_grad_()
         with torch.enable_grad():
             y = model.propagate(model.normalise(x), layer, folded=True)
         yield start, x, y

@@ -54,7 +54,7 @@ def _read(layer: str, seen: Tensor) -> ReceptiveField:
     centre = (rows // 2, columns // 2)
     begin, end = first[:, *centre], last[:, *centre]
     span = float(first[0, -1, 0] - first[0, 0, 0]), float(first[1, 0, -1] - first[1, 0, 0])
-    stride = (round(span[0] / max(1, rows - 1)), round(span[1] / max(1, columns - 1)))
+    stride = (round(span[0] / (rows - 1)) if rows > 1 else 1, round(span[1] / (columns - 1)) if columns > 1 else 1)
     return ReceptiveField(
         layer=layer,
         positions=(rows, columns),

@@ -18,6 +18,7 @@ from perturb.streams import stream
 Pictures = Float[np.ndarray, "image channel row column"]
 Places = Int[np.ndarray, "place 2"]
 Tick = Callable[[int], None]
+AT_ONCE = 64  # pictures recomputed densely: a multiple of the batches that a model makes of them
 SHARE = 0.016  # of a picture's pixels that a quotient scan spends on phases, and again on borders
 
 
@@ -175,15 +176,15 @@ def _swift(engine: Incremental, clean: Tensor, places: Places, level: float) -> 
 
 
 def _dense(
-    model: Model, clean: Tensor, places: Places, layer: str, level: float, at_once: int = 64
+    model: Model, clean: Tensor, places: Places, layer: str, level: float
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Clean picture and changed ones in one batch, so that they are rounded alike."""
+    """Changed pictures, filled up with clean ones: in batches of one size all are rounded alike."""
     pixels = _changed(clean, places, level)[:, :, 0, 0]
-    for which in np.array_split(np.arange(len(places)), -(-len(places) // at_once)):
-        batch = clean.repeat(len(which) + 1, 1, 1, 1)
+    for which in np.array_split(np.arange(len(places)), -(-len(places) // (AT_ONCE - 1))):
+        batch = clean.repeat(AT_ONCE, 1, 1, 1)
         batch[torch.arange(len(which)), :, places[which, 0], places[which, 1]] = pixels[which]
         output = model.measure(batch, layer).double().flatten(1)
-        yield which, (output[:-1] - output[-1:]).norm(dim=1)
+        yield which, (output[: len(which)] - output[-1:]).norm(dim=1)
 
 
 def _period(model: Model, layer: str) -> int:

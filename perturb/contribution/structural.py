@@ -45,7 +45,8 @@ def _on_some_torus(model: Model, layer: str) -> tuple[Float[np.ndarray, "row col
             raise
         except Exception as error:  # the network asserts a size, or reshapes to one
             reason = reason or error
-    raise InputError(f"{model.name} cannot be followed on a torus: {reason}") from reason
+    advice = "; `last`, its last feature map, may be" if layer == "output" else ""
+    raise InputError(f"{model.name}: `{layer}` cannot be followed on a torus: {reason}{advice}.") from reason
 
 
 def _on_torus(model: Model, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:

@@ -40,12 +40,19 @@ class Beside:
             return self.model.measure(pictures, layer)
         clean, family = np.unique(self.twin, return_inverse=True)
         at_once = CLEAN_AT_ONCE[self.engine.device.type]
+        waiting = [range(first, min(first + at_once, len(clean))) for first in range(0, len(clean), at_once)]
         order, parts = [], []
-        for first in range(0, len(clean), at_once):
-            members = np.flatnonzero((family >= first) & (family < first + at_once))
-            around = Around(self.engine, pictures[clean[first : first + at_once]])
-            parts.append(around.measure(pictures[members], family[members] - first))
-            order.append(members)
+        while waiting:
+            some = waiting.pop()
+            members = np.flatnonzero((family >= some.start) & (family < some.stop))
+            try:
+                around = Around(self.engine, pictures[clean[some.start : some.stop]])
+                parts.append(around.measure(pictures[members], family[members] - some.start))
+                order.append(members)
+            except torch.OutOfMemoryError:
+                if len(some) == 1:
+                    raise
+                waiting += [some[: len(some) // 2], some[len(some) // 2 :]]
         return torch.cat(parts)[np.argsort(np.concatenate(order))]
 
 

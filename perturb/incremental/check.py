@@ -26,7 +26,7 @@ def check(engine: Incremental) -> None:
     picture = torch.from_numpy(rng.random((1, channels, rows, columns), dtype=np.float32))
     sweep = engine.look(picture)
     with torch.inference_mode():
-        plain = model.propagate(sweep.x, engine.layer)
+        plain = model.propagate(model.normalise(picture), engine.layer)
     _compare("the traced network", sweep.output.double(), plain.double(), TOLERANCE)
     start = np.array([[0, 0], [rows - 1, columns - 1], [int(rng.integers(rows)), int(rng.integers(columns))]])
     values = torch.full((len(start), channels, 1, 1), LEVEL, device=sweep.x.device)

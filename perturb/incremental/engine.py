@@ -12,7 +12,7 @@ from perturb.incremental.difference import Clean, Move, channels_first
 from perturb.incremental.rules import ChannelLinear
 from perturb.incremental.sliding import Convolution
 from perturb.incremental.trace import Step, trace
-from perturb.incremental.windows import Frame, Spans, alike, frame, on
+from perturb.incremental.windows import Frame, Spans, alike, embed, frame, on
 from perturb.precision import full_float32
 from perturb.protocols import Model
 
@@ -164,12 +164,14 @@ class Sweep:
     @full_float32()
     def _through(self, patches: Patches, spans: dict[fx.Node, Spans | None], trials: np.ndarray) -> Move | None:
         engine = self.engine
-        picture = patches.picture[trials]
-        size = (patches.values.shape[2], patches.values.shape[3])
-        start = Frame(patches.start[trials], size, (self.x.shape[2], self.x.shape[3]), engine.device)
+        picture, limit = patches.picture[trials], (self.x.shape[2], self.x.shape[3])
+        first = spans[engine.traced.picture]
+        assert first is not None
+        frames: dict[int, Frame | None] = {id(first): frame(first[trials], limit, engine.device)}
         values = patches.values.index_select(0, on(engine.device, trials))
-        moves: dict[fx.Node, Move | None] = {engine.traced.picture: Move(values, start)}
-        frames: dict[int, Frame | None] = {}
+        if frames[id(first)] is None:
+            values = embed(values, patches.start[trials], limit)
+        moves: dict[fx.Node, Move | None] = {engine.traced.picture: Move(values, frames[id(first)])}
         for step in engine.traced.steps:
             span = spans[step.node]
             if span is not None and id(span) not in frames:

@@ -236,8 +236,7 @@ def rule(name: str, node: Live, call: Callable[..., Any], args: Sequence[Any], k
         if name in PASSES:
             return Pass(node)
         if name in COUNTED:
-            again = torch.reshape if name == "view" else call
-            return _through(again, node, args[0], [-1, *node.shape[1:]])
+            return _through(call, node, args[0], [-1, *node.shape[1:]])
         if name in LINEAR:
             return _through(call, node, *args, **kwargs)
         return RULES[name](node, *args, **kwargs)

@@ -168,6 +168,7 @@ class Sum(Joined):
 
     def __init__(self, node: Live, inputs: Sequence[Live], signs: Sequence[float]) -> None:
         super().__init__(node, inputs)
+        self.shape = node.shape[1:] if not node.layout else (node.depth, *node.limit)
         self.signs = signs
 
     def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
@@ -176,7 +177,12 @@ class Sum(Joined):
             for move, sign in zip(moves, self.signs, strict=True)
             if move is not None
         ]
-        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+        if len(terms) == 2:
+            return terms[0] + terms[1]
+        shape = self.shape if frame is None else (self.shape[0], *frame.size)
+        if terms[0].shape[1:] == shape:
+            return terms[0]
+        return terms[0] + terms[0].new_zeros(shape)  # the smaller input is alone in moving
 
 
 class Concatenation(Joined):

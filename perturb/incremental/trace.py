@@ -182,7 +182,8 @@ class _Reader:
 
 
 def _out_of_place(node: fx.Node) -> Callable[..., Tensor]:
-    packet: Any = getattr(torch.ops.aten, named(node), None)
+    name = {"view": "reshape"}.get(named(node), named(node))  # which no layout forbids
+    packet: Any = getattr(torch.ops.aten, name, None)
     if packet is None:
         raise NoRuleError(str(node.target))
     overload: Callable[..., Tensor] = getattr(packet, node.target._overloadname)  # type: ignore[union-attr]

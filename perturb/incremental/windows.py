@@ -107,7 +107,7 @@ def alike(
         cost = len(group) * rows[group].max() * columns[group].max()
         splits = [_cheapest(rows, columns, group[np.argsort(size[group], kind="stable")]) for size in (rows, columns)]
         cheapest, parts = min(splits, key=lambda split: split[0])
-        if cost - cheapest >= overhead:
+        if cost - cheapest > overhead:
             waiting += parts
         elif share[group].sum() > 1:
             number = min(len(group), math.ceil(share[group].sum()))

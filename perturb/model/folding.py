@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def fold(module: nn.Module, x: Tensor) -> nn.Module:
+def fold(module: nn.Module, x: Tensor, layout: torch.memory_format) -> nn.Module:
     """A copy that gives the same to rounding, 1.02 to 1.6 times as fast on CPU. It shares what was not folded.
 
     Which convolution feeds which normalisation is seen in one run on `x`. That nothing else reads that convolution is
@@ -26,7 +26,7 @@ def fold(module: nn.Module, x: Tensor) -> nn.Module:
     for name, part in list(quick.named_modules()):
         if isinstance(part, nn.Conv2d) and _is_conv(part) and _Stem.suits(part):
             quick.set_submodule(name, _Stem(part))
-    return quick.to(memory_format=torch.channels_last)
+    return quick.to(memory_format=layout)
 
 
 def _watch(module: nn.Module, x: Tensor) -> tuple[dict[str, nn.Module], Counter[str], dict[str, str]]:

@@ -19,7 +19,7 @@ def wilson(means: Float[np.ndarray, " cluster"], trials: int, confidence: float)
     seen, weight = np.concatenate([means, UNSEEN]), np.concatenate([np.ones(n), np.full(2, QUARTER)])
     expected = float(np.average(seen, weights=weight))
     variance = float(weight @ (seen - expected) ** 2) / (weight.sum() - 1) / n
-    effective = min(expected * (1 - expected) / variance, trials)
+    effective = float(min(expected * (1 - expected) / variance, trials))
     z = float(stats.norm.ppf((1 + confidence) / 2))
     scale = 1 + z**2 / effective
     centre = (share + z**2 / (2 * effective)) / scale

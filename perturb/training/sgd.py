@@ -35,7 +35,7 @@ def train(
     the same weights as if it had never been stopped. `tick` counts batches.
     Raises InputError where the loss is no longer finite.
     """
-    module.requires_grad_(True).to(memory_format=torch.channels_last)
+    module.requires_grad_(True)
     optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
     path = keep / f"{_key(module, model, (lessons, validation), recipe, seed)}.safetensors" if keep else None
     trained = resume(path, module, optimiser) if path and path.is_file() else Trained()
