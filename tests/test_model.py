@@ -60,6 +60,24 @@ def test_settled_normalisation_brings_signal_through():
     assert (normalised.var((0, 2, 3)) - 1).abs().max() < 0.05
 
 
+def test_as_many_channels_as_columns_lie_where_the_other_maps_have_them():
+    """Swin's first stage, 24 x 24 with 24 channels; and a convolution's."""
+
+    class Last(nn.Module):
+        def forward(self, x):
+            return x.permute(0, 2, 3, 1)
+
+    def norm_of(channels):
+        return nn.Sequential(nn.Conv2d(3, channels, 4, 4), Last(), nn.LayerNorm(channels), nn.Linear(channels, 48))
+
+    last = network(nn.Sequential(norm_of(24), nn.GELU()), shape=(3, 96, 96))
+    x = torch.rand(1, 3, 96, 96)
+    wanted = last.module[0][:3](last.normalise(x))
+    torch.testing.assert_close(last.measure(x, "0.2"), wanted.permute(0, 3, 1, 2))
+    first = network(nn.Sequential(nn.Conv2d(3, 24, 4, 4), nn.ReLU()), shape=(3, 96, 96))
+    torch.testing.assert_close(first.measure(x, "0"), first.module[0](first.normalise(x)))
+
+
 def test_a_settling_that_fails_leaves_evaluation_mode():
     model = network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 62 * 62, 2)))
     with pytest.raises(RuntimeError, match="shapes"):

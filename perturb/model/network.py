@@ -63,6 +63,7 @@ class Network:
         self._quick: nn.Module | None = None
         self._forms: dict[str, nn.Module] = {}  # by layer: what gives its values
         self._largest = 1  # activation of a picture
+        self._lying = 0  # above 0 where more of its maps have their channels last than first
         self._layers = self._laid_out()
         self.batch = _fitting(self._largest) if self.device.type == "cpu" else 256
 
@@ -153,7 +154,7 @@ class Network:
         finally:
             handle.remove()
         ratio = x.shape[-2] / x.shape[-1]
-        found = as_map(kept[0], ratio) if kept else None
+        found = as_map(kept[0], ratio, self._lying > 0) if kept else None
         if found is None:
             raise InputError(f"{self.name}: layer `{layer}` gives no feature map for an input of {tuple(x.shape[1:])}.")
         return found
@@ -228,6 +229,9 @@ class Network:
                 if isinstance(output, Tensor):
                     self._largest = max(self._largest, output.numel())
                 found = as_map(output, ratio)
+                if isinstance(output, Tensor) and output.ndim == 4:
+                    first, last = _lie(output, ratio)
+                    self._lying += last - first
                 if found is not None and found.shape[-2] * found.shape[-1] > 1:
                     rows[name] = found.shape[-2]
 
@@ -268,15 +272,26 @@ def _fitting(largest: int) -> int:
     return min(8, 1 << max(0, (IN_CACHE // largest).bit_length() - 1))
 
 
-def as_map(output: object, ratio: float) -> Tensor | None:
-    """(n, channel, row, column) from a layer's output: channels first or last, or tokens on a square grid."""
+def _lie(output: Tensor, ratio: float) -> tuple[bool, bool]:
+    """Whether channels may lie first, and whether last."""
+    _, first, second, third = output.shape
+    return second == round(ratio * third), first == round(ratio * second)
+
+
+def as_map(output: object, ratio: float, last: bool = False) -> Tensor | None:
+    """(n, channel, row, column) from a layer's output: channels first or last, or tokens on a square grid.
+
+    `last`: where the shape allows both, channels lie last.
+    """
     if not isinstance(output, Tensor) or not output.is_floating_point():
         return None
     shape = output.shape
-    if output.ndim == 4 and shape[2] == round(ratio * shape[3]):
-        return output
-    if output.ndim == 4 and shape[1] == round(ratio * shape[2]):
-        return output.permute(0, 3, 1, 2)
+    if output.ndim == 4:
+        first, behind = _lie(output, ratio)
+        if behind and (last or not first):
+            return output.permute(0, 3, 1, 2)
+        if first:
+            return output
     if output.ndim == 3 and ratio == 1:
         for extra in (0, 1):  # with or without a class token in front
             side = round((shape[1] - extra) ** 0.5)
