@@ -1,7 +1,6 @@
 """Run the design: show the pictures to a detector, batch by batch, and note its evidence."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,16 +8,11 @@ import torch
 from jaxtyping import Float, Int
 
 from perturb.incremental import Beside, Incremental
-from perturb.protocols import Detector, Model
+from perturb.protocols import Detector, Model, Tick, silent
 from perturb.records import Images, Outcomes, Trials
 from perturb.tasks.presence import Arm, Presence, Shown
 
 PICTURES_AT_ONCE = 128  # composed before the network runs; the model makes its own batches of them
-Tick = Callable[[int], None]
-
-
-def silent(done: int, note: str = "") -> None:
-    """A tick that nobody hears."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,10 @@ class Tick(Protocol):
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
+def silent(done: int, note: str = "") -> None:
+    """A tick that nobody hears."""
+
+
 class Detector(Protocol):
     """Gives a re-taken picture evidence that something is there, after studying clean shots of the same picture."""
 

@@ -11,12 +11,11 @@ from torch import Tensor
 from perturb.contribution.reach import receptive_field
 from perturb.errors import InputError
 from perturb.precision import full_float32
-from perturb.protocols import Model
+from perturb.protocols import Model, Tick, silent
 from perturb.records import Contribution, GaussianFit, ReceptiveField
 from perturb.streams import stream
 
 Pictures = Float[np.ndarray, "image channel row column"]
-Tick = Callable[[int], None]
 BATCH = {"cpu": 4, "cuda": 16}  # pictures at once: on a CPU more of them leave the cache
 WORTH_CROPPING = 0.7  # of the picture: beyond it a crop saves little
 
@@ -30,7 +29,7 @@ def energy(
     probes: int = 8,
     batch: int | None = None,
     seed: int = 0,
-    tick: Tick = lambda done: None,
+    tick: Tick = silent,
 ) -> Contribution:
     """S(p) = sqrt(E sum_c (d v'F(x) / d x_{c,p})^2) over pictures x and Rademacher probes v; F is what `layer` gives.
 
@@ -60,7 +59,7 @@ def target(
     *,
     output: int | None = None,
     batch: int | None = None,
-    tick: Tick = lambda done: None,
+    tick: Tick = silent,
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d y_target / d x_c): the map of Kim et al. (2023).
 
@@ -78,7 +77,7 @@ def target(
 
 
 def centre(
-    model: Model, pictures: Pictures, layer: str, *, batch: int | None = None, tick: Tick = lambda done: None
+    model: Model, pictures: Pictures, layer: str, *, batch: int | None = None, tick: Tick = silent
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d z / d x_c), z the channel mean of the central unit of `layer`.
 

@@ -1,6 +1,6 @@
 """Response maps: what a change of one pixel does to the output, black box; no gradient is asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +11,12 @@ from torch import Tensor
 
 from perturb.errors import InputError
 from perturb.incremental import Incremental, Patches
-from perturb.protocols import Model
+from perturb.protocols import Model, Tick, silent
 from perturb.records import Contribution
 from perturb.streams import stream
 
 Pictures = Float[np.ndarray, "image channel row column"]
 Places = Int[np.ndarray, "place 2"]
-Tick = Callable[[int], None]
 AT_ONCE = 64  # pictures recomputed densely: a multiple of the batches that a model makes of them
 SHARE = 0.016  # of a picture's pixels that a quotient scan spends on phases, and again on borders
 
@@ -29,7 +28,7 @@ def full_scan(
     *,
     level: float,
     engine: Incremental | None,
-    tick: Tick = lambda done: None,
+    tick: Tick = silent,
 ) -> Contribution:
     """R(p) = E ||F(x + d e_p) - F(x)|| at every pixel p; F is what `layer` gives, d the level, away from the bound.
 
@@ -53,7 +52,7 @@ def quotient_scan(
     engine: Incremental | None,
     precision: float = 0.05,
     seed: int = 0,
-    tick: Tick = lambda done: None,
+    tick: Tick = silent,
 ) -> Contribution:
     """The same map from T x T phases in the interior, times one factor for each row and column near the border.
 
@@ -142,7 +141,7 @@ def _responses(
     layer: str,
     level: float,
     engine: Incremental | None,
-    tick: Tick = lambda done: None,
+    tick: Tick = silent,
 ) -> Float[np.ndarray, " place"]:
     """||F(x + d e_p) - F(x)|| at each place."""
     clean = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None]

@@ -11,8 +11,8 @@ from perturb.detectors import Reference
 from perturb.locations import choose
 from perturb.measures import squared_change
 from perturb.model import Network, Preprocessing
-from perturb.outcomes import silent
 from perturb.perturbation import Pixel
+from perturb.protocols import silent
 from perturb.quantities import accuracy_loss
 from perturb.records import Control, Effect, Images, Outcomes, Responses
 from perturb.responses import respond

@@ -10,8 +10,8 @@ from perturb.errors import InputError
 from perturb.exhibits import Sweep
 from perturb.incremental import Engine, Incremental, called, choose
 from perturb.locations import anywhere
-from perturb.outcomes import collect, fit, observe, pin_threshold, silent
-from perturb.protocols import Detector, Model, Perturbation, Tick
+from perturb.outcomes import collect, fit, observe, pin_threshold
+from perturb.protocols import Detector, Model, Perturbation, Tick, silent
 from perturb.records import Conditions, Experiment, Images, Locations, Measurement, Miss, Outcomes, Trials
 from perturb.tasks import Presence
 from perturb.trials import design
