@@ -182,8 +182,10 @@ def parse_suite(text: str, where: str) -> Suite:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: not TOML: {error}") from error
     except ValidationError as error:
-        # Of a union (a level is a number or "calibrated") only the branch that the value was meant for is told.
-        faults = [f for f in error.errors() if f["type"] != "literal_error" or isinstance(f["input"], str)]
+        # Of a union (a level is a number or "calibrated") only the branch that the value was meant for is told; and not
+        # that too few checks are left without the faulty one.
+        meant = [f for f in error.errors() if f["type"] != "literal_error" or isinstance(f["input"], str)]
+        faults = [f for f in meant if f["type"] != "too_short"] or meant
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise UsageError(f"{where}: {_fault(faults[0])}{more}") from error
     names = [check.name for check in suite.check]

@@ -27,6 +27,21 @@ def net(kernel, padding):
     return nn.Sequential(nn.Conv2d(3, 16, kernel, 2, padding, bias=False), nn.ReLU()), SMALL
 def dead(): return net(1, 0)
 def even(): return net(2, 0)
+def pooled(): return nn.Sequential(net(2, 0)[0], nn.AdaptiveAvgPool2d(1), nn.Flatten()), SMALL
+def colours(): return nn.Conv2d(3, 4, 3), Preprocessing(mean=(0.5, 0.5), std=(0.5, 0.5, 0.5))
+def caffe(): return nn.Conv2d(3, 4, 3), Preprocessing(mean=(123.7, 116.8, 103.9), std=(58.4, 57.1, 57.4))
+def half(): return nn.Conv2d(3, 4, 3).half(), SMALL
+def random():
+    class R(nn.Module):
+        def forward(self, x): return nn.functional.dropout(x, 0.5)
+    return R(), SMALL
+def lopsided(): return nn.Conv2d(3, 4, 3, (1, 2), 1), SMALL
+def broken():
+    class B(nn.Module):
+        def forward(self, x):
+            x = (x * 1).exp()
+            return x.add_(1).mean((2, 3))
+    return B(), SMALL
 def as_dict():
     class D(nn.Module):
         def forward(self, x): return {"out": x}
@@ -142,6 +157,12 @@ def test_folder_of_pictures(work):
         (("lint", "net.py:squared"), 4, "product of two activations"),
         (("lint", "net.py:as_dict"), 4, "returns a dict"),
         (("lint", "net.py:one_channel"), 4, "does not accept a picture of shape (3, 64, 64)"),
+        (("lint", "net.py:colours"), 4, "1 value or one for each of 3 channels"),
+        (("lint", "net.py:caffe"), 4, "are they (0, 255)?"),
+        (("lint", "net.py:half"), 4, "its weights are torch.float16: hand over `module.float()`"),
+        (("lint", "net.py:random"), 4, "draws random numbers in evaluation mode"),
+        (("rf", "net.py:lopsided"), 4, "no module with a feature map of the picture's proportions"),
+        (("shift", "net.py:dead", "--images", "noise", "--count", "4"), 4, "that moves with the crop"),
         (("lint", "net.py:dead", "--weights", "nan.pt"), 4, "weight `0.weight` holds NaN"),
         (("lint", "net.py:even", "--remedy", "padding"), 4, "no window that padding is made for"),
         (("lint", "net.py:dead", "--device", "tpu"), 2, "device `tpu` is unknown"),
@@ -176,6 +197,14 @@ def test_maps(work, kind):
     values = np.load(work / "map.npy")
     assert values.sum() == pytest.approx(1)
     assert values.min() >= 0
+
+
+def test_what_nobody_foresaw_is_no_verdict(work):
+    """Autograd refuses this network's own code: a traceback, and not the exit code of FAIL."""
+    result = perturb("map", "net.py:broken", "--kind", "energy", "--layer", "output", "--out", "map.png")
+    assert result.exit_code == 4
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("perturb: unforeseen RuntimeError")
 
 
 def test_lint_for_people_and_machines():
@@ -303,7 +332,7 @@ def test_receptive_fields_and_accuracy(work):
 
 
 def test_shift_for_people_and_machines(work):
-    asked = ("shift", "net.py:even", "--images", "noise", "--count", "4", "--span", "4")
+    asked = ("shift", "net.py:pooled", "--images", "noise", "--count", "4", "--span", "4")
     assert json.loads(perturb(*asked, "--json").stdout)["photographs"] == 4
     assert "By phase" in perturb(*asked).output
 

@@ -115,6 +115,26 @@ class Gate(nn.Module):
         return x * torch.sigmoid(9 * x.mean((2, 3), keepdim=True))
 
 
+class Joining(nn.Module):
+    """It takes pictures of even sides alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.up = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2)), nn.Upsample(scale_factor=2)
+        self.last = nn.Conv2d(7, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.last(torch.cat([x, self.up(self.body(x))], 1))
+
+
+def test_a_network_that_takes_no_crop_is_asked_with_the_whole_picture(pictures):
+    model = network(Joining())
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        model.measure(torch.rand(1, 3, 9, 9))
+    found = centre(model, pictures, "last")
+    assert found.values[:24].sum() == 0 < found.values[32, 32]
+
+
 def test_the_centre_of_a_map_of_one_row():
     model = network(plain(), shape=(3, 4, 16))
     assert model.measure(torch.rand(1, 3, 4, 16), "3").shape[-2:] == (1, 4)

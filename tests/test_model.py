@@ -9,7 +9,7 @@ from torch import nn
 from toys import AsDict, network, plain, window
 
 from perturb import Network, Preprocessing, load
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, PerturbWarning, UsageError
 
 FACTORY = """
 from torch import nn
@@ -95,6 +95,8 @@ def test_layers_by_stride():
         "output",
     ]
     assert model.stride_of("layer3") == 16
+    with pytest.warns(PerturbWarning, match="no feature map at stride:64; taken at stride 32"):
+        assert model.find_layer("stride:64") == "layer4"
     assert model.measure(torch.rand(2, 3, 224, 224), "layer3").shape == (2, 256, 14, 14)
 
 

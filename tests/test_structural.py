@@ -7,7 +7,7 @@ from torch import nn
 from toys import Hidden, Residual, Squared, network, window
 
 from perturb import load
-from perturb.contribution import energy, structural
+from perturb.contribution import energy, receptive_field, structural
 from perturb.contribution.torus import coverage
 from perturb.errors import UnsupportedOperationError
 from perturb.images import load_images
@@ -146,3 +146,39 @@ def test_division_by_an_activation_is_named():
 
     with pytest.raises(UnsupportedOperationError, match="division by an activation"):
         structural(network(nn.Sequential(window(3, padding=1), Ratio())))
+
+
+class Written(nn.Module):
+    """A branch that is added into the other one."""
+
+    def __init__(self, add):
+        super().__init__()
+        self.first, self.last, self.add = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), add
+
+    def forward(self, x):
+        x = self.first(x).relu_()
+        return self.last(self.add(nn.functional.avg_pool2d(x, 5, 1, 2), x))
+
+
+@pytest.mark.parametrize("add", [lambda y, x: y.add_(x), lambda y, x: (y.add_(x), y)[1], lambda y, x: y.mul_(1) + x])
+def test_what_is_written_in_place_is_followed(add):
+    wanted, found = (network(Written(how)) for how in (lambda y, x: y + x, add))
+    np.testing.assert_allclose(structural(found).values, structural(wanted).values, rtol=1e-12)
+    assert receptive_field(found, "last") == receptive_field(wanted, "last")
+
+
+def test_a_head_written_for_the_pictures_size_is_followed():
+    """A map flattened by its number of features says what its mean over all positions says."""
+    body = lambda: nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1))  # noqa: E731
+
+    class Viewed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = body(), nn.Linear(4 * 12 * 12, 5)
+
+        def forward(self, x):
+            return self.head(self.body(x).reshape(-1, 4 * 12 * 12))
+
+    pooled = nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    found, wanted = (structural(network(m, shape=(3, 48, 48))).values for m in (Viewed(), pooled))
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)

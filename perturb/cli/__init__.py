@@ -1,6 +1,7 @@
 """`perturb ...`: options in, exit codes out. 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 INVALID or broken input."""
 
 import sys
+import traceback
 import warnings
 from importlib import import_module
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import click
 
 from perturb import __version__
-from perturb.errors import PerturbError, PerturbWarning
+from perturb.errors import InputError, PerturbError, PerturbWarning
 
 COMMANDS = (
     "demo",
@@ -52,6 +53,12 @@ class _Group(click.Group):
                 sys.exit(error.exit_code)
             except BrokenPipeError:
                 sys.exit(0)
+            except (click.ClickException, click.Abort, click.exceptions.Exit):
+                raise
+            except Exception as error:  # whatever it is, it is no verdict: Python's own exit code would say FAIL
+                traceback.print_exc()
+                click.echo(f"perturb: unforeseen {type(error).__name__}: the lines above say where.", err=True)
+                sys.exit(InputError.exit_code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -29,7 +29,7 @@ IDENTITY = frozenset(
 GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
 STRUCTURE = frozenset(
     """
-    reshape flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
+    flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
     ravel expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select
     narrow flip roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
     native_channel_shuffle broadcast_tensors
@@ -100,13 +100,17 @@ class Linearised(TorchFunctionMode):
             gate = torch.ones_like(live[0])
             self._gates[id(gate)] = (gate, live[0])
             return gate
-        if name in RULES:
-            return RULES[name](self, *args, **kwargs)
-        return self.bar(name, func, args, kwargs, live)
+        if name not in RULES:
+            return self.bar(name, func, args, kwargs, live)
+        result = RULES[name](self, *args, **kwargs)
+        if in_place(name):
+            return args[0].copy_(result)
+        expanded = isinstance(result, Tensor) and 0 in result.stride()
+        return result.contiguous() if expanded else result  # somebody may write into it
 
     def bar(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, live: list[Tensor]) -> Any:
         message = self.complaint(name)
-        if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")):
+        if name == "__setitem__" or in_place(name):
             raise UnsupportedOperationError(message)
         with torch.no_grad():
             result = func(*args, **kwargs)
@@ -146,6 +150,11 @@ class Linearised(TorchFunctionMode):
     def is_fixed(self, weight: Tensor) -> bool:
         """Whether a convolution's weight is a buffer (a blur, say) whose values are part of the architecture."""
         return not weight.requires_grad and weight.untyped_storage().data_ptr() in self._fixed
+
+
+def in_place(name: str) -> bool:
+    """Whether the function of this name writes into its first argument, by torch's own convention."""
+    return name.endswith("_") and not name.endswith("__")
 
 
 def _name(func: Callable[..., Any]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, tensors_in
+from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, in_place, tensors_in
 from perturb.contribution.torus import pair
 from perturb.errors import UnsupportedOperationError
 from perturb.protocols import Model
@@ -85,9 +85,13 @@ class Reach(TorchFunctionMode):
             result = RULES[name](*args, **kwargs) if name in RULES else NotImplemented
             if result is NotImplemented:
                 self.unknown = self.unknown or f"`{name}`"
+                if in_place(name) or name == "__setitem__":
+                    raise UnsupportedOperationError(f"the receptive field has no rule for {self.unknown}.")
                 result = func(*args, **kwargs)
                 for part in tensors_in(result):
                     part.fill_(math.nan if part.is_floating_point() else 0)
+            elif in_place(name):
+                result = args[0].set_(result.clone())
         for part in tensors_in(result):
             part.requires_grad_(part.is_floating_point())
         return result
@@ -252,7 +256,7 @@ def _interpolate(input: Tensor, size: Any = None, scale_factor: Any = None, *res
     return input.repeat_interleave(int(factors[0]), 2).repeat_interleave(int(factors[1]), 3)
 
 
-AS_IT_IS = frozenset(["view", "__getitem__", "size", "dim", "numel", "stride", "__get__", "is_contiguous"])
+AS_IT_IS = frozenset(["view", "reshape", "__getitem__", "size", "dim", "numel", "stride", "__get__", "is_contiguous"])
 RULES: dict[str, Callable[..., Any]] = {
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,

@@ -63,7 +63,7 @@ def _propagate(
 ) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
     with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current) as recorder:
-        output = recorder.without_gates(model.propagate(x, layer))
+        output = recorder.without_gates(model.propagate(x.clone(), layer))
     if output.requires_grad:
         recorder.check_graph(output)
         (gradient,) = torch.autograd.grad(output.sum(), x)

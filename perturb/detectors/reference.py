@@ -60,7 +60,12 @@ class Reference:
         return _largest(self._maps(model, retakes) - known.mean, known)
 
     def _maps(self, model: Model, pictures: Tensor) -> Float[Tensor, "image picture channel h w"]:
-        return model.measure(pictures.flatten(0, 1), self.layer).unflatten(0, pictures.shape[:2])
+        maps = model.measure(pictures.flatten(0, 1), self.layer)
+        if maps.ndim != 4:
+            raise InputError(
+                f"{model.name}: `{self.layer}` gives no feature map, but {tuple(maps.shape[1:])} a picture."
+            )
+        return maps.unflatten(0, pictures.shape[:2])
 
 
 def _largest(difference: Float[Tensor, "image picture channel h w"], golden: Golden) -> Float[Tensor, "image picture"]:

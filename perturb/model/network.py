@@ -4,6 +4,7 @@ import copy
 import hashlib
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perturb.errors import InputError, PerturbError, UsageError
+from perturb.errors import InputError, PerturbError, PerturbWarning, UsageError
 from perturb.model.folding import fold
 from perturb.precision import full_float32
 
@@ -28,8 +29,13 @@ class Preprocessing:
     std: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        if self.bounds[0] >= self.bounds[1] or min(self.std) <= 0 or min(self.input_shape) < 1:
+        (low, high), channels = self.bounds, self.input_shape[0]
+        if low >= high or min(self.std) <= 0 or min(self.input_shape) < 1:
             raise ValueError(f"{self}: bounds must rise, std and input_shape must be positive.")
+        if not {len(self.mean), len(self.std)} <= {1, channels}:
+            raise ValueError(f"{self}: mean and std must have 1 value or one for each of {channels} channels.")
+        if not low <= min(self.mean) <= max(self.mean) <= high:
+            raise ValueError(f"{self}: mean lies outside bounds, the raw pixel range; are they (0, 255)?")
 
 
 class _ReachedError(Exception):
@@ -181,16 +187,19 @@ class Network:
         strides = {name: self.stride_of(name) for name in self._layers}
         known = f"It has feature maps at strides {sorted(set(strides.values()))}."
         if not strides:
-            raise UsageError(f"{self.name} has no module with a feature map; use a detector of kind 'as-is'.")
+            raise UsageError(
+                f"{self.name} has no module with a feature map of the picture's proportions; ask `output`."
+            )
         if wanted == "last":
             target = max(strides.values())
-        elif match := re.fullmatch(r"stride:(\d+)", wanted):
-            target = int(match[1])
+        elif match := re.fullmatch(r"stride:([1-9]\d*)", wanted):
+            target = min(set(strides.values()), key=lambda s: (abs(math.log2(s / int(match[1]))), s))
+            if target != int(match[1]):
+                note = f"{self.name} has no feature map at {wanted}; taken at stride {target}."
+                warnings.warn(note, PerturbWarning, stacklevel=2)
         else:
             raise UsageError(f"{self.name} has no layer `{wanted}`; expected 'last', 'stride:N' or a name. {known}")
         names = [name for name, stride in strides.items() if stride == target]
-        if not names:
-            raise UsageError(f"{self.name} has no feature map at {wanted}. {known}")
         # A whole stage rather than the first step of the next block: the shallowest module, then the last one run.
         depth = min(name.count(".") for name in names)
         return [name for name in names if name.count(".") == depth][-1]
@@ -242,18 +251,26 @@ class Network:
         try:
             with torch.inference_mode(), full_float32():
                 output = self.module(self.normalise(picture))
+                again = self.module(self.normalise(picture))
         except PerturbError:
             raise
         except Exception as error:  # the user's own code: whatever it raises is an answer
+            advice = "a factory may return `(module, perturb.Preprocessing(input_shape=...))`"
+            if other := {str(p.dtype) for p in self.module.parameters() if p.dtype != torch.float32}:
+                advice = f"its weights are {', '.join(sorted(other))}: hand over `module.float()`"
             raise InputError(
-                f"{self.name} does not accept a picture of shape {self.input_shape}: {_first_line(error)} "
-                "(a factory may return `(module, perturb.Preprocessing(input_shape=...))`)"
+                f"{self.name} does not accept a picture of shape {self.input_shape}: {_first_line(error)} ({advice})"
             ) from error
         finally:
             for handle in handles:
                 handle.remove()
         if not torch.isfinite(_tensor(output, self.name)).all():
             raise InputError(f"{self.name} returns NaN or infinity for a plain grey picture.")
+        first, second = output.double(), again.double()
+        if not torch.allclose(first, second, rtol=1e-3, atol=1e-3 * float(first.abs().max())):
+            raise InputError(
+                f"{self.name} gives two outputs for one picture: it draws random numbers in evaluation mode."
+            )
         return rows
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from perturb.errors import InputError
 from perturb.images import load_images
 from perturb.model import Network
 from perturb.protocols import Tick
@@ -56,7 +57,9 @@ def _outputs(
     for picture in torch.from_numpy(images.pixels):
         windows = picture.unfold(1, rows, 1).unfold(2, columns, 1)  # channel, row offset, column offset, row, column
         moved = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
-        outputs = torch.cat([model.measure(part).flatten(1).double().cpu() for part in moved.split(model.batch)])
+        outputs = torch.cat([model.measure(part).double().cpu() for part in moved.split(model.batch)])
+        if outputs.ndim != 2:
+            raise InputError(f"{model.name} gives {tuple(outputs.shape[1:])} a picture: that moves with the crop.")
         found.append(outputs.unflatten(0, (span + 1, span + 1)).numpy())
         tick(1)
     return np.stack(found)
