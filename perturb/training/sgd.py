@@ -36,6 +36,8 @@ def train(
     Raises InputError where the loss is no longer finite.
     """
     module.requires_grad_(True)
+    if model.device.type == "cuda":
+        _lay_out(module, model)
     optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
     path = keep / f"{_key(module, model, (lessons, validation), recipe, seed)}.safetensors" if keep else None
     trained = resume(path, module, optimiser) if path and path.is_file() else Trained()
@@ -57,6 +59,16 @@ def train(
     module.load_state_dict(trained.best)
     module.eval().requires_grad_(False)
     return trained
+
+
+def _lay_out(module: nn.Module, model: Model) -> None:
+    """Channels last, which in bfloat16 on an H200 is 1.5 to 2.5 times as quick, unless the network takes it nowhere."""
+    module.eval().to(memory_format=torch.channels_last)
+    try:
+        with torch.no_grad():
+            module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
+    except RuntimeError:  # it flattens a map by `view`
+        module.to(memory_format=torch.contiguous_format)
 
 
 def _epoch(
