@@ -337,6 +337,12 @@ def test_shift_for_people_and_machines(work):
     assert "By phase" in perturb(*asked).output
 
 
+def test_weights_that_are_kept_are_no_cure(work):
+    """A network without batch normalisation may be trained: whoever reads imbalance 1 is told what it takes."""
+    assert "dead pixels stay" in perturb("remedy", "net.py:dead", "--with", "padding:kept").output
+    assert "dead pixels stay" not in perturb("remedy", "net.py:dead", "--with", "padding:fresh").output
+
+
 def test_saved_weights_are_the_ones_measured(work):
     """Of a remedy that changes no shape, and an untrained network with a seed of its own."""
     (work / "drawn.py").write_text(

@@ -130,7 +130,7 @@ class Linearised(TorchFunctionMode):
         where = f"layer `{layer}`" if layer else "its forward method"
         return (
             f"the structural map has no rule for `{what}` in {where}; "
-            "use a gradient map instead (--kind energy), or a layer before it."
+            "ask a gradient map (kind energy) instead, or a layer before it."
         )
 
     def certify(self, kind: str, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:

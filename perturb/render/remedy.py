@@ -19,6 +19,9 @@ def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str) -> Re
     fates = " or ".join(sorted({row.done.weights for row in rows if row.done}))
     if fates:
         parts += [Text(), Text(f"Weights of the changed networks: {fates}. {_legend(loss) if loss else ''}", "dim")]
+    if any(row.done and (row.done.kind, row.done.weights) == ("padding", "kept") for row in rows):
+        kept = "Padded with its weights kept, a network does what it did: its dead pixels stay until it learns more."
+        parts.append(Text(kept, "yellow"))
     if any(row.loss and row.loss.saturated for row in rows):
         parts.append(Text("* too little or nearly all is seen at its own level: a small loss says nothing.", "yellow"))
     parts += [Text(f"{name} does not apply: {why}", "dim") for name, why in refused.items()]
