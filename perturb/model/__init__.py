@@ -1,6 +1,7 @@
 """A reference becomes a Model: `load("torchvision:resnet50@DEFAULT")`."""
 
-from perturb.model.network import Network, Preprocessing
+from perturb.model.network import Network
+from perturb.model.preprocessing import Preprocessing
 from perturb.model.reference import load
 from perturb.model.weights import fits, load_weights, save_weights
 

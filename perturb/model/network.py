@@ -6,7 +6,6 @@ import math
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -14,28 +13,11 @@ from torch import Tensor, nn
 
 from perturb.errors import InputError, PerturbError, PerturbWarning, UsageError
 from perturb.model.folding import fold
+from perturb.model.maps import as_map, lie
+from perturb.model.preprocessing import Preprocessing, mean_and_std
 from perturb.precision import full_float32
 
 IN_CACHE = 1 << 23  # numbers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preprocessing:
-    """From raw pixels to the network's input: x -> (low + (high - low) x - mean) / std for a picture x in [0, 1]."""
-
-    input_shape: tuple[int, int, int] = (3, 224, 224)  # (channel, row, column)
-    bounds: tuple[float, float] = (0.0, 1.0)  # the network's raw pixel range
-    mean: tuple[float, ...] = (0.0,)  # one for all channels, or one each; in the units of `bounds`
-    std: tuple[float, ...] = (1.0,)
-
-    def __post_init__(self) -> None:
-        (low, high), channels = self.bounds, self.input_shape[0]
-        if low >= high or min(self.std) <= 0 or min(self.input_shape) < 1:
-            raise ValueError(f"{self}: bounds must rise, std and input_shape must be positive.")
-        if not {len(self.mean), len(self.std)} <= {1, channels}:
-            raise ValueError(f"{self}: mean and std must have 1 value or one for each of {channels} channels.")
-        if not low <= min(self.mean) <= max(self.mean) <= high:
-            raise ValueError(f"{self}: mean lies outside bounds, the raw pixel range; are they (0, 255)?")
 
 
 class _ReachedError(Exception):
@@ -61,7 +43,7 @@ class Network:
         self.preprocessing = preprocessing or Preprocessing()
         self.input_shape = self.preprocessing.input_shape
         self.device = torch.device(device)
-        self._normal = _mean_and_std(self.preprocessing).to(self.device)
+        self._normal = mean_and_std(self.preprocessing).to(self.device)
         self.module = _private_copy(module, name).to(self.device)
         self.digest = _digest(self.module)
         self.untrained = _is_untrained(self.module)
@@ -239,7 +221,7 @@ class Network:
                     self._largest = max(self._largest, output.numel())
                 found = as_map(output, ratio)
                 if isinstance(output, Tensor) and output.ndim == 4:
-                    first, last = _lie(output, ratio)
+                    first, last = lie(output, ratio)
                     self._lying += last - first
                 if found is not None and found.shape[-2] * found.shape[-1] > 1:
                     rows[name] = found.shape[-2]
@@ -274,11 +256,6 @@ class Network:
         return rows
 
 
-def _mean_and_std(pre: Preprocessing) -> Float[Tensor, "2 1 channel 1 1"]:
-    both = torch.broadcast_tensors(*(torch.tensor(v, dtype=torch.float64) for v in (pre.mean, pre.std)))
-    return torch.stack(both)[:, None, :, None, None]
-
-
 def _fitting(largest: int) -> int:
     """Pictures at once on a CPU: so many that the largest activation leaves the cache least, 8 at most.
 
@@ -287,34 +264,6 @@ def _fitting(largest: int) -> int:
     the last digits of what is measured would change with the hour.
     """
     return min(8, 1 << max(0, (IN_CACHE // largest).bit_length() - 1))
-
-
-def _lie(output: Tensor, ratio: float) -> tuple[bool, bool]:
-    """Whether channels may lie first, and whether last."""
-    _, first, second, third = output.shape
-    return second == round(ratio * third), first == round(ratio * second)
-
-
-def as_map(output: object, ratio: float, last: bool = False) -> Tensor | None:
-    """(n, channel, row, column) from a layer's output: channels first or last, or tokens on a square grid.
-
-    `last`: where the shape allows both, channels lie last.
-    """
-    if not isinstance(output, Tensor) or not output.is_floating_point():
-        return None
-    shape = output.shape
-    if output.ndim == 4:
-        first, behind = _lie(output, ratio)
-        if behind and (last or not first):
-            return output.permute(0, 3, 1, 2)
-        if first:
-            return output
-    if output.ndim == 3 and ratio == 1:
-        for extra in (0, 1):  # with or without a class token in front
-            side = round((shape[1] - extra) ** 0.5)
-            if side > 1 and side * side == shape[1] - extra:
-                return output[:, extra:].transpose(1, 2).unflatten(2, (side, side))
-    return None
 
 
 def _private_copy(module: nn.Module, name: str) -> nn.Module:

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from perturb.errors import InputError, PerturbError, UsageError
-from perturb.model.network import Network, Preprocessing
+from perturb.model.network import Network
+from perturb.model.preprocessing import Preprocessing
 from perturb.model.weights import load_weights
 
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
