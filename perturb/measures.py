@@ -114,7 +114,7 @@ def _known(found: Responses) -> Float[np.ndarray, " seed"]:
 def flip_rate(found: Responses, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
     """Share of answers that the perturbation changes at live places, where it changes most.
 
-    At the floor as in `accuracy_loss`: an answer that is always the same never changes.
+    At the floor as in `accuracy_loss`: of labelled pictures, for an answer that is always the same never changes.
     """
     values = flips(found, "live")
     table, shown = by_photograph(values, found), rate(values, found, share=True, confidence=confidence)

@@ -55,7 +55,7 @@ def accuracy_loss_2afc(outcomes: Outcomes, contribution: Contribution, *, confid
     At the floor where live places are told less often than half-way from chance to certainty.
     """
     live, dead = told_apart(outcomes, "live"), told_apart(outcomes, "dead")
-    return _loss("accuracy-loss-2afc", live, dead, outcomes, confidence, seed)
+    return replace(_loss("accuracy-loss-2afc", live, dead, outcomes, confidence, seed), version=2)
 
 
 def miss_rate(outcomes: Outcomes, contribution: Contribution, *, confidence: float, seed: int) -> Effect:

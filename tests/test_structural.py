@@ -167,6 +167,40 @@ def test_what_is_written_in_place_is_followed(add):
     assert receptive_field(found, "last") == receptive_field(wanted, "last")
 
 
+class Forked(nn.Module):
+    """Two branches; how they meet is told."""
+
+    def __init__(self, meet):
+        super().__init__()
+        self.one, self.other, self.last = nn.Conv2d(3, 8, 1, 2), nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)
+        self.meet = meet
+
+    def forward(self, x):
+        return self.meet(self.one(x), self.other(x), self.last)
+
+
+def _written_behind_relu(a, b, last):
+    torch.relu(a).add_(b)
+    return last(a)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        (_written_behind_relu, lambda a, b, last: last(a)),
+        (lambda a, b, last: torch.sigmoid(a).mul_(b), lambda a, b, last: torch.sigmoid(a) * b),
+        (lambda a, b, last: last(a.permute(0, 2, 3, 1).reshape(-1, 8).view(1, *a.shape[2:], 8).permute(0, 3, 1, 2)),)
+        * 2,
+    ],
+)
+def test_what_is_written_into_leaves_its_source_alone(written, plain):
+    wanted, found = (network(Forked(how)) for how in (plain, written))
+    np.testing.assert_allclose(structural(found).values, structural(wanted).values, rtol=1e-12)
+    if written is _written_behind_relu:
+        assert (structural(found).values == 0).any()
+        assert receptive_field(found, "last") == receptive_field(wanted, "last")
+
+
 def test_a_head_written_for_the_pictures_size_is_followed():
     """A map flattened by its number of features says what its mean over all positions says."""
     body = lambda: nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1))  # noqa: E731

@@ -95,7 +95,7 @@ class Linearised(TorchFunctionMode):
         if not live or name in STRUCTURE:
             return func(*args, **kwargs)
         if name in IDENTITY:
-            return live[0]
+            return live[0] if in_place(name) else live[0].clone()  # somebody may write into it, and not into its source
         if name in GATES:
             gate = torch.ones_like(live[0])
             self._gates[id(gate)] = (gate, live[0])
@@ -104,9 +104,10 @@ class Linearised(TorchFunctionMode):
             return self.bar(name, func, args, kwargs, live)
         result = RULES[name](self, *args, **kwargs)
         if in_place(name):
+            self._gates.pop(id(args[0]), None)
             return args[0].copy_(result)
         expanded = isinstance(result, Tensor) and 0 in result.stride()
-        return result.contiguous() if expanded else result  # somebody may write into it
+        return result.contiguous() if expanded else result
 
     def bar(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, live: list[Tensor]) -> Any:
         message = self.complaint(name)

@@ -78,16 +78,17 @@ class Reach(TorchFunctionMode):
         if not live or name in STRUCTURE or name in AS_IT_IS or name in SHAPES:
             return func(*args, **kwargs)
         if name in IDENTITY:
-            return live[0]
+            return live[0] if in_place(name) else _copy(live[0])  # somebody may write into it, and not into its source
         if name in GATES:
             return torch.ones_like(live[0], requires_grad=False)
         with torch.no_grad():
             result = RULES[name](*args, **kwargs) if name in RULES else NotImplemented
             if result is NotImplemented:
                 self.unknown = self.unknown or f"`{name}`"
-                if in_place(name) or name == "__setitem__":
-                    raise UnsupportedOperationError(f"the receptive field has no rule for {self.unknown}.")
-                result = func(*args, **kwargs)
+                try:
+                    result = func(*args, **kwargs)
+                except RuntimeError as error:  # it writes where several elements are one in memory
+                    raise UnsupportedOperationError(f"the receptive field has no rule for `{name}`.") from error
                 for part in tensors_in(result):
                     part.fill_(math.nan if part.is_floating_point() else 0)
             elif in_place(name):
@@ -108,6 +109,11 @@ def _extend(x: Tensor, dim: int, ahead: int, behind: int) -> Tensor:
     after = x.narrow(dim, n - 1, 1) + step_out * torch.arange(1, behind + 1, device=x.device).view(along)
     inner = x.narrow(dim, max(0, -ahead), n - max(0, -ahead) - max(0, -behind))
     return torch.cat([before, inner, after], dim)
+
+
+def _copy(x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return _thin(x).clone().expand_as(x).requires_grad_()
 
 
 def _thin(x: Tensor) -> Tensor:

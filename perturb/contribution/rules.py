@@ -161,13 +161,16 @@ def _getitem(trace: Trace, /, x: Tensor, index: Any) -> Tensor:
 def _view(trace: Trace, /, x: Tensor, *shape: Any) -> Tensor:
     """Stand-ins are not always laid out as the originals, so a view may need a copy.
 
-    A map flattened to a number of features written down for the picture's size is flattened whole: a linear layer reads
-    every position of a torus alike.
+    A map flattened to a number of features written down for another size is flattened whole: a linear layer reads every
+    position of a torus alike.
     """
     wanted = shape[0] if len(shape) == 1 else shape
-    if x.ndim == 4 and isinstance(wanted, tuple | list) and len(wanted) == 2 and wanted[1] not in (-1, x[0].numel()):
-        return x.flatten(1)
-    return x.reshape(*shape)
+    try:
+        return x.reshape(*shape)
+    except RuntimeError:
+        if x.ndim == 4 and isinstance(wanted, tuple | list) and len(wanted) == 2:
+            return x.flatten(1)
+        raise
 
 
 def _linear(trace: Trace, /, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002

@@ -17,7 +17,7 @@ def detectable(spread: float, n: int, confidence: float) -> float:
 
     (t_{1-a/2} + t_{0.8}) s / sqrt(n), that is with power 0.8; and at least the share of clusters of which n would have
     met one with that power, so that a handful of like outcomes proves nothing. Where all are equal nothing tells how
-    they vary: Wilson's upper end for none of n.
+    they vary, not even that they do: there it is Wilson's upper end for none of n, which is stricter.
     """
     if spread == 0:
         return wilson(np.zeros(n), n, confidence)[1]

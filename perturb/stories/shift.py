@@ -58,9 +58,9 @@ def _outputs(
         windows = picture.unfold(1, rows, 1).unfold(2, columns, 1)  # channel, row offset, column offset, row, column
         moved = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
         outputs = torch.cat([model.measure(part).double().cpu() for part in moved.split(model.batch)])
-        if outputs.ndim != 2:
+        if outputs[0].numel() > outputs.shape[1]:
             raise InputError(f"{model.name} gives {tuple(outputs.shape[1:])} a picture: that moves with the crop.")
-        found.append(outputs.unflatten(0, (span + 1, span + 1)).numpy())
+        found.append(outputs.flatten(1).unflatten(0, (span + 1, span + 1)).numpy())
         tick(1)
     return np.stack(found)
 
