@@ -178,7 +178,7 @@ def _change(pairing: Pairing, effect: Effect, margin: float) -> Change:
     if verdict == Shift.INCONCLUSIVE and not effect.saturated:
         # Narrowing about this value, the interval first leaves no change behind, or first fits within the margin.
         distance = max(abs(effect.value), margin - abs(effect.value))
-        needed = clusters_to_decide(distance, effect.spread, effect.confidence)
+        needed = clusters_to_decide(distance, effect.spread, effect.confidence, effect.n)
     return Change(
         check=pairing.check,
         quantity=pairing.quantity,

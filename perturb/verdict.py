@@ -80,8 +80,7 @@ def _finding(question: Question, effect: Effect) -> Finding:
         distance = abs(margin - effect.value)
         if effect.value < 0 < margin:  # within the margin, and a loss of its size would have been seen
             distance = margin
-        needed = clusters_to_decide(distance, effect.spread, effect.confidence)
-        needed = needed and max(needed, effect.n + 1)
+        needed = clusters_to_decide(distance, effect.spread, effect.confidence, effect.n)
     return Finding(
         check=question.check, claim=question.claim, effect=effect, verdict=verdict, reason=reason, images_needed=needed
     )

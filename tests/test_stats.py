@@ -152,6 +152,7 @@ def test_the_number_that_would_decide_decides(rng):
     decided = [mean_interval(rng.normal(0.1, 0.3, n), 0.95, rng=rng)[0] > 0 for _ in range(60)]
     assert 0.6 < np.mean(decided) < 0.95
     assert detectable(0.3, n, 0.95) <= 0.1 < detectable(0.3, n - 1, 0.95)
+    assert clusters_to_decide(0.1, 0.3, 0.95, n + 5) == n + 6  # so many did not decide
     assert clusters_to_decide(0.0, 0.3, 0.95) is None
     assert clusters_to_decide(1e-4, 0.3, 0.95) is None
 

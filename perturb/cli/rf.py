@@ -9,7 +9,7 @@ import click
 
 from perturb.cli.models import DEVICE, EPILOG
 from perturb.cli.terminal import console, progress
-from perturb.errors import InputError, UsageError
+from perturb.errors import UsageError
 
 if TYPE_CHECKING:
     from perturb.model import Network
@@ -56,8 +56,6 @@ def command(
                 fields = rf.by_depth(network, pictures, progress=begin)
             else:
                 fields.append(rf.at_layer(network, network.find_layer(layer), pictures))
-    if not fields:
-        raise InputError(f"{names[0]} has no module with a feature map of the picture's proportions.")
     relations = rf.relate(fields, known) if known else []
     if as_json:
         found = {"fields": [asdict(f) for f in fields], "relations": [asdict(r) for r in relations]}

@@ -106,17 +106,22 @@ def _seen_by_centre(model: Model, picture: Pictures, layer: str) -> tuple[slice,
     unit = field.positions[0] // 2, field.positions[1] // 2
     if field.size is not None:
         near, far = (_around(field, unit, picture.shape[2:], strides) for strides in (0, 1))
-        if picture[:, :, near[0], near[1]].size <= WORTH_CROPPING * picture.size:
-            try:
-                seen, again = (
-                    _map(model, picture[:, :, rows, columns], layer)[..., inside[0], inside[1]]
-                    for rows, columns, inside in (near, far)
-                )
-                if torch.allclose(seen, again, rtol=1e-3, atol=1e-5):
-                    return near
-            except Exception:  # the user's own code may take no other size
-                pass
+        worth = picture[:, :, near[0], near[1]].size <= WORTH_CROPPING * picture.size
+        if worth and _alike(model, picture, layer, near, far):
+            return near
     return slice(None), slice(None), unit
+
+
+def _alike(model: Model, picture: Pictures, layer: str, *crops: tuple[slice, slice, tuple[int, int]]) -> bool:
+    """Whether both crops give the unit inside them the same value."""
+    try:
+        seen, again = (
+            _map(model, picture[:, :, rows, columns], layer)[..., inside[0], inside[1]]
+            for rows, columns, inside in crops
+        )
+    except Exception:  # the user's own code may take no other size
+        return False
+    return torch.allclose(seen, again, rtol=1e-3, atol=1e-5)
 
 
 def _around(

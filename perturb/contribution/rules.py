@@ -164,10 +164,10 @@ def _view(trace: Trace, /, x: Tensor, *shape: Any) -> Tensor:
     A map flattened to a number of features written down for another size is flattened whole: a linear layer reads every
     position of a torus alike.
     """
-    wanted = shape[0] if len(shape) == 1 else shape
     try:
         return x.reshape(*shape)
     except RuntimeError:
+        wanted = shape[0] if len(shape) == 1 else shape
         if x.ndim == 4 and isinstance(wanted, tuple | list) and len(wanted) == 2:
             return x.flatten(1)
         raise

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from perturb.errors import InputError
-from perturb.incremental.engine import Incremental, Patches
+from perturb.incremental.engine import Incremental, Patches, halving
 from perturb.protocols import Model
 
 CLEAN_AT_ONCE = {"cpu": 4, "cuda": 32}  # clean pictures whose activations are kept
@@ -40,19 +40,14 @@ class Beside:
             return self.model.measure(pictures, layer)
         clean, family = np.unique(self.twin, return_inverse=True)
         at_once = CLEAN_AT_ONCE[self.engine.device.type]
-        waiting = [range(first, min(first + at_once, len(clean))) for first in range(0, len(clean), at_once)]
-        order, parts = [], []
-        while waiting:
-            some = waiting.pop()
-            members = np.flatnonzero((family >= some.start) & (family < some.stop))
-            try:
-                around = Around(self.engine, pictures[clean[some.start : some.stop]])
-                parts.append(around.measure(pictures[members], family[members] - some.start))
-                order.append(members)
-            except torch.OutOfMemoryError:
-                if len(some) == 1:
-                    raise
-                waiting += [some[: len(some) // 2], some[len(some) // 2 :]]
+
+        def beside(families: np.ndarray) -> tuple[np.ndarray, Tensor]:
+            members = np.flatnonzero(np.isin(family, families))
+            around = Around(self.engine, pictures[clean[families]])
+            return members, around.measure(pictures[members], family[members] - families[0])
+
+        families = np.split(np.arange(len(clean)), range(at_once, len(clean), at_once))
+        order, parts = zip(*(found for _, found in halving(families, beside)), strict=True)
         return torch.cat(parts)[np.argsort(np.concatenate(order))]
 
 

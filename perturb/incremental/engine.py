@@ -1,7 +1,8 @@
 """The sweep: clean pictures once, and for every perturbation of them only what it changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from perturb.incremental.windows import Frame, Spans, alike, embed, frame, on
 from perturb.precision import full_float32
 from perturb.protocols import Model
 
+Found = TypeVar("Found")
 TRIALS_AT_ONCE = {"cpu": 192, "cuda": 1024}
 AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in one step's windows: on a CPU more of them leave the cache
 OVERHEAD = {"cpu": 8e6, "cuda": 4e9}  # of one step, in the multiply-adds that would take as long
@@ -105,6 +107,21 @@ class Incremental:
         return alike(rows, columns, share, dense * OVERHEAD[kind] * len(self.traced.steps))
 
 
+def halving(parts: Sequence[np.ndarray], work: Callable[[np.ndarray], Found]) -> Iterator[tuple[np.ndarray, Found]]:
+    """What `work` gives for each part, the last one first; a part for which memory runs out is halved."""
+    waiting = list(parts)
+    while waiting:
+        part = waiting.pop()
+        try:
+            found = work(part)
+        except torch.OutOfMemoryError:
+            if len(part) == 1:
+                raise
+            waiting += np.array_split(part, 2)
+            continue
+        yield part, found
+
+
 class Sweep:
     """Clean pictures, and the changes that perturbations make to what the layer gives for them."""
 
@@ -148,19 +165,10 @@ class Sweep:
     def changes(self, patches: Patches) -> Iterator[tuple[Int[np.ndarray, " trial"], Move | None]]:
         """Trials of like windows side by side: their numbers, and how the layer's output moves; None: not at all."""
         spans = self.engine.spans(patches)
-        waiting = self.engine.groups(spans, len(patches))
-        while waiting:
-            trials = waiting.pop()
-            try:
-                with torch.inference_mode():
-                    move = self._through(patches, spans, trials)
-            except torch.OutOfMemoryError:
-                if len(trials) == 1:
-                    raise
-                waiting += np.array_split(trials, 2)
-                continue
-            yield trials, move
+        groups = self.engine.groups(spans, len(patches))
+        return halving(groups, lambda trials: self._through(patches, spans, trials))
 
+    @torch.inference_mode()
     @full_float32()
     def _through(self, patches: Patches, spans: dict[fx.Node, Spans | None], trials: np.ndarray) -> Move | None:
         engine = self.engine

@@ -9,7 +9,7 @@ from scipy import stats
 from perturb.stats.proportion import wilson
 
 POWER = 0.8
-SIZES = range(2, 1_000_000)  # that somebody might have
+TOO_MANY = 1_000_000
 
 
 def detectable(spread: float, n: int, confidence: float) -> float:
@@ -25,12 +25,13 @@ def detectable(spread: float, n: int, confidence: float) -> float:
     return max(float(t) * spread / math.sqrt(n), 1 - (1 - POWER) ** (1 / n))
 
 
-def clusters_to_decide(distance: float, spread: float, confidence: float) -> int | None:
+def clusters_to_decide(distance: float, spread: float, confidence: float, have: int = 1) -> int | None:
     """Clusters with which a true value this far from the margin would be told from it, with power 0.8.
 
-    None where no number that anybody has would do.
+    More than the `have` that did not decide. None where no number that anybody has would do.
     """
     if distance <= 0:
         return None
-    first = bisect_left(SIZES, -distance, key=lambda n: -detectable(spread, n, confidence))
-    return SIZES[first] if first < len(SIZES) else None
+    sizes = range(have + 1, TOO_MANY)
+    first = bisect_left(sizes, -distance, key=lambda n: -detectable(spread, n, confidence))
+    return sizes[first] if first < len(sizes) else None

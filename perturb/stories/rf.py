@@ -18,12 +18,17 @@ CONFIDENCE = 0.95
 
 
 def by_depth(model: Network, images: Images, *, progress: Progress = quiet) -> list[Field]:
-    """The field of every block (a module at most one level down) that sees more than the one before it."""
+    """The field of every block (a module at most one level down) that sees more than the one before it.
+
+    Raises InputError where there is none.
+    """
     wider: list[ReceptiveField] = []
     for name in (name for name in model.feature_maps if name.count(".") <= 1):
         theory = receptive_field(model, name)
         if not wider or theory.size != wider[-1].size:
             wider.append(theory)
+    if not wider:
+        raise InputError(f"{model.name} has no module with a feature map of the picture's proportions.")
     tick = progress(f"{model.name}: receptive fields", len(wider))
     fields = []
     for theory in wider:
