@@ -3,10 +3,14 @@
 Axis names, everywhere: image, pair, picture, channel, row, column, output, phase, cluster.
 """
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+from perturb.records import Clean, Contribution, Effect, Observation, OperatingPoint
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
@@ -59,8 +63,28 @@ class Perturbation(Protocol):
         """A changed copy, clipped to [0, 1]; only the size x size patch at `place` (its top left) differs."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSetting:
+    """What a task may need to know beyond its perturbation."""
+
+    shape: tuple[int, int, int]  # (channel, row, column) of the model's input
+    steps: int  # of intensity
+    labels: int  # classes of the judged pictures; 0 where they have none
+
+
 class Task(Protocol):
-    """Pictures with a class: what a classifier is taught and asked. See tasks/micro.py and tasks/labels.py."""
+    """What is asked about a picture: the classes, the pictures that show them, the right answers.
+
+    `level` is the perturbation's strength; `dataclasses.replace(task, level=...)` gives the task at another one.
+    """
+
+    @property
+    def words(self) -> str:
+        """The task in words, for the docs."""
+
+    @property
+    def level(self) -> float:
+        """Strength, a fraction of the raw pixel range."""
 
     @property
     def outputs(self) -> int:
@@ -70,28 +94,33 @@ class Task(Protocol):
     def size(self) -> int:
         """Side in pixels of the square patch whose place matters."""
 
+    @property
+    def clean(self) -> Clean:
+        """What the asked class means for a picture without the perturbation: see Clean."""
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the right class is the picture's own label."""
+
     def truths(self, label: int) -> tuple[int, ...]:
         """The classes as which a picture with this label is shown in an epoch, one lesson each."""
 
     def asked(self, label: int, pair: int) -> int:
         """The class that is right for a picture with this label in its judged pair number `pair`, in both arms."""
 
-    def unperturbed(self, label: int) -> int | None:
-        """The class that is right without the perturbation; None where there is none."""
-
     def lesson(
         self, picture: Float[np.ndarray, "channel row column"], truth: int, rng: np.random.Generator
     ) -> Float[np.ndarray, "channel row column"]:
         """What is shown to teach class `truth`."""
 
-    def trial(
+    def show(
         self,
         picture: Float[np.ndarray, "channel row column"],
         truth: int,
         place: tuple[int, int] | None,
         rng: np.random.Generator,
     ) -> Float[np.ndarray, "channel row column"]:
-        """Class `truth` with the perturbation's top left at `place`; None: without it."""
+        """Class `truth` with the perturbation's top left at `place`; None: without the perturbation."""
 
 
 class Tick(Protocol):
@@ -104,34 +133,86 @@ def silent(done: int, note: str = "") -> None:
     """A tick that nobody hears."""
 
 
-class Detector(Protocol):
-    """Gives a re-taken picture evidence that something is there, after studying clean shots of the same picture."""
+Progress = Callable[[str, int], Tick]  # (stage, steps) -> tick
+
+
+def quiet(stage: str, steps: int) -> Tick:
+    """A progress that nobody watches."""
+    return silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is true of the pictures that an evaluator reads: one entry each, all of one image."""
+
+    place: Int[np.ndarray, "picture 2"]  # (row, column) of the patch's top left; of a clean one, where it would lie
+    size: int  # side of the patch in pixels
+    truth: Int[np.ndarray, " picture"]  # the class that is right; -1: the model's own answer to the clean twin
+    twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin among these pictures
+
+
+class Evaluator(Protocol):
+    """Reads the model's outputs: how sure are they that the right answer was given? Knows place, size and truth."""
+
+    @property
+    def words(self) -> str:
+        """The evaluator in words, for the docs."""
+
+    @property
+    def verb(self) -> str:
+        """What it did where its evidence is above the threshold, in a word: "noticed", "right"."""
+
+    @property
+    def needs_task(self) -> bool:
+        """Whether it reads classes, which a [task] gives."""
+
+    @property
+    def layer(self) -> str:
+        """Which outputs it reads: "output" for the model's own (any model), else a feature map (`Taps`)."""
 
     @property
     def noise(self) -> float:
         """Standard deviation of the sensor noise on every picture, a fraction of the pixel range."""
 
     @property
-    def layer(self) -> str:
-        """Where it looks: see Model.find_layer."""
-
-    @property
     def shots(self) -> int:
-        """Clean shots of each picture that it studies."""
+        """Clean shots of each image that it studies; 0: it studies none."""
 
     @property
-    def own_threshold(self) -> bool:
-        """Whether it is pinned on each image's own shots; else on the clean shots of calibration images."""
+    def threshold(self) -> "float | Literal['image', 'common']":
+        """Pinned on each image's own shots, pinned on the clean calibration pictures, or given."""
+
+    def study(self, outputs: Any) -> "tuple[Any, Any]":
+        """Outputs of clean shots of one image -> what is to be known of it, and the evidence of each shot."""
+
+    def evidence(self, outputs: Any, asked: Asked, known: Any) -> Any:
+        """One number for each picture, as a tensor or an array; more means that the right answer is more certain."""
+
+    def measures(self, outputs: Any, asked: Asked) -> Mapping[str, Any]:
+        """Further numbers for each picture, by name."""
+
+
+class Learner(Evaluator, Protocol):
+    """An evaluator that learns from examples at each level."""
+
+    def learn(self, clean: Any, perturbed: Any) -> Evaluator:
+        """Outputs of clean pictures and of their perturbed twins -> the evaluator that has learnt."""
+
+
+class Quantity(Protocol):
+    """What is claimed: a number for an observation or its map. A quantity whose numbers change gets a new version."""
 
     @property
-    def needs_examples(self) -> bool:
-        """Whether `fit` learns from perturbed pictures, so that each level needs its own fit."""
+    def version(self) -> int: ...
 
-    def fit(self, model: Model, clean: "Pictures", perturbed: "Pictures") -> "Detector":
-        """Learn from re-takes of calibration images; `perturbed` are the twins of `clean`."""
+    @property
+    def words(self) -> str:
+        """The quantity in words, for reports and docs."""
 
-    def study(self, model: Model, shots: "Pictures") -> "tuple[Any, Float[Tensor, 'image shot']]":
-        """What is to be known of each image, and the evidence that clean shots of it give."""
+    def misfit(self, point: OperatingPoint) -> str:
+        """Why it cannot be asked at this operating point; empty if it can."""
 
-    def evidence(self, model: Model, known: Any, retakes: "Pictures") -> "Float[Tensor, 'image picture']":
-        """One number for each re-take; more means more likely perturbed."""
+    def effect(
+        self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int
+    ) -> Effect:
+        """The estimate with its interval; the caller adds name, version and words."""

@@ -9,6 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 Phase = tuple[int, int]
+Arm = Literal["clean", "dead", "live"]
+ARMS: tuple[Arm, ...] = ("clean", "dead", "live")
+Clean = Literal["absent", "right", "none"]  # "yes" is a false alarm, the right answer, or not asked
+Saturation = Literal["", "floor", "ceiling"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +21,20 @@ class Images:
 
     pixels: Float[np.ndarray, "image channel row column"]  # float32, fractions of the raw pixel range, 0 to 1
     photograph: Int[np.ndarray, " image"]  # the photograph that a crop was cut from: the cluster of every interval
+    crop: Int[np.ndarray, " image"]  # the crop's number within its photograph
     names: tuple[str, ...]  # of the photographs
+    digests: tuple[str, ...]  # of the photographs' content
     source: str
     labels: Int[np.ndarray, " photograph"] | None = None  # number of each photograph's class, where there are any
     classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """Images to calibrate on and images to judge, with no photograph in common."""
+
+    calibration: Images
+    judged: Images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,50 +104,42 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcomes:
-    """What a detector said: `clean` is each pair's unperturbed twin, with the same sensor noise."""
+class OperatingPoint:
+    """How evidence becomes an answer. The answer is "yes" where the evidence is above the threshold."""
 
-    clean: Float[np.ndarray, "image pair"]  # evidence
-    dead: Float[np.ndarray, "image pair"]
-    live: Float[np.ndarray, "image pair"]
-    realised_dead: Float[np.ndarray, "image pair"]  # mean change of the patch after clipping; fraction of the range
-    realised_live: Float[np.ndarray, "image pair"]
-    threshold: Float[np.ndarray, " image"]  # pinned on clean shots; detected means evidence above it
+    false_alarms: float | None  # the rate that the threshold is pinned to on clean pictures; None: it is given
+    clean: Clean  # what "yes" means for a picture without the perturbation
+    chance: float  # share of right answers by guessing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything that was seen in one experiment. The axis `arm` is in the order of ARMS."""
+
+    evidence: Float[np.ndarray, "seed level image pair arm"]  # clean: the pair's unperturbed twin, same sensor noise
+    realised: Float[np.ndarray, "seed level image pair arm"]  # mean change of the patch; a fraction of the range
+    threshold: Float[np.ndarray, "seed image"]
+    measures: Mapping[str, Float[np.ndarray, "seed level image pair arm"]]  # what the evaluator tells besides
+    levels: tuple[float, ...]
     photograph: Int[np.ndarray, " image"]
+    point: OperatingPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """Where and how strongly an experiment was measured: what another run must repeat for its trials to pair."""
+    """Where and how strongly an experiment was measured: another run must repeat this for its trials to pair."""
 
     level: float
-    locations: Locations
+    locations: tuple[Locations, ...]  # one for each seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One experiment, trial by trial: where, how strong, and what the detector said."""
+    """One experiment, trial by trial: where, how strong, and what was seen."""
 
     conditions: Conditions
-    trials: Trials
-    outcomes: Outcomes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Responses:
-    """What classifiers answered: the first axis counts the trainings, drawn anew with a seed each."""
-
-    clean: Float[np.ndarray, "seed image output"]  # scores as the network gives them, without the perturbation
-    dead: Float[np.ndarray, "seed image pair output"]
-    live: Float[np.ndarray, "seed image pair output"]
-    truth: Int[np.ndarray, "seed image pair"]  # the right class, of both arms
-    clean_truth: Int[np.ndarray, "seed image"] | None  # None where a picture without the perturbation has no class
-    realised_dead: Float[np.ndarray, "seed image pair"]  # mean change of the patch; a fraction of the range
-    realised_live: Float[np.ndarray, "seed image pair"]
-    photograph: Int[np.ndarray, " image"]
-    flipped_dead: Float[np.ndarray, "seed image pair"] | None = None  # smallest amplitude that flips; inf: none did
-    flipped_live: Float[np.ndarray, "seed image pair"] | None = None
-    bound: float = 1.0
+    trials: tuple[Trials, ...]  # one for each seed
+    seen: Observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +166,6 @@ class Claim:
 class Effect:
     """An estimate with its interval; `n` counts photographs (clusters), never trials."""
 
-    quantity: str
-    version: int
     value: float
     low: float
     high: float
@@ -171,7 +175,10 @@ class Effect:
     pvalue: float | None  # of "no effect"; None where the quantity has no such test
     detectable: float  # the smallest value that would have been seen, with power 0.8
     spread: float  # standard deviation between photographs
-    saturated: Literal["", "floor", "ceiling"] = ""  # where a small effect says nothing
+    saturated: Saturation = ""  # where a small effect says nothing
+    quantity: str = ""
+    version: int = 0
+    words: str = ""  # the quantity in words
 
 
 class Verdict(StrEnum):
@@ -183,12 +190,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One measure of what a perturbation does, in both arms."""
+    """One measure of what a perturbation does, by arm. The first of an experiment is the share detected."""
 
     name: str
     dead: Rate
     live: Rate
-    difference: Effect  # live - dead, paired
+    clean: Rate | None = None  # without the perturbation, where that has an answer
+    difference: Effect | None = None  # live - dead, paired; None in reports of schema 1 that did not keep it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +243,10 @@ class Experiment:
 
     name: str
     perturbation: str
-    detector: str
+    thing: str  # the perturbation in words
+    evaluator: str
+    verb: str  # what the evaluator did where it answered "yes": noticed, right, ...
+    clean: Clean  # what "yes" means without the perturbation
     level: float
     calibrated: bool
     live_target: float | None  # the rate that calibration sought at live places
@@ -244,15 +255,18 @@ class Experiment:
     dead_phases: tuple[Phase, ...]
     live_phases: tuple[Phase, ...]
     balanced: bool
-    rates: Mapping[str, Rate]  # detection on "clean", "dead" and "live" pictures
-    two_afc: Mapping[str, Rate]  # told from its own clean twin: "dead" and "live"; chance is 0.5
+    measures: tuple[Measure, ...]
     realised: Mapping[str, float]  # mean realised change at "dead" and "live" places
     photographs: int
     pairs: int
     worst: Miss | None  # None where no pair was missed at its dead place and seen at its live one
-    engine: str = "dense"  # how the network was evaluated: see incremental.called
-    measures: tuple[Measure, ...] = ()  # of a classifier's task; its `rates` are shares of right answers
+    engine: str = "dense"  # how the network was evaluated: see incremental.engine_name
     training: tuple[Training, ...] = ()
+
+    @property
+    def detected(self) -> Measure:
+        """The share detected, by arm."""
+        return self.measures[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

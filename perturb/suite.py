@@ -1,24 +1,55 @@
 """A suite: what is asked of a model, in TOML. Every mistake is named with its file and key."""
 
-import difflib
 import hashlib
 import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
+from perturb import contribution, evaluators, perturbations, quantities, tasks
 from perturb.errors import UsageError
+from perturb.kinds import CUSTOM, Kinds, complaint, is_custom, near
 
-CUSTOM = r"^[\w.]+:\w+$"  # package.module:Class
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 
+MAPS = {name: where for name, where in contribution.KINDS.items() if name != "centre"}  # one unit's map judges no pixel
+
+
+def kind_of(kinds: Kinds, *, custom: bool = True) -> Any:
+    """The type of a key that names a kind of this table; with `custom` also anybody's object."""
+
+    def check(kind: str) -> str:
+        if fault := complaint(kind, kinds) or ("" if custom or kind in kinds else complaint(f"{kind} ", kinds)):
+            raise PydanticCustomError("kind", "{fault}", {"fault": fault})
+        return kind
+
+    schema: dict[str, Any] = {"type": "string", "enum": list(kinds)}
+    both = {"anyOf": [schema, {"type": "string", "pattern": CUSTOM}]}
+    return Annotated[str, AfterValidator(check), WithJsonSchema(both if custom else schema)]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+class _OpenTable(_Table):
+    """A table of a kind: where the kind is somebody's own, further keys are arguments of its class."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _only_known_keys(self) -> Self:
+        kind = getattr(self, "kind", None)
+        for key in self.model_extra or {}:
+            if kind is None or not is_custom(kind):
+                raise PydanticCustomError("extra", "{key}", {"key": key})
+        return self
 
 
 class ImagesTable(_Table):
@@ -29,37 +60,44 @@ class ImagesTable(_Table):
 
 
 class TaskTable(_Table):
-    kind: Literal["presence", "intensity", "digits", "labels"] = Field(description="what a classifier is asked")
+    kind: kind_of(tasks.KINDS, custom=False) = Field(description="what a classifier is asked")  # type: ignore[valid-type]
     classes: int = Field(4, ge=2, le=100, description="of intensity")
 
 
 class TrainingTable(_Table):
+    regime: Literal["fine-tuned", "from-scratch"] = Field(
+        "from-scratch", description="from the given weights with a new last layer, or from weights drawn anew"
+    )
     recipe: Literal["paper", "short"] = Field("paper", description="the paper's 200 epochs, or 20 for two cores")
     epochs: int | None = Field(None, ge=1, description="in place of the recipe's")
     seeds: int = Field(1, ge=1, description="trainings, each from weights of its own")
 
 
 class MapTable(_Table):
-    kind: Literal["structural", "energy", "target"] = Field("energy", description="how the contribution is estimated")
-    images: int = Field(16, ge=1, description="calibration crops that a gradient map is measured on")
+    kind: kind_of(MAPS, custom=False) = Field("energy", description="how the contribution is estimated")  # type: ignore[valid-type]
+    images: int = Field(16, ge=1, description="calibration crops that a measured map is measured on")
     probes: int = Field(4, ge=1, description="random output directions for each crop (energy)")
+    level: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="what a pixel is changed by (response)")
+    period: int | None = Field(None, ge=1, description="of the lattice of a model that shows its outputs alone")
     share: Annotated[float, Field(gt=0, le=0.5)] = Field(0.05, description="share of phases in each arm")
 
 
-class DetectorTable(_Table):
-    kind: Literal["reference", "as-is", "probe", "fine-tuned", "from-scratch"] = Field(
-        "reference", description="the regime"
+class EvaluatorTable(_OpenTable):
+    kind: kind_of(evaluators.KINDS) | None = Field(  # type: ignore[valid-type]
+        None, description="how outputs are read; by default change, with a [task] label"
     )
-    layer: str = Field("last", description="where it looks: last, stride:N or a module's name")
-    noise: Annotated[float, Field(ge=0, lt=1)] = Field(0.02, description="sensor noise, a fraction of the pixel range")
-    output: int = Field(0, ge=0, description="the output that is the evidence (as-is)")
+    layer: str = Field("last", description="where it looks: last, stride:N or a module's name (change, features)")
+    noise: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.02, description="sensor noise, a fraction of the pixel range; score and label add none unless it is given"
+    )
+    output: int = Field(0, ge=0, description="the output that is the evidence (score)")
     false_alarms: Annotated[float, Field(ge=0.001, lt=0.5)] = Field(
-        0.05, description="rate that the threshold is pinned to; below 0.05 more clean shots are taken (reference)"
+        0.05, description="rate that the threshold is pinned to; below 0.05 more clean shots are taken (change)"
     )
 
 
-class PerturbationTable(_Table):
-    kind: str = Field(description="pixel, box, noise, digit (of a digits task) or package.module:Class")
+class PerturbationTable(_OpenTable):
+    kind: kind_of(perturbations.KINDS) = Field(description="what is put into a picture")  # type: ignore[valid-type]
     size: int | None = Field(None, ge=1, description="side in pixels (box, noise, digit)")
     mode: Literal["add", "replace", "blend"] = "add"
     colour: tuple[Unit, Unit, Unit] | None = Field(
@@ -68,7 +106,7 @@ class PerturbationTable(_Table):
 
 
 class ClaimTable(_Table):
-    quantity: str = Field("accuracy-loss", description="what is bounded; see the list in docs/suites.md")
+    quantity: kind_of(quantities.KINDS) = Field("accuracy-loss", description="what is bounded")  # type: ignore[valid-type]
     at_most: float = Field(description="the margin")
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.95, description="of the suite's promise, shared by Holm"
@@ -85,7 +123,7 @@ class CheckTable(_Table):
         0.85, description="detection at live places to calibrate to"
     )
     pairs: int = Field(8, ge=1, le=1000, description="dead/live pairs on each crop")
-    detector: DetectorTable | None = Field(None, description="in place of the suite's")
+    evaluator: EvaluatorTable | None = Field(None, description="in place of the suite's")
     training: TrainingTable | None = Field(None, description="keys in place of the suite's")
     search: bool = Field(False, description="seek each place's smallest flipping amplitude, up to the level")
     claim: ClaimTable
@@ -112,13 +150,20 @@ class Suite(_Table):
     images: ImagesTable = ImagesTable()
     map: MapTable = MapTable()
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
-    detector: DetectorTable = DetectorTable()
-    training: TrainingTable = TrainingTable()
+    evaluator: EvaluatorTable = EvaluatorTable()
+    training: TrainingTable | None = Field(None, description="the model learns the task first; without it, it is as it is")
     check: tuple[CheckTable, ...] = Field(min_length=1)
     models: dict[str, ModelTable | str] = Field({}, description="what pytest qualifies: name -> reference or table")
     expected_failures: dict[str, str] = Field(
         {}, alias="expected-failures", description="check -> reason: a strict xfail under pytest"
     )
+
+    _folder: Path = PrivateAttr(Path())
+
+    @property
+    def folder(self) -> Path:
+        """Where the suite's file lies; the user's own files are looked for there first."""
+        return self._folder
 
     @property
     def digest(self) -> str:
@@ -133,17 +178,9 @@ class Suite(_Table):
 
     def taught(self, recipe: str | None) -> "Suite":
         """This suite with another recipe of training; itself where none is named."""
-        training = self.training.model_copy(update={"recipe": recipe or self.training.recipe})
-        return self.model_copy(update={"training": training})
-
-
-CHOICES = {  # open sets that a near miss is compared with; the closed ones stand in the types above
-    ("perturbation", "kind"): ("pixel", "box", "noise", "digit"),
-    ("claim", "quantity"): ("accuracy-loss", "accuracy-loss-2afc", "miss-rate", "flip-rate", "imbalance", "dead-share"),
-}
-
-
-LEARNT = ("fine-tuned", "from-scratch")
+        if recipe is None or self.training is None:
+            return self
+        return self.model_copy(update={"training": self.training.model_copy(update={"recipe": recipe})})
 
 
 def shipped() -> dict[str, Path]:
@@ -167,7 +204,7 @@ def load_suite(reference: str) -> Suite:
     if not path.is_file():
         if reference not in known:
             raise UsageError(
-                f"there is no suite `{reference}`, expected a file or one of {list(known)}.{_near(reference, known)}"
+                f"there is no suite `{reference}`, expected a file or one of {list(known)}.{near(reference, known)}"
             )
         path = known[reference]
     try:
@@ -188,54 +225,17 @@ def parse_suite(text: str, where: str) -> Suite:
         faults = [f for f in meant if f["type"] != "too_short"] or meant
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise UsageError(f"{where}: {_fault(faults[0])}{more}") from error
+    suite._folder = Path(where).parent
     names = [check.name for check in suite.check]
     for name in suite.expected_failures:
         if name not in names:
             raise UsageError(
-                f"{where}: [expected-failures] {name!r} is no check, expected one of {names}.{_near(name, names)}"
+                f"{where}: [expected-failures] {name!r} is no check, expected one of {names}.{near(name, names)}"
             )
-    for check in suite.check:
-        for (table, key), choices in CHOICES.items():
-            value = getattr(getattr(check, table), key)
-            if value not in choices and not re.match(CUSTOM, value):
-                raise UsageError(
-                    f"{where}: [[check]] {check.name}: {table}.{key} = {value!r} is unknown, "
-                    f"expected one of {list(choices)} or package.module:Class.{_near(value, choices)}"
-                )
-        if names.count(check.name) > 1:
-            raise UsageError(f"{where}: [[check]] name = {check.name!r} is used twice.")
-        if fault := _mismatch(suite, check):
-            raise UsageError(f"{where}: [[check]] {check.name}: {fault}")
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{where}: [[check]] name = {name!r} is used twice.")
     return suite
-
-
-def _mismatch(suite: Suite, check: CheckTable) -> str:
-    """What does not go together: with a [task] a classifier answers, without one a detector tells change."""
-    regime, quantity = (check.detector or suite.detector).kind, check.claim.quantity
-    if suite.task is None:
-        faults = {
-            f"detector.kind = {regime!r} needs a [task].": regime in LEARNT,
-            f"claim.quantity = {quantity!r} needs a [task].": quantity == "flip-rate",
-            "search needs a [task].": check.search,
-            "perturbation.kind = 'digit' needs [task] kind = 'digits'.": check.perturbation.kind == "digit",
-        }
-    else:
-        digits, labels = (suite.task.kind == kind for kind in ("digits", "labels"))
-        faults = {
-            "detector.kind = 'reference' tells change and has no [task].": regime == "reference",
-            "level = 'calibrated' is for tasks without [task]; give a number.": check.level == "calibrated",
-            f"claim.quantity = {quantity!r} has no [task].": quantity in ("accuracy-loss-2afc", "miss-rate"),
-            "of [task] kind = 'labels' a perturbation only disturbs: claim 'flip-rate', not 'accuracy-loss'.": (
-                labels and quantity == "accuracy-loss"
-            ),
-            f"[task] kind = {suite.task.kind!r} asks for the perturbation: claim 'accuracy-loss', not 'flip-rate'.": (
-                not labels and quantity == "flip-rate"
-            ),
-            f"[task] kind = {suite.task.kind!r} does not go with perturbation.kind = {check.perturbation.kind!r}.": (
-                digits != (check.perturbation.kind == "digit")
-            ),
-        }
-    return next((fault for fault, holds in faults.items() if holds), "")
 
 
 def _fault(fault: Any) -> str:
@@ -246,15 +246,22 @@ def _fault(fault: Any) -> str:
     ]
     *tables, key = path or ("the file",)
     table = f"[{'.'.join(str(t) for t in tables)}] " if tables else ""
-    if fault["type"] == "extra_forbidden":
+    if fault["type"] == "extra":
+        key, tables = fault["ctx"]["key"], list(path)
+        table = f"[{'.'.join(str(t) for t in tables)}] "
+    if key in MOVED:
+        return f"{table}{key} is not a key any more: {MOVED[str(key)]}."
+    if fault["type"] in ("extra", "extra_forbidden"):
         known = _keys(tables)
-        return f"{table}{key} is not a key, expected one of {known}.{_near(str(key), known)}"
+        return f"{table}{key} is not a key, expected one of {known}.{near(str(key), known)}"
     if fault["type"] == "missing":
         return f"{table}{key} is missing."
     if fault["type"] == "literal_error":
         choices = re.findall(r"'([^']+)'", fault["ctx"]["expected"])
-        near = _near(str(fault["input"]), choices)
-        return f"{table}{key} = {fault['input']!r} is unknown, expected one of {choices}.{near}"
+        hint = near(str(fault["input"]), choices)
+        return f"{table}{key} = {fault['input']!r} is unknown, expected one of {choices}.{hint}"
+    if fault["type"] == "kind":
+        return f"{table}{key} = {fault['input']!r} {fault['msg']}"
     return f"{table}{key} = {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}."
 
 
@@ -266,17 +273,18 @@ def _keys(tables: list[str | int]) -> list[str]:
     return list(here.model_fields)
 
 
+MOVED = {
+    "detector": "write [evaluator] with kind change (was reference), features (probe), score or label (as-is); "
+    "fine-tuned and from-scratch are now [training] regime"
+}
 TABLES: dict[str, type[_Table]] = {
     "images": ImagesTable,
     "map": MapTable,
-    "detector": DetectorTable,
+    "task": TaskTable,
+    "training": TrainingTable,
+    "evaluator": EvaluatorTable,
     "perturbation": PerturbationTable,
     "claim": ClaimTable,
     "check": CheckTable,
     "models": ModelTable,
 }
-
-
-def _near(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

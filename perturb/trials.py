@@ -11,7 +11,8 @@ from perturb.streams import stream
 def design(images: Images, locations: Locations, *, size: int, pairs: int, seed: int, purpose: str) -> Trials:
     """`pairs` trials an image: cells drawn evenly over the interior, phases taken in turn, so that all serve alike.
 
-    Cells keep an eighth of the picture away from its border. Row i depends on the seed, the purpose and i alone.
+    Cells keep an eighth of the picture away from its border. An image's trials depend on the seed, the purpose and the
+    image's identity alone, not on what lies beside it: a part of the images gets what the whole gives it.
     Raises InputError where the picture is too small for one interior cell.
     """
     cells = interior_cells(images.pixels.shape[2:], locations.period, size)
@@ -19,16 +20,20 @@ def design(images: Images, locations: Locations, *, size: int, pairs: int, seed:
     dead = np.empty((count, pairs, 2), dtype=np.int64)
     live = np.empty_like(dead)
     for i in range(count):
-        rng = stream(seed, f"trials/{purpose}/{i}")
+        rng = stream(seed, f"trials/{purpose}/{identity(images, i)}")
         chosen = cells[rng.choice(len(cells), pairs, replace=pairs > len(cells))]
-        dead[i] = chosen + _in_turn(locations.dead, i, pairs, seed)
-        live[i] = chosen + _in_turn(locations.live, i, pairs, seed)
+        dead[i] = chosen + _in_turn(locations.dead, pairs, rng)
+        live[i] = chosen + _in_turn(locations.live, pairs, rng)
     return Trials(dead=dead, live=live, photograph=images.photograph, seed=seed, purpose=purpose)
 
 
-def _in_turn(phases: Int[np.ndarray, "phase 2"], image: int, pairs: int, seed: int) -> Int[np.ndarray, "pair 2"]:
-    order = stream(seed, "trials/order").permutation(len(phases))
-    return phases[order[(image * pairs + np.arange(pairs)) % len(phases)]]
+def identity(images: Images, number: int) -> str:
+    """What tells an image from every other: its photograph's digest and its crop's number."""
+    return f"{images.digests[images.photograph[number]]}/{images.crop[number]}"
+
+
+def _in_turn(phases: Int[np.ndarray, "phase 2"], pairs: int, rng: np.random.Generator) -> Int[np.ndarray, "pair 2"]:
+    return phases[rng.permutation(len(phases))[np.arange(pairs) % len(phases)]]
 
 
 def interior_cells(shape: tuple[int, ...], period: int, size: int) -> Int[np.ndarray, "cell 2"]:

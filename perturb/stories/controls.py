@@ -1,4 +1,4 @@
-"""The instrument proves itself in each run: networks whose answer is known, by change detection or as classifiers."""
+"""The instrument proves itself in each run: it measures networks whose answer is known."""
 
 from dataclasses import replace
 
@@ -6,27 +6,32 @@ import numpy as np
 import torch
 from torch import nn
 
+from perturb.blocks import Block
 from perturb.contribution import structural
-from perturb.detectors import Reference
+from perturb.evaluators.change import Change
+from perturb.evaluators.label import Label
 from perturb.locations import choose
-from perturb.measures import squared_change
+from perturb.looking import Look
 from perturb.model import Network, Preprocessing
-from perturb.perturbation import Pixel
-from perturb.protocols import silent
-from perturb.quantities import accuracy_loss
-from perturb.records import Control, Effect, Images, Outcomes, Responses
-from perturb.responses import respond
-from perturb.stories.experiment import Protocol, run
-from perturb.tasks import Labels
+from perturb.observe import Experimenter, observe
+from perturb.perturbations.patches import Pixel
+from perturb.plan import ExperimentPlan, Training
+from perturb.quantities.detection import ACCURACY_LOSS
+from perturb.records import ARMS, Control, Effect, Images, Observation, OperatingPoint, Pictures
+from perturb.stories.experiment import Wanted, measure
+from perturb.suite import MapTable
+from perturb.tasks.labels import Labels
+from perturb.tasks.micro import Presence
 from perturb.trials import design
 
 SIDE = 64  # of the corner that these small networks look at
 STRICT = 0.999  # a thousand sound runs give one false "loss on a balanced network"
+CLEAN, DEAD, LIVE = range(len(ARMS))
 
 
-def prove(calibration: Images, judged: Images, *, seed: int) -> tuple[Control, ...]:
-    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), each by reference."""
-    return (*_strictly_dead(calibration, judged, seed), _balanced(calibration, judged, seed))
+def prove(pictures: Pictures, *, seed: int) -> tuple[Control, ...]:
+    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), each by change detection."""
+    return (*_strictly_dead(pictures, seed), _balanced(pictures, seed))
 
 
 def prove_classifier(judged: Images, *, seed: int) -> tuple[Control, Control]:
@@ -34,15 +39,14 @@ def prove_classifier(judged: Images, *, seed: int) -> tuple[Control, Control]:
 
     Each sums one channel, so that the balanced window answers alike at all places, whichever way a value moves.
     """
-    blind, even = (_responses(kernel, judged, seed) for kernel in (1, 2))
-    untouched = float((blind.dead == blind.clean[:, :, None]).all(-1).mean())
-    seen = float((blind.live != blind.clean[:, :, None]).any(-1).mean())
-    dead, live = (float(squared_change(even, arm).mean()) for arm in ("dead", "live"))
+    blind, even = (_changes(kernel, judged, seed) for kernel in (1, 2))
+    untouched, seen = float((blind[..., DEAD] == 0).mean()), float((blind[..., LIVE] > 0).mean())
+    dead, live = (float(even[..., arm].mean()) for arm in (DEAD, LIVE))
     return (
         Control(
             name="no change at strictly dead pixels",
             expected="1 x 1 kernel with stride 2: scores change at no dead place, and at every live one",
-            observed=f"changed at {1 - untouched:.0%} of dead and {seen:.0%} of live places, {blind.truth.size} pairs",
+            observed=f"changed at {1 - untouched:.0%} of dead and {seen:.0%} of live places, {blind[..., 0].size} pairs",
             passed=untouched == seen == 1,
         ),
         Control(
@@ -54,27 +58,36 @@ def prove_classifier(judged: Images, *, seed: int) -> tuple[Control, Control]:
     )
 
 
-def _responses(kernel: int, judged: Images, seed: int) -> Responses:
+def _changes(kernel: int, judged: Images, seed: int) -> np.ndarray:
+    """The squared change of the scores by seed, level, image, pair and arm."""
     repeats = -(-SIDE // min(judged.pixels.shape[2:]))
-    images = _corner(replace(judged, pixels=np.tile(judged.pixels, (1, 1, repeats, repeats))))
+    images = _corner(replace(judged, pixels=np.tile(judged.pixels, (1, 1, repeats, repeats)), labels=None))
     channels, *_ = shape = images.pixels.shape[1:]
     window = nn.Conv2d(channels, channels, kernel, stride=2, groups=channels, bias=False)
     nn.init.ones_(window.weight)
-    model = Network(nn.Sequential(window), name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
+    module = nn.Sequential(window, nn.Flatten())
+    model = Network(module, name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
     trials = design(images, choose(structural(model, "0"), seed=seed), size=1, pairs=4, seed=seed, purpose="control")
-    task = Labels(perturbation=Pixel(), level=0.5, outputs=1)
-    return respond(lambda clean: model.measure, task, images, None, trials, bound=None, tick=silent)
+    by = Experimenter(
+        look=Look(model=model, layer="output"),
+        evaluator=Label(),
+        task=Labels(perturbation=Pixel(), level=0.5, outputs=1),
+        levels=(0.5,),
+        point=OperatingPoint(false_alarms=None, clean="right", chance=0.0),
+        threshold=0.0,
+    )
+    return observe(Block(images=images, trials=trials), by).measures["squared-change"]
 
 
-def _strictly_dead(calibration: Images, judged: Images, seed: int) -> tuple[Control, Control]:
-    outcomes, effect = _measure(1, calibration, judged, seed, confidence=0.95)
-    untouched = float((outcomes.dead == outcomes.clean).mean())
+def _strictly_dead(pictures: Pictures, seed: int) -> tuple[Control, Control]:
+    seen, effect = _measure(1, pictures, seed, confidence=0.95)
+    alike = seen.evidence[..., DEAD] == seen.evidence[..., CLEAN]
     return (
         Control(
             name="chance at strictly dead pixels",
             expected="evidence at dead places is that of the clean twin, in every pair",
-            observed=f"{untouched:.0%} of {outcomes.dead.size} pairs",
-            passed=untouched == 1,
+            observed=f"{alike.mean():.0%} of {alike.size} pairs",
+            passed=bool(alike.all()),
         ),
         Control(
             name="a planted loss is found",
@@ -85,8 +98,8 @@ def _strictly_dead(calibration: Images, judged: Images, seed: int) -> tuple[Cont
     )
 
 
-def _balanced(calibration: Images, judged: Images, seed: int) -> Control:
-    _, effect = _measure(2, calibration, judged, seed, confidence=STRICT)
+def _balanced(pictures: Pictures, seed: int) -> Control:
+    _, effect = _measure(2, pictures, seed, confidence=STRICT)
     return Control(
         name="no loss on a balanced network",
         expected="2 x 2 kernel with stride 2: the loss's interval contains 0",
@@ -95,34 +108,34 @@ def _balanced(calibration: Images, judged: Images, seed: int) -> Control:
     )
 
 
-def _measure(
-    kernel: int, calibration: Images, judged: Images, seed: int, *, confidence: float
-) -> tuple[Outcomes, Effect]:
-    calibration, judged = _corner(calibration), _corner(judged)
-    shape = calibration.pixels.shape[1:]
-    generator = torch.Generator().manual_seed(seed)
+def _measure(kernel: int, pictures: Pictures, seed: int, *, confidence: float) -> tuple[Observation, Effect]:
+    corners = Pictures(calibration=_corner(pictures.calibration), judged=_corner(pictures.judged))
+    shape = corners.judged.pixels.shape[1:]
     window = nn.Conv2d(shape[0], 16, kernel, stride=2, bias=False)
-    window.weight.data = torch.randn(window.weight.shape, generator=generator)
+    window.weight.data = torch.randn(window.weight.shape, generator=torch.Generator().manual_seed(seed))
     model = Network(nn.Sequential(window), name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
-    contribution = structural(model, "0")
-    protocol = Protocol(
+    found = measure(model, _plan(kernel, seed), corners, Wanted(), {})
+    seen = found.measurement.seen
+    return seen, ACCURACY_LOSS.effect(seen, found.contribution, confidence=confidence, seed=seed)
+
+
+def _plan(kernel: int, seed: int) -> ExperimentPlan:
+    return ExperimentPlan(
         name=f"control-{kernel}",
-        perturbation=Pixel(),
-        detector=Reference(layer="0"),
+        evaluator_name="change",
+        task=Presence(perturbation=Pixel(), level=1.0),
+        evaluator=Change(layer="0"),
+        point=OperatingPoint(false_alarms=0.05, clean="absent", chance=0.5),
+        training=Training(),
         level=None,
         live_target=0.85,
-        false_alarms=0.05,
         pairs=4,
+        flips=False,
+        map=MapTable(kind="structural"),
+        map_layer="0",
         seed=seed,
     )
-    outcomes, _ = run(model, protocol, choose(contribution, seed=seed), calibration, judged)
-    return outcomes, accuracy_loss(outcomes, contribution, confidence=confidence, seed=seed)
 
 
 def _corner(images: Images) -> Images:
-    return Images(
-        pixels=images.pixels[:, :, :SIDE, :SIDE],
-        photograph=images.photograph,
-        names=images.names,
-        source=images.source,
-    )
+    return replace(images, pixels=images.pixels[:, :, :SIDE, :SIDE])

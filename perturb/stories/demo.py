@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from perturb.contribution import structural
 from perturb.locations import choose, fold
 from perturb.model import Network, load
+from perturb.protocols import Progress, quiet
 from perturb.remedies import apply_remedy
 from perturb.report import Report, Side
-from perturb.stories.experiment import Progress, quiet
-from perturb.stories.qualify import qualify, set_up
+from perturb.stories.experiment import Wanted
+from perturb.stories.qualify import Context, qualify, set_up
 from perturb.suite import Suite
 
 
@@ -24,13 +25,13 @@ def before_and_after(
     for seed in seeds:
         built = load(reference, device=device, seed=seed)
         bench = bench or set_up(suite, built.input_shape)
-        contribution = structural(built, built.find_layer(suite.detector.layer))
+        contribution = structural(built, built.find_layer(suite.evaluator.layer))
         places = {check.name: choose(contribution, share=suite.map.share, seed=suite.seed)}
         module, remedy = apply_remedy(built, "padding:fresh", seed=seed)
         for name, model, done in (("as built", built, None), ("kernels padded", built.with_module(module), remedy)):
-            report = qualify(
-                model, suite, bench=bench, places=places, remedy=done, progress=progress, command="perturb demo"
-            )
+            wanted = Wanted(places=places, progress=progress)
+            context = Context(bench=bench, wanted=wanted, remedy=done, command="perturb demo")
+            report = qualify(model, suite, context)
             yield Side(name=name, seed=seed, report=report, lattice=_lattice(model, report, contribution.period))
 
 
@@ -38,7 +39,7 @@ def trained(reference: str, suite: Suite, *, device: str = "auto", progress: Pro
     """A trained network at the places of its energy map: training moves the lattice, so its structure does not tell."""
     measured = suite.model_copy(update={"map": suite.map.model_copy(update={"kind": "energy"})})
     model = load(reference, device=device)
-    report = qualify(model, measured, progress=progress, command="perturb demo --pretrained")
+    report = qualify(model, measured, Context(wanted=Wanted(progress=progress), command="perturb demo --pretrained"))
     return Side(name="trained", seed=0, report=report, lattice=report.map.phases)
 
 

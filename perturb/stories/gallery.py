@@ -1,64 +1,67 @@
 """A few judged trials as pictures: the pair that shows the loss best, the least and the most visible perturbations."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from perturb.exhibits import Specimen
-from perturb.records import Images
-from perturb.stories.experiment import Measured, Protocol, task_at
+from perturb.observe import show
+from perturb.records import ARMS, Images, Miss
+from perturb.stories.experiment import Measured
 
 SHOWN = 3  # least visible, and as many most visible
 WINDOW = 24  # pixels around a place, at least
 Role = Literal["pair", "least", "most"]
-Arm = Literal["dead", "live"]
-ARMS: tuple[Arm, Arm] = ("dead", "live")
-Trial = tuple[Arm, int, int]  # arm, crop, pair
+PERTURBED: tuple[Literal["dead", "live"], ...] = ("dead", "live")
+Trial = tuple[Literal["dead", "live"], int, int]  # arm, crop, pair
 
 
-def hang(protocol: Protocol, measured: Measured, judged: Images) -> tuple[Specimen, ...]:
-    """Ranked by evidence above the threshold, both arms together; a photograph once among the least, and the most.
+def specimens(found: Measured, worst: Miss | None, judged: Images) -> tuple[Specimen, ...]:
+    """The worst pair, and the trials with the least and the most evidence above the threshold, of the first seed.
 
-    Nothing where pictures have neither 1 nor 3 channels.
+    Both arms are ranked together, and a photograph is shown once among the least, and once among the most. Nothing is
+    shown where pictures have neither 1 nor 3 channels.
     """
     if judged.pixels.shape[1] not in (1, 3):
         return ()
-    outcomes = measured.measurement.outcomes
-    above = np.stack([outcomes.dead, outcomes.live]) - outcomes.threshold[:, None]
+    seen = found.measurement.seen
+    above = np.moveaxis(seen.evidence[0, 0, :, :, 1:], -1, 0) - seen.threshold[0][:, None]
     ranked = np.stack(np.unravel_index(np.argsort(above, axis=None, kind="stable"), above.shape), -1)
     roles: tuple[tuple[Role, list[Trial]], ...] = (
-        ("pair", list(_worst_pair(measured))),
+        ("pair", list(_worst_pair(found, worst))),
         ("least", _of_distinct_photographs(ranked, judged)),
         ("most", _of_distinct_photographs(ranked[::-1], judged)),
     )
-    return tuple(_specimen(role, trial, protocol, measured, judged) for role, trials in roles for trial in trials)
+    return tuple(_specimen(role, trial, found, judged) for role, trials in roles for trial in trials)
 
 
-def _worst_pair(measured: Measured) -> Iterator[Trial]:
-    worst = measured.account.worst
+def _worst_pair(found: Measured, worst: Miss | None) -> Iterator[Trial]:
     if worst is None:
         return
-    dead, live = measured.measurement.trials.dead[worst.crop], measured.measurement.trials.live[worst.crop]
+    trials = found.measurement.trials[0]
+    dead, live = trials.dead[worst.crop], trials.live[worst.crop]
     (pair, *_) = np.flatnonzero((dead == worst.dead).all(1) & (live == worst.live).all(1))
-    for arm in ARMS:
+    for arm in PERTURBED:
         yield arm, worst.crop, int(pair)
 
 
 def _of_distinct_photographs(ranked: np.ndarray, judged: Images) -> list[Trial]:
     chosen: dict[int, Trial] = {}
     for arm, crop, pair in ranked:
-        chosen.setdefault(int(judged.photograph[crop]), (ARMS[arm], int(crop), int(pair)))
+        chosen.setdefault(int(judged.photograph[crop]), (PERTURBED[arm], int(crop), int(pair)))
         if len(chosen) == SHOWN:
             break
     return list(chosen.values())
 
 
-def _specimen(role: Role, trial: Trial, protocol: Protocol, measured: Measured, judged: Images) -> Specimen:
-    (arm, crop, pair), size = trial, protocol.perturbation.size
-    picture, level = judged.pixels[crop], measured.account.level
-    changed = task_at(protocol, (level,)).perturbed(picture, measured.measurement.trials, arm, (crop, pair), level)
-    row, column = (int(at) for at in getattr(measured.measurement.trials, arm)[crop, pair])
+def _specimen(role: Role, trial: Trial, found: Measured, judged: Images) -> Specimen:
+    (arm, crop, pair), size = trial, found.plan.task.size
+    trials, seen = found.measurement.trials[0], found.measurement.seen
+    shown = show(judged, trials, crop, replace(found.experimenter.exposure, noise=0, shots=0))
+    picture, changed = shown.clean[0], shown.changed[shown.number[0, pair, ARMS.index(arm)] - len(shown.clean)]
+    row, column = (int(at) for at in getattr(trials, arm)[crop, pair])
     side = min(max(WINDOW, 2 * size), *picture.shape[1:])
     top, left = (
         min(max(0, at + size // 2 - side // 2), n - side)
@@ -67,13 +70,13 @@ def _specimen(role: Role, trial: Trial, protocol: Protocol, measured: Measured, 
     window = (slice(None), slice(top, top + side), slice(left, left + side))
     return Specimen(
         role=role,
-        experiment=protocol.name,
+        experiment=found.plan.name,
         photograph=judged.names[judged.photograph[crop]],
         crop=crop,
         arm=arm,
         place=(row, column),
-        evidence=float(getattr(measured.measurement.outcomes, arm)[crop, pair]),
-        threshold=float(measured.measurement.outcomes.threshold[crop]),
+        evidence=float(seen.evidence[0, 0, crop, pair, ARMS.index(arm)]),
+        threshold=float(seen.threshold[0, crop]),
         whole=_pixels(picture),
         corner=(top, left),
         clean=_pixels(picture[window]),

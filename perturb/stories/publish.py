@@ -7,12 +7,13 @@ from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import choose
 from perturb.model import Network, load
-from perturb.records import Locations, Remedy
+from perturb.plan import plan
+from perturb.protocols import Progress, quiet
+from perturb.records import Locations, Pictures, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
-from perturb.stories.asked import protocol_of
-from perturb.stories.experiment import Progress, quiet
-from perturb.stories.qualify import qualify, set_up
+from perturb.stories.experiment import Wanted
+from perturb.stories.qualify import Context, qualify, set_up
 from perturb.suite import Suite
 
 
@@ -26,17 +27,15 @@ def published(
     first = load(reference, device=device)
     bench, name = set_up(suite, first.input_shape), slug(reference)
     if suite.task is not None or load(reference, device=device, seed=1).digest == first.digest:
-        yield name, qualify(first, suite, bench=bench, command=command, progress=progress)
+        yield name, qualify(first, suite, Context(bench=bench, wanted=Wanted(progress=progress), command=command))
         return
     for seed in range(seeds):
         built = load(reference, device=device, seed=seed)
         padded, remedy = _padded(built, seed)
-        places = {check.name: _places(built, suite, check.name) for check in suite.check}
+        wanted = Wanted(places=_places(built, suite, bench.pictures), progress=progress)
         for model, done, suffix in ((built, None, ""), (padded, remedy, "-padded")):
             if model is not None:
-                report = qualify(
-                    model, suite, bench=bench, places=places, remedy=done, command=command, progress=progress
-                )
+                report = qualify(model, suite, Context(bench=bench, wanted=wanted, command=command, remedy=done))
                 yield f"{name}{suffix}-{seed}", report
 
 
@@ -56,7 +55,15 @@ def _padded(built: Network, seed: int) -> tuple[Network | None, Remedy | None]:
     return built.with_module(module), remedy
 
 
-def _places(built: Network, suite: Suite, name: str) -> Locations:
-    protocol = protocol_of(built, next(check for check in suite.check if check.name == name), suite)
-    contribution = structural(built, protocol.detector.layer)
-    return choose(contribution, size=protocol.perturbation.size, share=suite.map.share, seed=suite.seed)
+def _places(built: Network, suite: Suite, pictures: Pictures) -> dict[str, Locations]:
+    """The dead and live places of the network as built, by check: from its structure alone."""
+    share = suite.map.share
+    return {
+        check.name: choose(
+            structural(built, check.experiment.map_layer),
+            size=check.experiment.task.size,
+            share=share,
+            seed=suite.seed,
+        )
+        for check in plan(suite, built, pictures.judged)
+    }

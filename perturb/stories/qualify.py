@@ -1,148 +1,130 @@
-"""The main story: does this model lose accuracy at its dead pixels, and is that within the claim?"""
+"""The main job: does this model lose accuracy at its dead pixels, and is that within the claim?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from perturb.exhibits import Exhibits
-from perturb.incremental import Engine
-from perturb.model import Network
-from perturb.records import Conditions, Control, Experiment, Images, Locations, Remedy
+from perturb.plan import CheckPlan, pictures_for, plan
+from perturb.protocols import Differentiable, Sees
+from perturb.records import Control, Experiment, Pictures, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
 from perturb.stories.account import describe, describe_images, provenance, summary, windows_of
-from perturb.stories.asked import pictures_of
-from perturb.stories.checks import Wanted, answer, detect, task_for
-from perturb.stories.classification import as_shown
+from perturb.stories.checks import run_checks
 from perturb.stories.controls import prove, prove_classifier
-from perturb.stories.experiment import Progress, quiet
-from perturb.stories.gallery import hang
+from perturb.stories.experiment import Measured, Wanted
+from perturb.stories.experiment_record import experiment_record
+from perturb.stories.gallery import specimens
+from perturb.stories.prepare import as_shown
 from perturb.suite import Suite
 from perturb.verdict import judge, overall
 
-FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidence, the detector did not carry over
+FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidence, the threshold did not carry over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """A suite's pictures, and the proof that the instrument works on them; models of one input shape can share it."""
 
-    calibration: Images
-    judged: Images
+    pictures: Pictures
     controls: tuple[Control, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a run may be given beside model and suite."""
+
+    bench: Bench | None = None  # shared between models
+    wanted: Wanted = field(default_factory=Wanted)
+    command: str = ""  # noted in the report
+    remedy: Remedy | None = None  # noted in the report
+
+
+DEFAULT = Context()
 
 
 def set_up(suite: Suite, shape: tuple[int, int, int]) -> Bench:
     """The suite's pictures, and the control networks measured on them."""
-    calibration, judged = pictures_of(suite, shape)
-    controls = (
-        prove(calibration, judged, seed=suite.seed) if suite.task is None else prove_classifier(judged, seed=suite.seed)
-    )
-    return Bench(calibration=calibration, judged=judged, controls=controls)
+    pictures = pictures_for(suite, shape)
+    if suite.task is None:
+        return Bench(pictures=pictures, controls=prove(pictures, seed=suite.seed))
+    return Bench(pictures=pictures, controls=prove_classifier(pictures.judged, seed=suite.seed))
 
 
-def qualify(
-    model: Network,
-    suite: Suite,
-    *,
-    bench: Bench | None = None,
-    places: Mapping[str, Locations] | None = None,
-    engine: Engine = "auto",
-    command: str = "",
-    remedy: Remedy | None = None,
-    keep: Path | None = None,
-    progress: Progress = quiet,
-) -> Report:
+def qualify(model: Sees, suite: Suite, context: Context = DEFAULT) -> Report:
     """Measure `model` by every check of `suite`, and judge.
 
-    `bench` may be shared between models. `places` overrides the dead and live places of checks by name, to compare
-    networks at the same ones. `remedy` and `command` are noted in the report. An untrained model is given
-    normalisation statistics from calibration images. `engine`: see incremental.choose; results do not depend on it.
-    Trainings leave their checkpoints in `keep`, and go on from them.
-    Raises UsageError and InputError; what was measured and found wanting is a verdict, never an error.
+    An untrained model is given normalisation statistics from calibration images. Results do not depend on the engine
+    or the executor that the context names. Raises UsageError and InputError; what was measured and found wanting is a
+    verdict, never an error.
     """
-    return examine(
-        model,
-        suite,
-        bench=bench,
-        places=places,
-        engine=engine,
-        command=command,
-        remedy=remedy,
-        keep=keep,
-        progress=progress,
-    ).report
+    return examine(model, suite, context).report
 
 
-def examine(
-    model: Network,
-    suite: Suite,
-    *,
-    bench: Bench | None = None,
-    places: Mapping[str, Locations] | None = None,
-    conditions: Mapping[str, Conditions] | None = None,
-    engine: Engine = "auto",
-    command: str = "",
-    remedy: Remedy | None = None,
-    keep: Path | None = None,
-    progress: Progress = quiet,
-) -> Run:
-    """`qualify` with its trials and maps. `conditions` are those of a baseline: checks are measured there as well."""
-    bench = bench or set_up(suite, model.input_shape)
-    calibration, judged = bench.calibration, bench.judged
-    if model.untrained:
-        shown = (
-            as_shown(model, task_for(model, suite.check[0], suite, judged), calibration) if suite.task else calibration
-        )
-        model.settle(torch.from_numpy(shown.pixels))
-
-    wanted = Wanted(places=places or {}, conditions=conditions or {}, engine=engine, keep=keep, progress=progress)
-    found = (detect if suite.task is None else answer)(model, suite, calibration, judged, wanted)
-    first = next(iter(found.maps.values()))
+def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
+    """`qualify` with its trials and maps."""
+    bench = context.bench or set_up(suite, model.input_shape)
+    checks = plan(suite, model, bench.pictures.judged)
+    settle(model, checks[0], bench.pictures)
+    results = run_checks(model, checks, bench.pictures, context.wanted)
+    judged = bench.pictures.judged
+    experiments = tuple(experiment_record(each, judged) for each in results.measured)
+    controls = (*bench.controls, *_false_alarms(results.measured, experiments))
+    findings = judge(results.questions)
+    first = results.measured[0].contribution
     windows = windows_of(model, first)
-    controls = (*bench.controls, *_false_alarms(found.experiments, suite))
-    findings = judge(found.questions)
     report = Report(
         schema=SCHEMA,
-        suite={"name": suite.name, "description": suite.description, "digest": suite.digest},
-        model=describe(model, remedy, taught=any(e.training for e in found.experiments)),
-        images=describe_images(calibration, judged),
+        suite=describe_suite(suite),
+        model=describe(model, context.remedy, taught=any(e.training for e in experiments)),
+        images=describe_images(bench.pictures),
         verdict=overall(findings, controls),
         map=summary(first, windows),
         findings=tuple(findings),
-        experiments=found.experiments,
+        experiments=experiments,
         controls=controls,
-        provenance=provenance(model, suite, command),
+        provenance=provenance(model, suite, context.command),
         exhibits=Exhibits(
             contribution=first,
             shape=model.input_shape[1:],
             windows=windows,
-            sweeps={protocol.name: each.sweep for protocol, each in found.measured if each.sweep},
-            specimens=tuple(s for protocol, each in found.measured for s in hang(protocol, each, judged)),
+            sweeps={each.plan.name: each.sweep for each in results.measured if each.sweep},
+            specimens=tuple(
+                specimen
+                for each, record in zip(results.measured, experiments, strict=True)
+                for specimen in specimens(each, record.worst, judged)
+            ),
         ),
     )
     return Run(
         report=report,
         photographs=judged.names,
         pictures=digests(judged),
-        measured={each.account.name: each.measurement for _, each in found.measured},
-        repeated=found.repeated,
-        maps=found.maps,
+        measured={each.plan.name: each.measurement for each in results.measured},
+        repeated=results.repeated,
+        maps=results.maps,
     )
 
 
-def _false_alarms(experiments: tuple[Experiment, ...], suite: Suite) -> list[Control]:
-    """The threshold, pinned elsewhere, must hold on the judged images."""
+def settle(model: Sees, check: CheckPlan, pictures: Pictures) -> None:
+    """Give an untrained network normalisation statistics from the calibration images, as it meets them."""
+    if model.untrained and isinstance(model, Differentiable):
+        shown = as_shown(model.input_shape, check.experiment.task, pictures.calibration)
+        model.settle(torch.from_numpy(shown.pixels))
+
+
+def _false_alarms(measured: Sequence[Measured], experiments: Sequence[Experiment]) -> list[Control]:
+    """A threshold that was pinned elsewhere must hold on the judged images."""
     controls = []
-    for experiment in experiments if suite.task is None else ():
-        check = next(c for c in suite.check if c.name == experiment.name)
-        pinned = (check.detector or suite.detector).false_alarms
-        clean = experiment.rates["clean"]
+    for each, record in zip(measured, experiments, strict=True):
+        pinned, clean = each.plan.point.false_alarms, record.detected.clean
+        if pinned is None or clean is None:
+            continue
         controls.append(
             Control(
-                name=f"false alarms of {experiment.name}",
+                name=f"false alarms of {record.name}",
                 expected=f"pinned to {pinned:g}: not shown to be above {FALSE_ALARM_LIMIT * pinned:g}",
                 observed=f"{clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}]",
                 passed=clean.low <= FALSE_ALARM_LIMIT * pinned,

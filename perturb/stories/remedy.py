@@ -1,6 +1,7 @@
 """Remedies side by side: what each costs, what it does to the lattice, and what loss is left."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,15 +9,13 @@ from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import fold, imbalance
 from perturb.model import Network
-from perturb.protocols import Tick
+from perturb.protocols import Progress, Tick, quiet
+from perturb.quantities.statistics import mean_effect
 from perturb.records import Effect, Experiment, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
-from perturb.stats.clusters import mean_interval, spread
-from perturb.stats.power import detectable
-from perturb.stories.experiment import Progress, quiet
-from perturb.stories.qualify import Bench, qualify, set_up
-from perturb.streams import stream
+from perturb.stories.experiment import Wanted
+from perturb.stories.qualify import Bench, Context, qualify, set_up
 from perturb.studies import Treated
 from perturb.suite import Suite
 
@@ -42,7 +41,7 @@ def compare(
     built = load(seeds[0])
     seeds = seeds if built.untrained else seeds[:1]
     bench = set_up(suite, built.input_shape) if suite else None
-    layer = built.find_layer((suite.check[0].detector or suite.detector).layer) if suite else "output"
+    layer = built.find_layer((suite.check[0].evaluator or suite.evaluator).layer) if suite else "output"
     rows, refused = [], {}
     for name in (BUILT, *remedies):
         try:
@@ -73,14 +72,14 @@ def _measure(
         def told(stage: str, steps: int, seed: int = seed) -> Tick:
             return progress(f"{name}, seed {seed}: {stage}", steps)
 
-        reports.append(qualify(network, asked, bench=bench, remedy=done, progress=told))
+        reports.append(qualify(network, asked, Context(bench=bench, wanted=Wanted(progress=told), remedy=done)))
     return reports
 
 
 def _row(name: str, network: Network, done: Remedy | None, layer: str, reports: list[Report]) -> Treated:
     ratio = imbalance(fold(structural(network, layer)))
     lattices = [report.map.imbalance or np.inf for report in reports]
-    rates = [report.experiments[0].rates for report in reports]
+    rates = [report.experiments[0].detected for report in reports]
     return Treated(
         name=name,
         done=done,
@@ -89,8 +88,8 @@ def _row(name: str, network: Network, done: Remedy | None, layer: str, reports: 
         layer=layer,
         structural=ratio if np.isfinite(ratio) else None,
         energy=_mean(lattices),
-        dead=_mean([rate["dead"].value for rate in rates]),
-        live=_mean([rate["live"].value for rate in rates]),
+        dead=_mean([rate.dead.value for rate in rates]),
+        live=_mean([rate.live.value for rate in rates]),
         accuracy=_mean([accuracy(report.experiments[0]) for report in reports]),
         loss=_over_seeds([report.findings[0].effect for report in reports]) if reports else None,
     )
@@ -99,13 +98,14 @@ def _row(name: str, network: Network, done: Remedy | None, layer: str, reports: 
 def accuracy(found: Experiment) -> float:
     """Share of right answers of a network: what it is worth beside its dead pixels.
 
-    Of a detector, on as many clean pictures as perturbed ones, half of these at dead places; of a classifier, on
-    pictures as they are, or perturbed where only those have a class.
+    Where the clean picture has a right answer of its own, the share right there. Where the perturbation is to be found,
+    the share right on as many clean pictures as perturbed ones, half of these at dead places.
     """
-    seen = (found.rates["dead"].value + found.rates["live"].value) / 2
-    if not found.measures:
-        return (seen + 1 - found.rates["clean"].value) / 2
-    return found.rates["clean"].value if "clean" in found.rates else seen
+    rates = found.detected
+    seen = (rates.dead.value + rates.live.value) / 2
+    if rates.clean is None:
+        return seen
+    return rates.clean.value if found.clean == "right" else (seen + 1 - rates.clean.value) / 2
 
 
 def _mean(values: list[float]) -> float | None:
@@ -115,20 +115,15 @@ def _mean(values: list[float]) -> float | None:
 def _over_seeds(effects: list[Effect]) -> Effect:
     if len(effects) == 1:
         return effects[0]
-    values = np.array([effect.value for effect in effects])
-    low, high, method = mean_interval(values, CONFIDENCE, rng=stream(0, "remedy/seeds"))
-    between = spread(values)
-    return Effect(
-        quantity=effects[0].quantity,
-        version=effects[0].version,
-        value=float(values.mean()),
-        low=low,
-        high=high,
-        n=len(values),
-        method=method.replace("clusters", "seeds"),
-        confidence=CONFIDENCE,
+    values = np.array([[effect.value for effect in effects]])
+    found = mean_effect(values, confidence=CONFIDENCE, seed=0)
+    first = effects[0]
+    return replace(
+        found,
+        quantity=first.quantity,
+        version=first.version,
+        words=first.words,
+        method=found.method.replace("clusters", "seeds"),
         pvalue=None,
-        detectable=detectable(between, len(values), CONFIDENCE),
-        spread=between,
         saturated=next((effect.saturated for effect in effects if effect.saturated), ""),
     )

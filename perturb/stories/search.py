@@ -4,43 +4,49 @@ Every phase of one cell of a picture is tried at every level, or, where the budg
 that contribute least (for a flip: most). What is found is shrunk by hypothesis to the simplest case that still holds.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from perturb.blocks import Block, only
 from perturb.case import Aim, Answer, Case, Found, Sweep, as_images, as_trials, eight_bits
-from perturb.detectors import Label
 from perturb.errors import InputError, UsageError
-from perturb.locations import Phases, fold, patch_sum
-from perturb.model import Network
-from perturb.outcomes import collect, pin_threshold
-from perturb.protocols import Detector, Perturbation
-from perturb.records import Contribution, Images, Locations, Trials
-from perturb.stories.asked import detector_of, estimate, pictures_of, protocol_of
-from perturb.stories.experiment import LEVELS, Progress, quiet
+from perturb.evaluators.label import Label
+from perturb.locations import Phases, anywhere, fold, patch_sum
+from perturb.looking import Look, look_at
+from perturb.observe import Experimenter, observe
+from perturb.plan import ExperimentPlan, pictures_for, plan_experiment
+from perturb.protocols import Differentiable, Perturbation, Progress, Sees, Taps, quiet
+from perturb.records import ARMS, Contribution, Images, Locations, OperatingPoint, Pictures, Trials
+from perturb.stories.calibrate import LEVELS, Setting, calibrate
+from perturb.stories.estimate import estimate
 from perturb.streams import stream
-from perturb.suite import CheckTable, DetectorTable, Suite
-from perturb.tasks import Presence
+from perturb.suite import CheckTable, Suite
+from perturb.tasks.labels import Labels
 from perturb.trials import interior_cells
 
-AT_ONCE = 16  # places of one picture that are composed together
+AT_ONCE = 16  # pairs of places of one picture that are composed together
 SHRINKING = 200  # cases that hypothesis may try
+DEAD, LIVE = ARMS.index("dead"), ARMS.index("live")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eye:
     """Who looks, and for what."""
 
-    detector: Detector
-    false_alarms: float  # that the threshold is pinned to, on each picture's own clean shots
+    by: Experimenter
+    perturbation: Perturbation
     aim: Aim
+
+    def shows(self, evidence: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+        """Whether the perturbation shows: it is noticed, or it flips the label."""
+        return np.asarray(evidence > threshold if self.aim == "missed" else evidence <= threshold)
 
 
 def search(
-    model: Network,
+    model: Sees,
     suite: Suite,
     *,
     check: str | None = None,
@@ -51,32 +57,31 @@ def search(
     """The worst place and level for a check of the suite, by at most `budget` looks at a perturbed picture.
 
     `missed`: the highest level that is missed at one place and seen at another of the same cell. `flipped`: the lowest
-    level that changes the model's label. Pictures are those that the suite judges; what the detector needs to know is
-    learnt on the others. Raises UsageError for an unknown check, InputError for a detector that must be taught.
+    level that changes the model's label. Pictures are those that the suite judges; what must be learnt is learnt on the
+    others. Raises UsageError for an unknown check, InputError for an evaluator that must be taught.
     """
     asked = _asked(suite, check)
-    calibration, judged = _settled(model, suite)
-    eye = _eye(model, asked.detector or suite.detector, aim)
-    perturbation = protocol_of(model, asked, suite).perturbation
-    layer = model.find_layer("last") if eye.detector.layer == "output" else eye.detector.layer
-    contribution = estimate(model, suite.map, layer, calibration, seed=suite.seed, progress=progress)
-    sweep = _sweep(model, eye, perturbation, contribution, judged, budget, progress)
-    worst = _worst(sweep, perturbation)
-    if worst is None or not _answer(model, eye, worst[0]).holds:
+    pictures = _settled(model, suite)
+    plan = plan_experiment(suite, asked, model, pictures.judged)
+    eye = _eye(model, plan, pictures, aim)
+    layer = model.find_layer("last") if plan.map_layer == "output" and isinstance(model, Taps) else plan.map_layer
+    contribution = estimate(model, suite.map, layer, pictures.calibration, seed=suite.seed, progress=progress)
+    sweep = _sweep(eye, contribution, pictures.judged, budget, progress)
+    worst = _worst(sweep, eye.perturbation)
+    if worst is None or not _answer(eye, worst[0]).holds:
         return sweep, None
     case, name = worst
     simplest = _simplest(model, eye, case, sweep.period)
-    return sweep, Found(met=case, name=name, simplest=_answer(model, eye, simplest))
+    return sweep, Found(met=case, name=name, simplest=_answer(eye, simplest))
 
 
-def replay(model: Network, suite: Suite, case: Case, *, check: str | None = None, aim: Aim = "missed") -> Answer:
+def replay(model: Sees, suite: Suite, case: Case, *, check: str | None = None, aim: Aim = "missed") -> Answer:
     """What the model makes of a case that a search by this suite kept. Raises InputError where it does not fit."""
     if case.picture.shape != model.input_shape:
         raise InputError(f"the case's picture is {case.picture.shape}, {model.name} takes {model.input_shape}.")
-    asked = _asked(suite, check)
-    if model.untrained:
-        _settled(model, suite)
-    return _answer(model, _eye(model, asked.detector or suite.detector, aim), case)
+    pictures = _settled(model, suite)
+    plan = plan_experiment(suite, _asked(suite, check), model, pictures.judged)
+    return _answer(_eye(model, plan, pictures, aim), case)
 
 
 def _asked(suite: Suite, check: str | None) -> CheckTable:
@@ -86,77 +91,98 @@ def _asked(suite: Suite, check: str | None) -> CheckTable:
     raise UsageError(f"{suite.name} has no check `{check}`, expected one of {[c.name for c in suite.check]}.")
 
 
-def _settled(model: Network, suite: Suite) -> tuple[Images, Images]:
-    calibration, judged = pictures_of(suite, model.input_shape)
-    if model.untrained:
-        model.settle(torch.from_numpy(calibration.pixels))
-    return calibration, judged
+def _settled(model: Sees, suite: Suite) -> Pictures:
+    pictures = pictures_for(suite, model.input_shape)
+    if model.untrained and isinstance(model, Differentiable):
+        model.settle(torch.from_numpy(pictures.calibration.pixels))
+    return pictures
 
 
-def _eye(model: Network, table: DetectorTable, aim: Aim) -> Eye:
-    detector = Label() if aim == "flipped" else detector_of(model, table)
-    if detector.needs_examples:
-        raise InputError("a probe is taught anew at each level: search with a reference or as-is detector.")
-    return Eye(detector=detector, false_alarms=table.false_alarms, aim=aim)
+def _eye(model: Sees, plan: ExperimentPlan, pictures: Pictures, aim: Aim) -> Eye:
+    """A perturbation is missed by the plan's evaluator, or it flips the label that the model gives the clean picture."""
+    put = plan.task.perturbation  # type: ignore[attr-defined]
+    if hasattr(plan.evaluator, "learn"):
+        raise InputError("evaluator.kind = 'features' is taught anew at each level: search with 'change' or 'score'.")
+    if aim == "flipped":
+        by = Experimenter(
+            look=Look(model=model, layer="output"),
+            evaluator=Label(),
+            task=Labels(perturbation=put, level=1.0, outputs=1),
+            levels=LEVELS,
+            point=OperatingPoint(false_alarms=None, clean="right", chance=0.0),
+            threshold=0.0,
+        )
+    else:
+        look = look_at(model, plan.evaluator.layer, "dense")
+        setting = Setting(
+            plan=replace(plan, level=LEVELS[-1]), look=look, locations=anywhere(1), images=pictures.calibration
+        )
+        by = Experimenter(
+            look=look,
+            evaluator=plan.evaluator,
+            task=plan.task,
+            levels=LEVELS,
+            point=plan.point,
+            threshold=calibrate(plan.evaluator, setting).threshold,
+        )
+    return Eye(by=by, perturbation=put, aim=aim)
 
 
-def _answer(model: Network, eye: Eye, case: Case, known: dict[bytes, Any] | None = None) -> Answer:
-    """`known` keeps what was studied of each picture, where many cases share one."""
-    known = {} if known is None else known
-    task = Presence(perturbation=case.perturbation, levels=(case.level,), noise=eye.detector.noise)
-    shown = next(task.show(as_images(case), as_trials(case), ("dead", "live"), shots=eye.detector.shots))
-    key = case.picture.tobytes()
-    if key not in known:
-        golden, shots = eye.detector.study(model, torch.from_numpy(shown.shots[None]))
-        known[key] = golden, float(_threshold(shots.double().cpu().numpy(), eye)[0])
-    golden, threshold = known[key]
-    dead, live = eye.detector.evidence(model, golden, torch.from_numpy(shown.retakes[0, :, 0][None]))[0].tolist()
-    holds = dead > threshold if eye.aim == "flipped" else dead <= threshold < live
+def _answer(eye: Eye, case: Case) -> Answer:
+    """What is seen of one case."""
+    task = replace(eye.by.task, perturbation=case.perturbation)  # type: ignore[type-var, call-arg]
+    seen = observe(
+        Block(images=as_images(case), trials=as_trials(case)), replace(eye.by, task=task, levels=(case.level,))
+    )
+    dead, live = (float(seen.evidence[0, 0, 0, 0, arm]) for arm in (DEAD, LIVE))
+    threshold = float(seen.threshold[0, 0])
+    shown = eye.shows(np.array([dead, live]), np.array(threshold))
+    holds = bool(shown[0]) if eye.aim == "flipped" else bool(shown[1] and not shown[0])
     return Answer(case=case, dead=dead, live=live, threshold=threshold, holds=holds)
 
 
-def _threshold(shots: Float[np.ndarray, "image shot"], eye: Eye) -> Float[np.ndarray, " image"]:
-    return np.zeros(len(shots)) if eye.aim == "flipped" else pin_threshold(shots, eye.false_alarms)
-
-
-def _sweep(
-    model: Network,
-    eye: Eye,
-    perturbation: Perturbation,
-    contribution: Contribution,
-    judged: Images,
-    budget: int,
-    progress: Progress,
-) -> Sweep:
-    phases = _order(patch_sum(fold(contribution), perturbation.size), eye.aim)[: max(2, budget // len(LEVELS))]
+def _sweep(eye: Eye, contribution: Contribution, judged: Images, budget: int, progress: Progress) -> Sweep:
+    size = eye.perturbation.size
+    phases = _order(patch_sum(fold(contribution), size), eye.aim)[: max(2, budget // len(LEVELS))]
     count = min(len(judged.names), max(1, budget // (len(LEVELS) * len(phases))))
-    pixels = eight_bits(judged.pixels[[int(np.flatnonzero(judged.photograph == p)[0]) for p in range(count)]])
-    cells = interior_cells(pixels.shape[2:], contribution.period, perturbation.size)
-    chosen = cells[stream(0, "search/cells").choice(len(cells), count)]
-    task = Presence(perturbation=perturbation, levels=(0.0, *LEVELS), noise=eye.detector.noise)
+    chosen = np.array([int(np.flatnonzero(judged.photograph == p)[0]) for p in range(count)])
+    images = only(judged, chosen)
+    images = replace(images, pixels=eight_bits(images.pixels), labels=None)
+    cells = interior_cells(images.pixels.shape[2:], contribution.period, size)
+    corners = cells[stream(0, "search/cells").choice(len(cells), count)]
     tick = progress("searching", count * len(phases))
     lowest = np.empty((count, len(phases)))
     for i in range(count):
-        one = Images(
-            pixels=pixels[i : i + 1], photograph=np.zeros(1, dtype=np.int64), names=("",), source=judged.source
-        )
-        for start in range(0, len(phases), AT_ONCE):
-            places = (chosen[i] + phases[start : start + AT_ONCE])[None]
-            trials = Trials(dead=places, live=places, photograph=one.photograph, seed=0, purpose=f"search/{i}/{start}")
-            found = collect(model, eye.detector, task, one, trials, ("dead",))
-            unchanged, *changed = found.retakes[:, 0, 0] > _threshold(found.shots, eye)
-            lowest[i, start : start + AT_ONCE] = np.where(unchanged, np.nan, _from_which_on(np.array(changed)))
-            tick(places.shape[1])
-    names = judged.names[:count]
+        one = only(images, np.array([i]))
+        for start in range(0, len(phases), 2 * AT_ONCE):
+            places = corners[i] + phases[start : start + 2 * AT_ONCE]
+            lowest[i, start : start + len(places)] = _lowest(eye, one, places, f"search/{i}/{start}")
+            tick(len(places))
     return Sweep(
         aim=eye.aim,
         phases=phases,
-        cells=chosen,
+        cells=corners,
         lowest=lowest,
-        pictures=pixels,
-        names=names,
+        pictures=images.pixels,
+        names=judged.names[:count],
         period=contribution.period,
     )
+
+
+def _lowest(eye: Eye, image: Images, places: Int[np.ndarray, "place 2"], purpose: str) -> Float[np.ndarray, " place"]:
+    """The level from which on the perturbation always shows; NaN where the clean picture's own noise does.
+
+    The places are shown as pairs: the first half as dead ones, the second half as live ones.
+    """
+    half = -(-len(places) // 2)
+    dead, live = places[:half], places[len(places) - half :]  # of an odd number one place is in both halves
+    trials = Trials(dead=dead[None], live=live[None], photograph=image.photograph, seed=0, purpose=purpose)
+    seen = observe(Block(images=image, trials=trials), eye.by)
+    shown = eye.shows(seen.evidence[0, :, 0], seen.threshold[0])
+    found = np.concatenate(
+        [np.where(shown[0, :, 0], np.nan, _from_which_on(shown[:, :, arm])) for arm in (DEAD, LIVE)]
+    )
+    return found if len(places) == 2 * half else np.delete(found, half)
 
 
 def _order(phases: Phases, aim: Aim) -> Int[np.ndarray, "place 2"]:
@@ -203,7 +229,7 @@ def _worst(sweep: Sweep, perturbation: Perturbation) -> tuple[Case, str] | None:
     return case, sweep.names[image]
 
 
-def _simplest(model: Network, eye: Eye, met: Case, period: int) -> Case:
+def _simplest(model: Sees, eye: Eye, met: Case, period: int) -> Case:
     """What hypothesis shrinks it to at the same two phases, on a flat picture if it can be; else `met` itself."""
     try:
         import hypothesis
@@ -221,11 +247,10 @@ def _simplest(model: Network, eye: Eye, met: Case, period: int) -> Case:
     dead, live = (np.array([place]) % period for place in (met.dead, met.live))
     pair = Locations(dead=dead, live=live, period=period, balanced=False)
     sizes = strategies.perturbations(largest=met.perturbation.size)
-    known: dict[bytes, Any] = {}
     for picture in (strategies.flat_pictures(model.input_shape), hypothesis.strategies.just(met.picture)):
         drawn = strategies.cases(pair, model.input_shape, picture=picture, perturbation=sizes)
         try:
-            return hypothesis.find(drawn, lambda case: _answer(model, eye, case, known).holds, settings=settings)
+            return hypothesis.find(drawn, lambda case: _answer(eye, case).holds, settings=settings)
         except hypothesis.errors.NoSuchExample:
             continue
     return met

@@ -1,7 +1,10 @@
-"""Which pictures a model is shown, and what is true of them."""
+"""What a model is asked about a picture, and what is true of it."""
 
-from perturb.tasks.labels import Labels
-from perturb.tasks.micro import Digits, Existence, Intensity
-from perturb.tasks.presence import Presence
+from perturb.kinds import Kinds
 
-__all__ = ["Digits", "Existence", "Intensity", "Labels", "Presence"]
+KINDS: Kinds = {
+    "presence": "perturb.tasks.micro:Presence",
+    "intensity": "perturb.tasks.micro:Intensity",
+    "digits": "perturb.tasks.micro:Digits",
+    "labels": "perturb.tasks.labels:Labels",
+}

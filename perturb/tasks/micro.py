@@ -1,51 +1,24 @@
 """Micro objects: something small that carries the class itself, or is absent (Kim et al. 2023)."""
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from perturb.protocols import Perturbation
+from perturb.perturbations.digit import Digit
+from perturb.protocols import Perturbation, TaskSetting
+from perturb.records import Clean
 
 Picture = Float[np.ndarray, "channel row column"]
 Place = tuple[int, int]
-DIGIT = 14  # side of a micro digit in the paper, on a canvas of 224 x 224
 
 
 @dataclass(frozen=True, kw_only=True)
-class Existence:
-    """Is it there? Two classes: the picture as it is, and with the perturbation at a uniform place."""
+class _Micro:
+    """A perturbation whose place matters; a lesson shows it at a uniform place."""
 
-    perturbation: Perturbation
-    level: float
-
-    outputs = 2
-
-    @property
-    def size(self) -> int:
-        return self.perturbation.size
-
-    def truths(self, label: int) -> tuple[int, ...]:
-        return (0, 1)
-
-    def asked(self, label: int, pair: int) -> int:
-        return 1
-
-    def unperturbed(self, label: int) -> int | None:
-        return 0
-
-    def lesson(self, picture: Picture, truth: int, rng: np.random.Generator) -> Picture:
-        return self.trial(picture, truth, anywhere(picture.shape, self.size, rng), rng)
-
-    def trial(self, picture: Picture, truth: int, place: Place | None, rng: np.random.Generator) -> Picture:
-        if place is None or truth == 0:
-            return picture
-        return self.perturbation.apply(picture, place, self.level, rng)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Intensity:
-    """How strong is it? Class k of `outputs` is the perturbation at (k + 1) / outputs of the level, always there."""
+    needs_labels: ClassVar[bool] = False
 
     perturbation: Perturbation
     level: float
@@ -55,19 +28,56 @@ class Intensity:
     def size(self) -> int:
         return self.perturbation.size
 
+    def lesson(self, picture: Picture, truth: int, rng: np.random.Generator) -> Picture:
+        return self.show(picture, truth, anywhere(picture.shape, self.size, rng), rng)
+
+    def show(self, picture: Picture, truth: int, place: Place | None, rng: np.random.Generator) -> Picture:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence(_Micro):
+    """Is it there? Two classes: 0 the picture as it is, 1 with the perturbation."""
+
+    words: ClassVar[str] = "each picture as it is and with the perturbation at a uniform place: is it there?"
+    clean: ClassVar[Clean] = "absent"
+
+    outputs: int = 2
+
+    @classmethod
+    def prepare(cls, put: Perturbation, level: float, setting: TaskSetting) -> "Presence":
+        return cls(perturbation=put, level=level)
+
+    def truths(self, label: int) -> tuple[int, ...]:
+        return (0, 1)
+
+    def asked(self, label: int, pair: int) -> int:
+        return 1
+
+    def show(self, picture: Picture, truth: int, place: Place | None, rng: np.random.Generator) -> Picture:
+        if place is None or truth == 0:
+            return picture
+        return self.perturbation.apply(picture, place, self.level, rng)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intensity(_Micro):
+    """How strong is it? Class k of `outputs` is the perturbation at (k + 1) / outputs of the level, always there."""
+
+    words: ClassVar[str] = "the perturbation in `classes` equal steps up to the level: how strong is it?"
+    clean: ClassVar[Clean] = "none"
+
+    @classmethod
+    def prepare(cls, put: Perturbation, level: float, setting: TaskSetting) -> "Intensity":
+        return cls(perturbation=put, level=level, outputs=setting.steps)
+
     def truths(self, label: int) -> tuple[int, ...]:
         return tuple(range(self.outputs))
 
     def asked(self, label: int, pair: int) -> int:
         return pair % self.outputs
 
-    def unperturbed(self, label: int) -> int | None:
-        return None
-
-    def lesson(self, picture: Picture, truth: int, rng: np.random.Generator) -> Picture:
-        return self.trial(picture, truth, anywhere(picture.shape, self.size, rng), rng)
-
-    def trial(self, picture: Picture, truth: int, place: Place | None, rng: np.random.Generator) -> Picture:
+    def show(self, picture: Picture, truth: int, place: Place | None, rng: np.random.Generator) -> Picture:
         if place is None:
             return picture
         return self.perturbation.apply(picture, place, self.level * (truth + 1) / self.outputs, rng)
@@ -77,11 +87,22 @@ class Intensity:
 class Digits:
     """Which digit is it? A small digit at a uniform place on a black canvas; a picture here is the digit alone."""
 
-    canvas: tuple[int, int, int]
-    level: float = 1.0
-    size: int = DIGIT
+    words: ClassVar[str] = "a small digit on a black canvas, of pictures that are digits: which is it?"
+    clean: ClassVar[Clean] = "none"
+    needs_labels: ClassVar[bool] = True
 
-    outputs = 10
+    perturbation: Digit
+    level: float
+    canvas: tuple[int, int, int]
+    outputs: int = 10
+
+    @classmethod
+    def prepare(cls, put: Any, level: float, setting: TaskSetting) -> "Digits":
+        return cls(perturbation=put, level=level, canvas=setting.shape)
+
+    @property
+    def size(self) -> int:
+        return self.perturbation.size
 
     def truths(self, label: int) -> tuple[int, ...]:
         return (label,)
@@ -89,18 +110,12 @@ class Digits:
     def asked(self, label: int, pair: int) -> int:
         return label
 
-    def unperturbed(self, label: int) -> int | None:
-        return None
-
     def lesson(self, picture: Picture, truth: int, rng: np.random.Generator) -> Picture:
-        return self.trial(picture, truth, anywhere(self.canvas, self.size, rng), rng)
+        return self.show(picture, truth, anywhere(self.canvas, self.size, rng), rng)
 
-    def trial(self, picture: Picture, truth: int, place: Place | None, rng: np.random.Generator) -> Picture:
-        shown = np.zeros(self.canvas, dtype=np.float32)
-        if place is not None:
-            row, column = place
-            shown[:, row : row + self.size, column : column + self.size] = np.float32(self.level) * picture
-        return shown
+    def show(self, picture: Picture, truth: int, place: Place | None, rng: np.random.Generator) -> Picture:
+        canvas = np.zeros(self.canvas, dtype=np.float32)
+        return canvas if place is None else self.perturbation.put(canvas, picture, place, self.level)
 
 
 def anywhere(shape: tuple[int, ...], size: int, rng: np.random.Generator) -> Place:

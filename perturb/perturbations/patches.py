@@ -1,7 +1,7 @@
-"""Small things put into a picture: one pixel, a box, a patch of noise. Raw pixel space, ahead of normalisation."""
+"""One pixel, a box, a patch of noise."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +22,8 @@ class Box:
     The result is clipped to [0, 1]; level 0 is the identity. `colour` c gives one value for each of red, green, blue;
     a picture with one channel takes their mean.
     """
+
+    words: ClassVar[str] = "a small box"
 
     size: int = 2
     mode: Mode = "add"
@@ -45,12 +47,16 @@ class Box:
 class Pixel(Box):
     """One pixel: a Box of size 1."""
 
+    words: ClassVar[str] = "one changed pixel"
+
     size: Literal[1] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
     """A size x size patch of independent uniform noise in place of a Box's colour: in [-1, 1] for add, else [0, 1]."""
+
+    words: ClassVar[str] = "a small patch of noise"
 
     size: int = 4
     mode: Mode = "add"
@@ -85,5 +91,3 @@ def _put(picture: Picture, place: tuple[int, int], size: int, mode: Mode, level:
     np.clip(patch, 0, 1, out=patch)
     return changed
 
-
-KINDS = {"pixel": Pixel, "box": Box, "noise": Noise}

@@ -1,0 +1,66 @@
+"""Blocks: some images with their trials, measured on their own; what they gave, put together again."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from perturb.records import Images, Observation, Trials
+
+Result = TypeVar("Result")
+Executor = Callable[[Callable[["Block"], Any], Iterable["Block"]], Iterator[Any]]
+"""Runs work over blocks and gives the results in their order. The built-in `map` is one: it runs here, in turn."""
+
+PHOTOGRAPHS = 8  # in a block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Some photographs' images with their trials."""
+
+    images: Images
+    trials: Trials
+
+
+def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> list[Block]:
+    """Blocks of so many photographs, in the images' order; the crops of a photograph stay together."""
+    _, rank = np.unique(images.photograph, return_inverse=True)
+    parts = (np.flatnonzero(rank // photographs == number) for number in range(rank.max() // photographs + 1))
+    return [Block(images=only(images, part), trials=_only(trials, part)) for part in parts]
+
+
+def only(images: Images, which: np.ndarray) -> Images:
+    """These images; photographs keep their numbers."""
+    return replace(
+        images, pixels=images.pixels[which], photograph=images.photograph[which], crop=images.crop[which]
+    )
+
+
+def _only(trials: Trials, which: np.ndarray) -> Trials:
+    return replace(
+        trials, dead=trials.dead[which], live=trials.live[which], photograph=trials.photograph[which]
+    )
+
+
+def joined(parts: Sequence[Observation]) -> Observation:
+    """Observations of blocks of images, one after another."""
+    return _concatenated(parts, 2, 1, np.concatenate([part.photograph for part in parts]))
+
+
+def stacked(parts: Sequence[Observation]) -> Observation:
+    """Observations of the same images with several seeds, one after another on the axis of seeds."""
+    return _concatenated(parts, 0, 0, parts[0].photograph)
+
+
+def _concatenated(parts: Sequence[Observation], axis: int, threshold_axis: int, photograph: np.ndarray) -> Observation:
+    return replace(
+        parts[0],
+        evidence=np.concatenate([part.evidence for part in parts], axis),
+        realised=np.concatenate([part.realised for part in parts], axis),
+        threshold=np.concatenate([part.threshold for part in parts], threshold_axis),
+        measures={
+            name: np.concatenate([part.measures[name] for part in parts], axis) for name in parts[0].measures
+        },
+        photograph=photograph,
+    )

@@ -1,0 +1,10 @@
+"""How a model's outputs are read: one number for each picture, knowing place, size and truth."""
+
+from perturb.kinds import Kinds
+
+KINDS: Kinds = {
+    "change": "perturb.evaluators.change:Change",
+    "features": "perturb.evaluators.features:Features",
+    "score": "perturb.evaluators.score:Score",
+    "label": "perturb.evaluators.label:Label",
+}

@@ -1,0 +1,69 @@
+"""How a model is shown pictures: as a whole each time, or only what a small change moves."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from perturb.errors import UsageError
+from perturb.incremental import Engine, Incremental, choose_engine, engine_name, measure_copies
+from perturb.protocols import Differentiable, Sees, Taps
+
+Answer = Callable[[Tensor, np.ndarray], Any]  # pictures, the number of the clean picture that each copies -> outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One layer of a model. With an `engine`, changed copies of clean pictures are computed as what changed."""
+
+    model: Sees
+    layer: str
+    engine: Incremental | None = None
+    double: bool = False  # float64, where differences of float32 outputs would be rounding
+
+    @property
+    def name(self) -> str:
+        return engine_name(self.engine)
+
+    def plain(self, pictures: Tensor) -> Any:
+        """What the layer gives for pictures that have nothing to do with one another."""
+        if self.layer == "output" and not isinstance(self.model, Taps):
+            return self.model.measure(pictures)
+        assert isinstance(self.model, Taps)
+        if not self.double:
+            return self.model.measure(pictures, self.layer)
+        with _in_double(self.model):
+            return self.model.measure(pictures.double(), self.layer)
+
+    def at(self, clean: Tensor) -> Answer:
+        """What the layer gives for changed copies of these clean pictures."""
+        if self.engine is None:
+            return lambda pictures, copied: self.plain(pictures)
+        return partial(measure_copies, self.engine, clean)
+
+
+def look_at(model: Sees, layer: str, wanted: Engine, *, double: bool = False) -> Look:
+    """The quickest exact way to look at a layer: see incremental.choose_engine.
+
+    Raises UsageError for a layer of a model that shows its outputs alone.
+    """
+    if layer != "output" and not isinstance(model, Taps):
+        raise UsageError(f"{model.name} shows its outputs alone, not `{layer}`: use an evaluator of the output.")
+    followed = isinstance(model, Differentiable) and not double
+    engine = choose_engine(model, layer, wanted) if followed and isinstance(model, Differentiable) else None
+    return Look(model=model, layer=layer, engine=engine, double=double)
+
+
+@contextmanager
+def _in_double(model: Taps) -> Iterator[None]:
+    assert isinstance(model, Differentiable)
+    model.module.double()
+    try:
+        yield
+    finally:
+        model.module.float()

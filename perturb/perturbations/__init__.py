@@ -1,0 +1,10 @@
+"""Small things put into a picture, in raw pixel space, ahead of normalisation."""
+
+from perturb.kinds import Kinds
+
+KINDS: Kinds = {
+    "pixel": "perturb.perturbations.patches:Pixel",
+    "box": "perturb.perturbations.patches:Box",
+    "noise": "perturb.perturbations.patches:Noise",
+    "digit": "perturb.perturbations.digit:Digit",
+}

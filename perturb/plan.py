@@ -1,0 +1,233 @@
+"""What a suite asks of a model, as values: its words are translated here, once, and everything below takes these."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from perturb import evaluators, perturbations, quantities, tasks
+from perturb.errors import PerturbError, UsageError
+from perturb.images import load_images, split
+from perturb.kinds import Kinds, load_kind
+from perturb.perturbations.digit import Digit
+from perturb.protocols import Evaluator, Quantity, Sees, Taps, Task, TaskSetting
+from perturb.records import Claim, Images, OperatingPoint, Pictures
+from perturb.suite import CheckTable, EvaluatorTable, MapTable, PerturbationTable, Suite
+from perturb.tasks.micro import Digits, Presence
+from perturb.training.recipe import RECIPES, Recipe
+
+Regime = Literal["as-is", "probe", "fine-tuned", "from-scratch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How a model comes to do its task."""
+
+    regime: Regime = "as-is"
+    recipe: Recipe | None = None
+    seeds: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentPlan:
+    """One experiment: what is shown, how it is read, where and how strongly. Equal plans are measured once."""
+
+    name: str = field(compare=False)  # of the first check that asks for it
+    evaluator_name: str
+    task: Task
+    evaluator: Evaluator
+    point: OperatingPoint
+    training: Training
+    level: float | None  # None: calibrated
+    live_target: float
+    pairs: int
+    flips: bool
+    map: MapTable
+    map_layer: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckPlan:
+    """One check: an experiment and what is claimed of it."""
+
+    name: str
+    experiment: ExperimentPlan
+    claim: Claim
+    quantity: Quantity
+
+
+def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
+    """The pictures to calibrate on and those to judge, split by photograph; `shape` is the model's input."""
+    asked = suite.images
+    put = perturbation_for(suite.check[0].perturbation, suite.folder)
+    if isinstance(put, Digit):
+        shape = (shape[0], put.size, put.size)
+    images = load_images(asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed)
+    calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
+    return Pictures(calibration=calibration, judged=judged)
+
+
+def plan(suite: Suite, model: Sees, judged: Images) -> tuple[CheckPlan, ...]:
+    """Each check of the suite for this model. Raises UsageError for words that do not go together."""
+    found: list[CheckPlan] = []
+    for check in suite.check:
+        try:
+            experiment = plan_experiment(suite, check, model, judged)
+            same = next((c.experiment for c in found if c.experiment == experiment), experiment)
+            found.append(_claimed(check, same, suite.folder))
+        except UsageError as error:
+            raise UsageError(f"{suite.name}: [[check]] {check.name}: {error}") from error
+    return tuple(found)
+
+
+def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images) -> ExperimentPlan:
+    """The experiment that one check asks for."""
+    table = check.evaluator or suite.evaluator
+    kind = table.kind or ("label" if suite.task else "change")
+    evaluator = evaluator_for(kind, table, model, suite.folder)
+    training, evaluator = _training(suite, check, kind, evaluator)
+    level = check.level if isinstance(check.level, float) else None
+    task = _task(suite, check, model, judged, training)
+    for fault, holds in _faults(suite, check, evaluator, training, task).items():
+        if holds:
+            raise UsageError(fault)
+    given = isinstance(evaluator.threshold, float)
+    return ExperimentPlan(
+        name=check.name,
+        evaluator_name=", ".join([kind, *([training.regime] if training.regime != "as-is" else [])]),
+        task=task,
+        evaluator=evaluator,
+        point=OperatingPoint(
+            false_alarms=None if given else table.false_alarms, clean=task.clean, chance=1 / task.outputs
+        ),
+        training=training,
+        level=level,
+        live_target=check.live_target,
+        pairs=check.pairs,
+        flips=check.search,
+        map=suite.map,
+        map_layer=table.layer if evaluator.layer == "output" and "layer" in table.model_fields_set else evaluator.layer,
+        seed=suite.seed,
+    )
+
+
+def perturbation_for(table: PerturbationTable, folder: Path) -> Any:
+    """The perturbation that a suite's table names. Raises UsageError for one that cannot be made."""
+    options = table.model_dump(exclude={"kind"}, exclude_none=True, exclude_defaults=True)
+    return _make("perturbation", table.kind, perturbations.KINDS, options, folder)
+
+
+def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -> Any:
+    """The evaluator that a suite's table names, reading a layer that this model has."""
+    known = {f.name for f in fields(EvaluatorOptions)}
+    options = {key: getattr(table, key) for key in table.model_fields_set & known}
+    accepted = load_kind(kind, evaluators.KINDS, folder)
+    if is_dataclass(accepted):
+        options = {key: value for key, value in options.items() if key in {f.name for f in fields(accepted)}}
+    evaluator = _make("evaluator", kind, evaluators.KINDS, options | (table.model_extra or {}), folder)
+    if evaluator.threshold == "image":  # of n shots a further one exceeds the largest with probability 1 / (n + 1)
+        evaluator = replace(evaluator, shots=max(evaluator.shots, math.ceil(1 / table.false_alarms) - 1))
+    if evaluator.layer == "output":
+        return evaluator
+    if not isinstance(model, Taps):
+        raise UsageError(
+            f"{model.name} shows its outputs alone, and evaluator.kind = {kind!r} reads a feature map: use 'score'."
+        )
+    return replace(evaluator, layer=model.find_layer(evaluator.layer))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorOptions:
+    """Keys of a suite's [evaluator] that its class may take."""
+
+    layer: str = "last"
+    noise: float = 0.02
+    output: int = 0
+
+
+def _make(what: str, kind: str, kinds: Kinds, options: dict[str, Any], folder: Path) -> Any:
+    try:
+        return load_kind(kind, kinds, folder)(**options)
+    except PerturbError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{what} {kind!r} with {options}: {error}") from error
+
+
+def _claimed(check: CheckTable, experiment: ExperimentPlan, folder: Path) -> CheckPlan:
+    claim = Claim(quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence)
+    quantity = load_kind(claim.quantity, quantities.KINDS, folder)
+    if misfit := quantity.misfit(experiment.point):
+        fitting = [k for k in quantities.KINDS if not load_kind(k, quantities.KINDS).misfit(experiment.point)]
+        raise UsageError(f"claim.quantity = {claim.quantity!r} {misfit}; expected one of {fitting}.")
+    return CheckPlan(name=check.name, experiment=experiment, claim=claim, quantity=quantity)
+
+
+def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tuple[Training, Any]:
+    """How the task is learnt, and the evaluator that reads what was learnt."""
+    if suite.task and kind == "features":
+        head = load_kind("label", evaluators.KINDS)
+        return Training(regime="probe", seeds=suite.training.seeds if suite.training else 1), head(layer=evaluator.layer)
+    own = check.training.model_dump(exclude_unset=True) if check.training else {}
+    if suite.training is None and not own:
+        return Training(), evaluator
+    table = (suite.training or check.training).model_copy(update=own)  # type: ignore[union-attr]
+    recipe = RECIPES[table.recipe]
+    recipe = replace(recipe, epochs=table.epochs or recipe.epochs)
+    return Training(regime=table.regime, recipe=recipe, seeds=table.seeds), evaluator
+
+
+def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training: Training) -> Task:
+    put = perturbation_for(check.perturbation, suite.folder)
+    level = check.level if isinstance(check.level, float) else 1.0
+    if suite.task is None:
+        if isinstance(put, Digit):
+            raise UsageError("perturbation.kind = 'digit' needs [task] kind = 'digits'.")
+        return Presence(perturbation=put, level=level)
+    kind = load_kind(suite.task.kind, tasks.KINDS)
+    if isinstance(put, Digit) != issubclass(kind, Digits):
+        raise UsageError(
+            f"[task] kind = {suite.task.kind!r} does not go with perturbation.kind = {check.perturbation.kind!r}."
+        )
+    outputs = _outputs(model) if training.regime == "as-is" else 0
+    setting = TaskSetting(shape=model.input_shape, steps=suite.task.classes, labels=len(judged.classes) or outputs)
+    task: Task = kind.prepare(put, level, setting)
+    if outputs and outputs != task.outputs:
+        raise UsageError(
+            f"{model.name} has {outputs} outputs and the task {task.outputs} classes; let it learn them: write [training]."
+        )
+    return task
+
+
+def _outputs(model: Sees) -> int:
+    blank = np.zeros((1, *model.input_shape), np.float32)
+    return int(np.prod(model.measure(torch.from_numpy(blank)).shape[1:]))
+
+
+def _faults(
+    suite: Suite, check: CheckTable, evaluator: Evaluator, training: Training, task: Task
+) -> dict[str, bool]:
+    """What does not go together, and whether it is so here."""
+    kind = (check.evaluator or suite.evaluator).kind or ("label" if suite.task else "change")
+    pinned = not isinstance(evaluator.threshold, float)
+    if suite.task is None:
+        return {
+            "[training] needs a [task].": training.regime != "as-is",
+            f"evaluator.kind = {kind!r} needs a [task].": evaluator.needs_task,
+            "search needs a [task].": check.search,
+        }
+    return {
+        f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use kind = "
+        "'label'.": pinned,
+        "level = 'calibrated' is for suites without [task]: give a number.": not isinstance(check.level, float),
+    }
+
+
+def experiments(checks: Sequence[CheckPlan]) -> tuple[ExperimentPlan, ...]:
+    """Each experiment once, in the order of the checks."""
+    return tuple({check.experiment.name: check.experiment for check in checks}.values())

@@ -1,0 +1,12 @@
+"""What is claimed: an observation or its map becomes a number with an interval."""
+
+from perturb.kinds import Kinds
+
+KINDS: Kinds = {
+    "accuracy-loss": "perturb.quantities.detection:ACCURACY_LOSS",
+    "accuracy-loss-2afc": "perturb.quantities.detection:ACCURACY_LOSS_2AFC",
+    "miss-rate": "perturb.quantities.detection:MISS_RATE",
+    "flip-rate": "perturb.quantities.detection:FLIP_RATE",
+    "imbalance": "perturb.quantities.of_map:IMBALANCE",
+    "dead-share": "perturb.quantities.of_map:DEAD_SHARE",
+}

@@ -1,0 +1,148 @@
+"""Quantities of an observation: what is detected at dead places, at live places, and the difference."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from perturb.quantities.statistics import by_photograph, mean_effect, share_effect
+from perturb.records import ARMS, Arm, Clean, Contribution, Effect, Observation, OperatingPoint, Saturation
+
+CEILING = 0.98  # dead places detected more often than this: everything is seen
+FLOOR = 0.5  # at a pinned threshold: live places detected less often, so a small loss says nothing
+FLOOR_2AFC = 0.75  # half-way from chance to certainty
+Levels = Float[np.ndarray, "seed level image pair"]
+Value = Callable[[Observation, Arm], Levels]
+Saturated = Callable[[Observation], Saturation]
+
+
+def detected(seen: Observation, arm: Arm) -> Levels:
+    """1 where the evidence exceeds the image's threshold; NaN where a clean picture has no answer."""
+    evidence = seen.evidence[..., ARMS.index(arm)]
+    yes = (evidence > seen.threshold[:, None, :, None]).astype(float)
+    return np.where(np.isnan(evidence), np.nan, yes)
+
+
+def told_apart(seen: Observation, arm: Arm) -> Levels:
+    """Two-alternative forced choice against the clean twin: 1 where the evidence is larger, 1/2 where equal."""
+    evidence, clean = seen.evidence[..., ARMS.index(arm)], seen.evidence[..., ARMS.index("clean")]
+    return (evidence > clean) + 0.5 * (evidence == clean)
+
+
+def measured(name: str) -> Value:
+    """A measure that the evaluator tells besides the evidence."""
+    return lambda seen, arm: seen.measures[name][..., ARMS.index(arm)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """Live minus dead of a value by trial, paired, mean over photographs; positive where dead places hurt."""
+
+    value: Value
+    version: int
+    words: str
+    saturated: Saturated = lambda seen: ""
+    limit: float = np.inf  # of the value's difference; 1 for shares
+    clean: tuple[Clean, ...] = ("absent", "right", "none")
+    pinned: bool = False  # asks for a threshold that is pinned to a false-alarm rate
+
+    def misfit(self, point: OperatingPoint) -> str:
+        return _misfit(self.clean, self.pinned, point)
+
+    def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
+        difference = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
+        table = by_photograph(difference, seen.photograph)
+        return mean_effect(
+            table, confidence=confidence, seed=seed, limit=self.limit, saturated=self.saturated(seen)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The mean of a value between 0 and 1 in one arm, over photographs."""
+
+    value: Value
+    arm: Arm
+    version: int
+    words: str
+    saturated: Saturated = lambda seen: ""
+    clean: tuple[Clean, ...] = ("absent", "right", "none")
+    pinned: bool = False
+
+    def misfit(self, point: OperatingPoint) -> str:
+        return _misfit(self.clean, self.pinned, point)
+
+    def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
+        values = self.value(seen, self.arm)[:, 0]
+        return share_effect(values, seen.photograph, confidence=confidence, saturated=self.saturated(seen))
+
+
+def at_floor_or_ceiling(seen: Observation) -> Saturation:
+    """Where detection is such that a small difference says nothing.
+
+    A pinned threshold: fewer than half of the live places are detected. A given one: one of the seeds is right, with
+    and without the perturbation alike, less often than a quarter of the way from chance to certainty: what knows
+    nothing loses nothing.
+    """
+    if seen.point.false_alarms is not None:
+        return saturation(detected(seen, "live"), detected(seen, "dead"), FLOOR)
+    return at_floor(seen) or saturation(np.ones(1), detected(seen, "dead"), FLOOR)
+
+
+def at_floor(seen: Observation) -> Saturation:
+    right = detected(seen, "live").mean((1, 2, 3))
+    if seen.point.clean != "none":
+        yes = detected(seen, "clean").mean((1, 2, 3))
+        right = (right + (yes if seen.point.clean == "right" else 1 - yes)) / 2
+    chance = seen.point.chance
+    return "floor" if right.min() < chance + (1 - chance) / 4 else ""
+
+
+def saturation(live: np.ndarray, dead: np.ndarray, floor: float) -> Saturation:
+    """Of shares detected: live places seen too rarely, or dead places nearly always."""
+    return "floor" if live.mean() < floor else "ceiling" if dead.mean() > CEILING else ""
+
+
+def _of_choice(seen: Observation) -> Saturation:
+    return saturation(told_apart(seen, "live"), told_apart(seen, "dead"), FLOOR_2AFC)
+
+
+def _missed(seen: Observation, arm: Arm) -> Levels:
+    return 1 - detected(seen, arm)
+
+
+def _misfit(clean: tuple[Clean, ...], pinned: bool, point: OperatingPoint) -> str:
+    if pinned and point.false_alarms is None:
+        return "needs a threshold that is pinned to a false-alarm rate, which a [task] does not have"
+    if point.clean not in clean:
+        wanted = {"right": "labelled pictures, [task] kind = 'labels'", "absent": "a perturbation that is to be found"}
+        return f"is about {wanted[clean[0]]}"
+    return ""
+
+
+ACCURACY_LOSS = Paired(
+    value=detected,
+    version=2,
+    words="accuracy lost at dead places: right at live places minus right at dead ones",
+    saturated=at_floor_or_ceiling,
+    limit=1,
+    clean=("absent", "none"),
+)
+ACCURACY_LOSS_2AFC = Paired(
+    value=told_apart,
+    version=3,
+    words="accuracy lost at dead places, told from the picture's own clean twin (chance is 0.5)",
+    saturated=_of_choice,
+    limit=1,
+    pinned=True,
+)
+MISS_RATE = Share(value=_missed, arm="dead", version=3, words="share missed at dead places", pinned=True)
+FLIP_RATE = Share(
+    value=measured("flips"),
+    arm="live",
+    version=3,
+    words="share of answers changed at live places",
+    saturated=at_floor,
+    clean=("right",),
+)

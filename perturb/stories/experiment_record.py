@@ -1,0 +1,63 @@
+"""What a report says of one experiment: how it came about and what was seen, by arm."""
+
+import numpy as np
+
+from perturb.quantities.measures import measures
+from perturb.records import ARMS, Experiment, Images, Miss, Phase
+from perturb.stories.experiment import Measured
+
+CLEAN, DEAD, LIVE = range(len(ARMS))
+
+
+def experiment_record(found: Measured, judged: Images) -> Experiment:
+    """The record of an experiment. Places are those of its first seed."""
+    plan, seen = found.plan, found.measurement.seen
+    locations = found.measurement.conditions.locations[0]
+    put = plan.task.perturbation  # type: ignore[attr-defined]
+    return Experiment(
+        name=plan.name,
+        perturbation=repr(put),
+        thing=getattr(put, "words", f"the perturbation {put!r}"),
+        evaluator=plan.evaluator_name,
+        verb=plan.evaluator.verb,
+        clean=plan.point.clean,
+        level=seen.levels[0],
+        calibrated=plan.level is None,
+        live_target=plan.live_target if plan.level is None else None,
+        layer=found.contribution.layer,
+        period=locations.period,
+        dead_phases=_phases(locations.dead),
+        live_phases=_phases(locations.live),
+        balanced=locations.balanced,
+        measures=measures(seen, seed=plan.seed),
+        realised={"dead": float(seen.realised[..., DEAD].mean()), "live": float(seen.realised[..., LIVE].mean())},
+        photographs=len(np.unique(seen.photograph)),
+        pairs=seen.evidence[..., DEAD].size,
+        worst=worst_pair(found, judged),
+        engine=found.engine,
+        training=found.training,
+    )
+
+
+def worst_pair(found: Measured, judged: Images) -> Miss | None:
+    """Of the first seed's pairs missed at the dead and seen at the live place, the one whose evidence differs most."""
+    trials, seen = found.measurement.trials[0], found.measurement.seen
+    evidence, threshold = seen.evidence[0, 0], seen.threshold[0][:, None]
+    dead, live = evidence[..., DEAD], evidence[..., LIVE]
+    apart = np.where((dead <= threshold) & (live > threshold), live - dead, -np.inf)
+    crop, pair = (int(i) for i in np.unravel_index(apart.argmax(), apart.shape))
+    if apart[crop, pair] == -np.inf:
+        return None
+    return Miss(
+        photograph=judged.names[judged.photograph[crop]],
+        crop=crop,
+        dead=_phases(trials.dead[crop, pair : pair + 1])[0],
+        live=_phases(trials.live[crop, pair : pair + 1])[0],
+        evidence_dead=float(dead[crop, pair]),
+        evidence_live=float(live[crop, pair]),
+        threshold=float(seen.threshold[0, crop]),
+    )
+
+
+def _phases(places: np.ndarray) -> tuple[Phase, ...]:
+    return tuple((int(row), int(column)) for row, column in places)
