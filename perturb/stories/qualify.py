@@ -12,7 +12,7 @@ from perturb.model import Network
 from perturb.records import Conditions, Control, Experiment, Images, Locations, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
-from perturb.stories.account import describe, describe_images, provenance, summary, windows_of
+from perturb.stories.account import describe, describe_images, describe_suite, provenance, summary, windows_of
 from perturb.stories.asked import pictures_of
 from perturb.stories.checks import Wanted, answer, detect, task_for
 from perturb.stories.classification import as_shown
@@ -106,7 +106,7 @@ def examine(
     findings = judge(found.questions)
     report = Report(
         schema=SCHEMA,
-        suite={"name": suite.name, "description": suite.description, "digest": suite.digest},
+        suite=describe_suite(suite),
         model=describe(model, remedy, taught=any(e.training for e in found.experiments)),
         images=describe_images(calibration, judged),
         verdict=overall(findings, controls),
