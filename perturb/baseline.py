@@ -5,9 +5,9 @@ the best one yet: many small steps down are seen against the best.
 """
 
 import base64
-import dataclasses
+import binascii
 import hashlib
-import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,16 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb import changes
-from perturb.changes import LOSS, TESTED, Against, Changes, Pairing, Shift
+from perturb.changes import LOSS, TESTED, Against, Changes, Pairing, RunSummary, Shift
 from perturb.errors import InputError
+from perturb.files import Upgrade, decode
 from perturb.quantities import detected, saturation
 from perturb.records import Conditions, Locations, Measurement
 from perturb.runs import Run
 
 SCHEMA = 1
+UPGRADES: Mapping[int, Upgrade] = {}
+PHASES = re.compile(r"(\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?")
 MARGIN = 0.05  # a change of detection up to it counts as none, unless the file says otherwise
 
 
@@ -53,15 +56,23 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteKey:
+    """The suite that a run must be of."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """What was accepted, and the best yet."""
 
     schema: int
-    suite: Mapping[str, str]  # name, digest
+    suite: SuiteKey
     seed: int
     pictures: str  # a digest of all judged crops
     margin: float
-    accepted: Mapping[str, Any]  # run, model, weights, device, timestamp
+    accepted: RunSummary
     experiments: Mapping[str, Tracked]
 
 
@@ -82,8 +93,8 @@ def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | No
         experiments[check] = _track(name, again or own, past if again and check not in fallen else None)
     return Baseline(
         schema=SCHEMA,
-        suite={"name": run.report.suite["name"], "digest": run.report.suite["digest"]},
-        seed=run.report.provenance["seed"],
+        suite=SuiteKey(name=run.report.suite.name, digest=run.report.suite.digest),
+        seed=run.report.provenance.seed,
         pictures=_pictures(run),
         margin=margin,
         accepted=_who(run, name),
@@ -122,7 +133,7 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
     judged = changes.judge(pairings, margin=baseline.margin, seed=baseline.seed)
     return Changes(
         schema=changes.SCHEMA,
-        suite=baseline.suite["name"],
+        suite=baseline.suite.name,
         verdict=Shift.INCOMPARABLE if differs else changes.overall(judged),
         margin=baseline.margin,
         baseline=baseline.accepted,
@@ -132,31 +143,36 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
     )
 
 
-def to_json(baseline: Baseline) -> str:
-    return json.dumps(dataclasses.asdict(baseline), indent=2, sort_keys=True, allow_nan=False) + "\n"
+def from_json(text: str, where: object = "baseline.json") -> Baseline:
+    """The baseline that `files.encode` wrote. Raises InputError for any other text."""
+    return decode(Baseline, text, where, schema=SCHEMA, upgrades=UPGRADES, check=_faults)
 
 
-def from_json(text: str) -> Baseline:
-    """The baseline that `to_json` wrote. Raises InputError for anything else."""
+def _faults(baseline: Baseline) -> Iterator[str]:
+    if not 0 < baseline.margin < 1:
+        yield f"margin: expected a number between 0 and 1, got {baseline.margin:g}"
+    for check, past in baseline.experiments.items():
+        at = f"experiments.{check}"
+        for name, phases in (("dead_phases", past.dead_phases), ("live_phases", past.live_phases)):
+            if not PHASES.fullmatch(phases):
+                yield f'{at}.{name}: expected "row,column row,column ...", got {phases[:40]!r}'
+        for name, arms in (("accepted", past.accepted), ("best", past.best)):
+            if set(arms) != set(TESTED):
+                yield f"{at}.{name}: expected {list(TESTED)}, got {sorted(arms)[:4]}"
+            for which, arm in arms.items():
+                yield from _of_arm(f"{at}.{name}.{which}", arm, past.shape)
+
+
+def _of_arm(at: str, arm: Arm, shape: tuple[int, int]) -> Iterator[str]:
+    if not 0 <= arm.rate <= 1:
+        yield f"{at}.rate: expected a number within 0 and 1, got {arm.rate:g}"
     try:
-        data = json.loads(text)
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"schema {data['schema']!r}, this version reads {SCHEMA}")
-        data["experiments"] = {check: _tracked(past) for check, past in data["experiments"].items()}
-        return Baseline(**data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"this is no baseline that `perturb baseline accept` wrote: {error}.") from error
-
-
-def _tracked(data: dict[str, Any]) -> Tracked:
-    """Raises KeyError, TypeError or ValueError for what was not written by us."""
-    arms = {side: {arm: Arm(**data[side][arm]) for arm in TESTED} for side in ("accepted", "best")}
-    past = Tracked(**(data | arms | {"shape": tuple(data["shape"])}))
-    for arm in (*past.accepted.values(), *past.best.values()):
-        _bits(arm, past.shape)
-    for phases in (past.dead_phases, past.live_phases):
-        _phases(phases)
-    return past
+        size = len(base64.b64decode(arm.detected, validate=True))
+    except (binascii.Error, ValueError):
+        yield f"{at}.detected: not base64"
+        return
+    if min(shape) < 0 or size != -(-shape[0] * shape[1] // 8):
+        yield f"{at}.detected: {shape[0]} x {shape[1]} trials do not fit {size} bytes"
 
 
 def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
@@ -204,9 +220,9 @@ def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
     unlike = []
     if run.report.verdict == "INVALID":
         unlike.append("the candidate's run is INVALID: its instrument failed")
-    if run.report.suite["digest"] != baseline.suite["digest"]:
+    if run.report.suite.digest != baseline.suite.digest:
         one, other = baseline.suite, run.report.suite
-        unlike.append(f"suites: {one['name']} {one['digest'][:12]} and {other['name']} {other['digest'][:12]}")
+        unlike.append(f"suites: {one.name} {one.digest[:12]} and {other.name} {other.digest[:12]}")
     elif _pictures(run) != baseline.pictures:
         unlike.append("judged pictures: their pixels differ")
     return tuple(unlike)
@@ -229,15 +245,15 @@ def _how_unlike(check: str, past: Tracked, run: Run) -> str:
     return f"{check}: {what}; measure the candidate with --baseline, at the baseline's own"
 
 
-def _who(run: Run, name: str) -> dict[str, Any]:
+def _who(run: Run, name: str) -> RunSummary:
     report = run.report
-    return {
-        "run": name,
-        "model": report.model["reference"],
-        "weights": report.model["weights"],
-        "device": report.provenance["device"],
-        "timestamp": report.provenance["timestamp"],
-    }
+    return RunSummary(
+        run=name,
+        model=report.model.reference,
+        weights=report.model.weights,
+        device=report.provenance.device,
+        timestamp=report.provenance.timestamp,
+    )
 
 
 def _pictures(run: Run) -> str:
@@ -265,8 +281,6 @@ def _arm(name: str, seen: Float[np.ndarray, "image pair"]) -> Arm:
 
 def _bits(arm: Arm, shape: tuple[int, int]) -> Float[np.ndarray, "image pair"]:
     packed = np.frombuffer(base64.b64decode(arm.detected), dtype=np.uint8)
-    if len(packed) != -(-shape[0] * shape[1] // 8):
-        raise ValueError(f"{shape[0]} x {shape[1]} trials do not fit {len(packed)} bytes")
     return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(float)
 
 

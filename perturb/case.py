@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,12 +10,15 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
+from perturb import files
 from perturb import perturbation as perturbations
 from perturb.errors import InputError
 from perturb.protocols import Perturbation
 from perturb.records import Images, Phase, Trials
 
 SCHEMA = 1
+UPGRADES: Mapping[int, files.Upgrade] = {}
+LARGEST = 2**24  # pixels of a picture in a file
 Aim = Literal["missed", "flipped"]
 Picture = Float[np.ndarray, "channel row column"]
 
@@ -73,6 +75,31 @@ class Found:
     simplest: Answer  # of the case that was met, where hypothesis is absent or finds no simpler one
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """How a case was found."""
+
+    aim: Aim
+    check: str
+    model: str  # as on the command line
+    suite: Mapping[str, Any]
+    weights_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A case in its file."""
+
+    schema: int
+    picture: str  # PNG, base64
+    perturbation: Mapping[str, Any]  # `kind`, and the fields of that kind
+    level: float
+    dead: Phase
+    live: Phase
+    seed: int
+    about: About
+
+
 def eight_bits(picture: Picture) -> Picture:
     """The nearest picture that a PNG file can hold."""
     return np.round(picture * 255).astype(np.float32) / np.float32(255)
@@ -92,8 +119,8 @@ def as_trials(case: Case) -> Trials:
     )
 
 
-def to_json(case: Case, about: Mapping[str, Any]) -> str:
-    """The case as a file that needs nothing beside it; `about` says how it was found. Strict JSON, sorted keys.
+def to_json(case: Case, about: About) -> str:
+    """The case as a file that needs nothing beside it.
 
     Raises InputError for a perturbation that is not one of ours: a file must not name code to run.
     """
@@ -102,45 +129,45 @@ def to_json(case: Case, about: Mapping[str, Any]) -> str:
         raise InputError(
             f"a {type(case.perturbation).__name__} cannot be kept in a file, only {[*perturbations.KINDS]}."
         )
-    data = {
-        "schema": SCHEMA,
-        "picture": _png(case.picture),
-        "perturbation": {"kind": kind, **_parameters(case.perturbation)},
-        "level": case.level,
-        "dead": list(case.dead),
-        "live": list(case.live),
-        "seed": case.seed,
-        "about": dict(about),
-    }
-    return json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return files.encode(
+        Kept(
+            schema=SCHEMA,
+            picture=_png(case.picture),
+            perturbation={"kind": kind, **vars(case.perturbation)},
+            level=case.level,
+            dead=case.dead,
+            live=case.live,
+            seed=case.seed,
+            about=about,
+        )
+    )
 
 
-def from_json(text: str) -> tuple[Case, dict[str, Any]]:
+def from_json(text: str, where: object = "counterexample.json") -> tuple[Case, About]:
     """The case and what is said about it. Raises InputError for anything that `to_json` did not write."""
+    kept = files.decode(Kept, text, where, schema=SCHEMA, upgrades=UPGRADES)
+    given = dict(kept.perturbation)
+    kind = perturbations.KINDS.get(str(given.pop("kind", None)))
+    if kind is None:
+        raise InputError(f"`{files.plain(where)}`: perturbation.kind: expected one of {[*perturbations.KINDS]}.")
+    perturbation: Perturbation = files.build(kind, given, where, at="perturbation")
     try:
-        data = json.loads(text)
-        if data["schema"] != SCHEMA:
-            raise InputError(f"case schema {data['schema']!r} is not the {SCHEMA} that this version reads.")
-        given = dict(data["perturbation"])
-        kind = perturbations.KINDS[given.pop("kind")]
-        parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        picture = _pixels(kept.picture)
+        if perturbation.size > min(picture.shape[1:]):
+            raise ValueError(f"a perturbation of {perturbation.size} pixels is larger than its picture")
         case = Case(
-            picture=_pixels(data["picture"]),
-            perturbation=kind(**parameters),
-            level=float(data["level"]),
-            dead=(int(data["dead"][0]), int(data["dead"][1])),
-            live=(int(data["live"][0]), int(data["live"][1])),
-            seed=int(data["seed"]),
+            picture=picture,
+            perturbation=perturbation,
+            level=kept.level,
+            dead=kept.dead,
+            live=kept.live,
+            seed=kept.seed,
         )
         for place in (case.dead, case.live):
-            case.perturbation.apply(case.picture, place, case.level, np.random.default_rng(0))
-        return case, dict(data["about"])
-    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
-        raise InputError(f"not a case that perturb kept: {type(error).__name__}: {error}") from error
-
-
-def _parameters(perturbation: Perturbation) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(perturbation).items()}
+            perturbation.apply(case.picture, place, case.level, np.random.default_rng(0))
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(files.plain(f"`{where}`: not a case: {error}")) from error
+    return case, kept.about
 
 
 def _png(picture: Picture) -> str:
@@ -152,6 +179,9 @@ def _png(picture: Picture) -> str:
 
 
 def _pixels(png: str) -> Picture:
+    """Raises ValueError, OSError or SyntaxError for what is no picture that `_png` wrote."""
     with Image.open(io.BytesIO(base64.b64decode(png, validate=True)), formats=["PNG"]) as image:
+        if image.mode not in ("L", "RGB") or image.width * image.height > LARGEST:
+            raise ValueError(f"a picture of {image.width} x {image.height} pixels and mode {image.mode}")
         values = np.atleast_3d(np.asarray(image))
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)

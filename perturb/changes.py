@@ -4,17 +4,16 @@ Tested are detection at dead and at live places, each pair of outcomes being one
 and not tested: it is their difference, and it rises too where a model merely sees more at live places.
 """
 
-import dataclasses
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from perturb.files import Upgrade, decode
 from perturb.quantities import Saturation, of_pairs
 from perturb.records import Effect
 from perturb.stats.clusters import cluster_means
@@ -24,6 +23,7 @@ from perturb.verdict import SATURATED
 
 Against = Literal["accepted", "best"]
 SCHEMA = 1
+UPGRADES: Mapping[int, Upgrade] = {}
 CONFIDENCE = 0.95  # that nothing is called REGRESSED or IMPROVED by chance, over all tests of a comparison
 LOSS = "loss"
 TESTED = {"dead": "detection at dead places", "live": "detection at live places"}  # by arm
@@ -70,6 +70,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """Which run it was, of what, where and when."""
+
+    run: str  # its digest
+    model: str
+    weights: str  # a digest
+    device: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """A candidate beside its baseline."""
 
@@ -77,8 +88,8 @@ class Changes:
     suite: str
     verdict: Shift
     margin: float
-    baseline: Mapping[str, Any]  # run, model, weights, device, timestamp
-    candidate: Mapping[str, Any]
+    baseline: RunSummary
+    candidate: RunSummary
     changes: tuple[Change, ...]
     differs: tuple[str, ...] = ()  # what makes them INCOMPARABLE
 
@@ -132,20 +143,15 @@ def overall(changes: Sequence[Change]) -> Shift:
     return Shift.EQUIVALENT
 
 
-def to_json(changes: Changes) -> str:
-    return json.dumps(dataclasses.asdict(changes), indent=2, sort_keys=True, allow_nan=False) + "\n"
+def from_json(text: str, where: object = "changes.json") -> Changes:
+    """The Changes that `files.encode` wrote. Raises InputError for any other text."""
+    return decode(Changes, text, where, schema=SCHEMA, upgrades=UPGRADES, check=_contradictions)
 
 
-def from_json(text: str) -> Changes:
-    """The Changes that `to_json` wrote. Raises ValueError for another schema number."""
-    data = json.loads(text)
-    if data.get("schema") != SCHEMA:
-        raise ValueError(f"changes of schema {data.get('schema')!r}, this version reads {SCHEMA}.")
-    each = [
-        c | {"effect": Effect(**c["effect"]), "verdict": c["verdict"] and Shift(c["verdict"])} for c in data["changes"]
-    ]
-    parts = {"verdict": Shift(data["verdict"]), "differs": tuple(data["differs"])}
-    return Changes(**(data | parts | {"changes": tuple(Change(**c) for c in each)}))
+def _contradictions(found: Changes) -> Iterator[str]:
+    worst = Shift.INCOMPARABLE if found.differs else overall(found.changes)
+    if found.verdict != worst:
+        yield f"verdict: {found.verdict}, but the changes make it {worst}"
 
 
 def _sure(effect: Effect) -> bool:

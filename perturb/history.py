@@ -5,7 +5,6 @@ date by whoever reads, and rebuilt from the runs when it is lost or damaged. Wri
 write at once, and a writer that is killed leaves at most a folder under `unfinished/`.
 """
 
-import json
 import os
 import shutil
 import sqlite3
@@ -14,16 +13,34 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from perturb.errors import InputError, PerturbWarning, UsageError
+from perturb.errors import InputError, PerturbError, PerturbWarning, UsageError
+from perturb.files import decode as decoded
+from perturb.files import encode, read_text
+from perturb.records import Finding, Verdict
 from perturb.report import Report, from_json
 from perturb.runs import Run, decode, identify, read
 
 STALE = 3600  # seconds after which an unfinished run is nobody's
-INDEX = "index-1.sqlite"  # the number is that of Entry's form: another version has an index of its own
+INDEX = "index-2.sqlite"  # the number is that of Entry's form: another version has an index of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One finding of one run, as a trend shows it."""
+
+    run: str
+    timestamp: str
+    check: str
+    quantity: str
+    value: float
+    low: float
+    high: float
+    n: int
+    at_most: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +52,19 @@ class Entry:
     suite: str
     suite_digest: str
     model: str  # and what was done to it
-    verdict: str
-    findings: tuple[Mapping[str, Any], ...]  # check, quantity, value, low, high, n, at_most, verdict
+    verdict: Verdict
+    findings: tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One check of one suite on one model over time; `points` are findings with `run` and `timestamp`, oldest first."""
+    """One check of one suite on one model over time; `points` oldest first."""
 
     suite: str
     suite_digest: str
     model: str
     check: str
-    points: tuple[Mapping[str, Any], ...]
+    points: tuple[Point, ...]
 
 
 def keep(files: Mapping[str, bytes], history: Path) -> str:
@@ -87,14 +104,14 @@ def load(run: str, history: Path) -> tuple[str, Run]:
     files = read(history / "runs" / found[0])
     if identify(files) != found[0]:
         raise InputError(f"run {found[0][:12]} in `{history}` is damaged: its files are not those that were kept.")
-    return found[0], decode(files)
+    return found[0], decode(files, history / "runs" / found[0])
 
 
 def entries(history: Path) -> list[Entry]:
     """Every run, oldest first. A damaged index is rebuilt, one that cannot be used is passed by, each said once."""
     try:
         found = _indexed(history)
-    except (sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
+    except (sqlite3.Error, OSError, InputError) as error:
         note = f"the index of `{history}` is of no use ({error}): rebuilt from its runs"
         warnings.warn(note, PerturbWarning, stacklevel=2)
         found = rebuild(history)
@@ -117,11 +134,11 @@ def rebuild(history: Path) -> list[Entry]:
 
 def trend(found: Sequence[Entry]) -> tuple[Series, ...]:
     """A series for each suite, model and check, in order of the first run."""
-    points: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    points: dict[tuple[str, str, str, str], list[Point]] = {}
     for entry in found:
         for finding in entry.findings:
-            key = (entry.suite, entry.suite_digest, entry.model, finding["check"])
-            points.setdefault(key, []).append({**finding, "run": entry.run, "timestamp": entry.timestamp})
+            key = (entry.suite, entry.suite_digest, entry.model, finding.check)
+            points.setdefault(key, []).append(finding)
     return tuple(
         Series(suite=suite, suite_digest=digest, model=model, check=check, points=tuple(each))
         for (suite, digest, model, check), each in points.items()
@@ -167,7 +184,8 @@ def _indexed(history: Path) -> list[Entry]:
     if not present:
         return []
     with closing(_opened(history / INDEX)) as index:
-        known = {run: _read(line) for run, line in index.execute("SELECT run, entry FROM runs")}
+        lines = index.execute("SELECT run, entry FROM runs")
+        known = {run: decoded(Entry, line, INDEX) for run, line in lines}
         fresh = list(_entries(history, [run for run in present if run not in known]))
         _add(index, fresh)
         with index:
@@ -190,49 +208,49 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _add(index: sqlite3.Connection, found: Sequence[Entry]) -> None:
     with index:
-        lines = [(entry.run, json.dumps(asdict(entry))) for entry in found]
+        lines = [(entry.run, encode(entry)) for entry in found]
         index.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?)", lines)
-
-
-def _read(line: str) -> Entry:
-    told = json.loads(line)
-    return Entry(**(told | {"findings": tuple(told["findings"])}))
 
 
 def _entries(history: Path, runs: Sequence[str]) -> Iterator[Entry]:
     """Of the runs that can be read; the others are named in one warning."""
     unreadable = []
     for run in runs:
+        path = history / "runs" / run / "report.json"
         try:
-            yield _entry(run, from_json((history / "runs" / run / "report.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+            yield _entry(run, from_json(read_text(path), path))
+        except PerturbError:
             unreadable.append(run[:12])
     if unreadable:
         warnings.warn(f"damaged runs in `{history}`: {', '.join(unreadable)}", PerturbWarning, stacklevel=2)
 
 
 def _entry(run: str, report: Report) -> Entry:
-    remedy = report.model["remedy"]
+    remedy, timestamp = report.model.remedy, report.provenance.timestamp
     return Entry(
         run=run,
-        timestamp=report.provenance["timestamp"],
-        suite=report.suite["name"],
-        suite_digest=report.suite["digest"],
-        model=report.model["reference"] + (f" ({remedy['kind']}, weights {remedy['weights']})" if remedy else ""),
-        verdict=str(report.verdict),
-        findings=tuple(
-            {
-                "check": f.check,
-                "quantity": f.effect.quantity,
-                "value": f.effect.value,
-                "low": f.effect.low,
-                "high": f.effect.high,
-                "n": f.effect.n,
-                "at_most": f.claim.at_most,
-                "verdict": str(f.verdict),
-            }
-            for f in report.findings
-        ),
+        timestamp=timestamp,
+        suite=report.suite.name,
+        suite_digest=report.suite.digest,
+        model=report.model.reference + (f" ({remedy.kind}, weights {remedy.weights})" if remedy else ""),
+        verdict=report.verdict,
+        findings=tuple(_point(run, timestamp, finding) for finding in report.findings),
+    )
+
+
+def _point(run: str, timestamp: str, found: Finding) -> Point:
+    effect = found.effect
+    return Point(
+        run=run,
+        timestamp=timestamp,
+        check=found.check,
+        quantity=effect.quantity,
+        value=effect.value,
+        low=effect.low,
+        high=effect.high,
+        n=effect.n,
+        at_most=found.claim.at_most,
+        verdict=found.verdict,
     )
 
 

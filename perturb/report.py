@@ -1,15 +1,77 @@
 """The Report: what a run found, as words and numbers, to JSON and back. Opens without torch."""
 
-import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from perturb.exhibits import Exhibits
-from perturb.records import Claim, Control, Effect, Experiment, Finding, Measure, Miss, Rate, Training, Verdict
+from perturb.files import UNWRITTEN, Upgrade, decode
+from perturb.records import Control, Effect, Experiment, Finding, Rate, Remedy, Verdict
+from perturb.verdict import overall
 
 SCHEMA = 1
+UPGRADES: Mapping[int, Upgrade] = {}  # by the schema that each upgrades from; pure, from fields to fields
+SHARES = ("accuracy", "score", "flips", "unflipped")  # measures that lie within 0 and 1
+RANGES = {
+    "accuracy-loss": (-1, 1),
+    "accuracy-loss-2afc": (-1, 1),
+    "miss-rate": (0, 1),
+    "flip-rate": (0, 1),
+    "dead-share": (0, 1),
+    "imbalance": (1, float("inf")),
+}  # of a quantity's value
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteSummary:
+    """The suite that was asked."""
+
+    name: str
+    description: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSummary:
+    """The model as it came, and what was done to it."""
+
+    reference: str
+    weights: str  # a digest
+    parameters: int
+    input_shape: tuple[int, int, int]  # channels, rows, columns
+    untrained: bool
+    remedy: Remedy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """How many pictures."""
+
+    photographs: int
+    crops: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagesSummary:
+    """Where the pictures are from, and how many were calibrated on and judged."""
+
+    source: str
+    calibration: Sample
+    judged: Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What it takes to run it again."""
+
+    command: str
+    device: str
+    python: str
+    seed: int
+    suite_digest: str
+    timestamp: str
+    versions: Mapping[str, str]  # by package
+    weights_digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +93,18 @@ class Report:
     """One model, one suite, one run."""
 
     schema: int
-    suite: Mapping[str, Any]  # name, description, digest
-    model: Mapping[str, Any]  # reference, weights digest, parameters, what was done to it
-    images: Mapping[str, Any]  # source, calibration and judged photographs and crops
+    suite: SuiteSummary
+    model: ModelSummary
+    images: ImagesSummary
     verdict: Verdict
     map: MapSummary
     findings: tuple[Finding, ...]
     experiments: tuple[Experiment, ...]
     controls: tuple[Control, ...]
-    provenance: Mapping[str, Any]  # versions, seed, device, command, timestamp
-    exhibits: Exhibits | None = field(default=None, compare=False, repr=False)  # what report.html shows; not in JSON
+    provenance: Provenance
+    exhibits: Exhibits | None = field(  # what report.html shows; not in JSON
+        default=None, compare=False, repr=False, metadata=UNWRITTEN
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,42 +117,69 @@ class Side:
     lattice: tuple[tuple[float, ...], ...]
 
 
-def to_json(report: Report) -> str:
-    """Strict JSON, sorted keys: the same run gives the same text. NaN raises ValueError."""
-    data = dataclasses.asdict(dataclasses.replace(report, exhibits=None))
-    del data["exhibits"]
-    return json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n"
+def from_json(text: str, where: object = "report.json") -> Report:
+    """The Report that `files.encode` wrote, now or in an earlier version.
+
+    Raises InputError for any other text, and where its numbers contradict each other.
+    """
+    return decode(Report, text, where, schema=SCHEMA, upgrades=UPGRADES, check=contradictions)
 
 
-def from_json(text: str) -> Report:
-    """The Report that `to_json` wrote. Raises ValueError for another schema number."""
-    data = json.loads(text)
-    if data.get("schema") != SCHEMA:
-        raise ValueError(f"report schema {data.get('schema')!r} is not the {SCHEMA} that this version reads.")
-    data["verdict"] = Verdict(data["verdict"])
-    data["map"]["phases"] = tuple(map(tuple, data["map"]["phases"]))
-    data["map"]["makers"] = tuple(data["map"]["makers"])
-    data["map"] = MapSummary(**data["map"])
-    data["findings"] = tuple(_finding(f) for f in data["findings"])
-    data["experiments"] = tuple(_experiment(e) for e in data["experiments"])
-    data["controls"] = tuple(Control(**c) for c in data["controls"])
-    return Report(**data)
+def contradictions(report: Report) -> Iterator[str]:
+    """What cannot be true of a report: a line each, beginning with the field."""
+    for at, finding in enumerate(report.findings):
+        yield from _of_effect(f"findings.{at}.effect", finding.effect)
+        yield from _outside(f"findings.{at}.claim.confidence", finding.claim.confidence)
+    for at, experiment in enumerate(report.experiments):
+        yield from _of_experiment(f"experiments.{at}", experiment)
+    yield from _outside("map.dead_share", report.map.dead_share)
+    for name, sample in (("calibration", report.images.calibration), ("judged", report.images.judged)):
+        yield from _negative(f"images.{name}", photographs=sample.photographs, crops=sample.crops)
+    if report.verdict != (worst := overall(report.findings, report.controls)):
+        yield f"verdict: {report.verdict}, but the findings and controls make it {worst}"
 
 
-def _finding(data: dict[str, Any]) -> Finding:
-    parts = {"claim": Claim(**data["claim"]), "effect": Effect(**data["effect"]), "verdict": Verdict(data["verdict"])}
-    return Finding(**(data | parts))
+def _of_experiment(at: str, found: Experiment) -> Iterator[str]:
+    yield from _negative(at, photographs=found.photographs, pairs=found.pairs)
+    yield from _outside(f"{at}.level", found.level)
+    for name, rates in (("rates", found.rates), ("two_afc", found.two_afc)):
+        for arm, rate in rates.items():
+            yield from _of_rate(f"{at}.{name}.{arm}", rate, share=True)
+    for number, measure in enumerate(found.measures):
+        for arm, rate in (("dead", measure.dead), ("live", measure.live)):
+            yield from _of_rate(f"{at}.measures.{number}.{arm}", rate, share=measure.name in SHARES)
+        yield from _of_effect(f"{at}.measures.{number}.difference", measure.difference, ranged=False)
 
 
-def _experiment(data: dict[str, Any]) -> Experiment:
-    rates = {name: {arm: Rate(**r) for arm, r in data[name].items()} for name in ("rates", "two_afc")}
-    phases = {name: tuple((row, column) for row, column in data[name]) for name in ("dead_phases", "live_phases")}
-    worst = data["worst"] and Miss(**(data["worst"] | {arm: tuple(data["worst"][arm]) for arm in ("dead", "live")}))
-    measures = tuple(_measure(m) for m in data.get("measures", ()))
-    training = tuple(Training(**t) for t in data.get("training", ()))
-    return Experiment(**(data | rates | phases | {"worst": worst, "measures": measures, "training": training}))
+def _of_rate(at: str, rate: Rate, *, share: bool) -> Iterator[str]:
+    yield from _negative(at, n=rate.n, trials=rate.trials)
+    yield from _apart(at, rate)
+    for name in ("value", "low", "high") if share else ():
+        yield from _outside(f"{at}.{name}", getattr(rate, name))
 
 
-def _measure(data: dict[str, Any]) -> Measure:
-    arms = {arm: Rate(**data[arm]) for arm in ("dead", "live")}
-    return Measure(name=data["name"], **arms, difference=Effect(**data["difference"]))
+def _of_effect(at: str, effect: Effect, *, ranged: bool = True) -> Iterator[str]:
+    """`ranged`: its value is that of the quantity, not a difference of two."""
+    yield from _negative(at, n=effect.n, spread=effect.spread, detectable=effect.detectable)
+    yield from _apart(at, effect)
+    yield from _outside(f"{at}.confidence", effect.confidence)
+    yield from _outside(f"{at}.pvalue", effect.pvalue or 0.0)
+    if ranged and effect.quantity in RANGES:
+        yield from _outside(f"{at}.value", effect.value, *RANGES[effect.quantity])
+
+
+def _apart(at: str, found: Rate | Effect) -> Iterator[str]:
+    room = ROUNDING * max(1.0, abs(found.value))
+    if not found.low - room <= found.value <= found.high + room:
+        yield f"{at}: expected low <= value <= high, got {found.low:g}, {found.value:g}, {found.high:g}"
+
+
+def _outside(at: str, value: float, low: float = 0, high: float = 1) -> Iterator[str]:
+    if not low - ROUNDING <= value <= high + ROUNDING:
+        yield f"{at}: expected a number within {low:g} and {high:g}, got {value:g}"
+
+
+def _negative(at: str, **counts: float) -> Iterator[str]:
+    for name, count in counts.items():
+        if count < 0:
+            yield f"{at}.{name}: expected at least 0, got {count:g}"

@@ -6,8 +6,6 @@ gives the columns that a data frame is made of.
 
 import hashlib
 import io
-import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from perturb.errors import InputError
+from perturb import files
+from perturb.errors import InputError, UsageError
 from perturb.records import Conditions, Contribution, Images, Locations, Measurement, Outcomes, Trials
-from perturb.report import Report, from_json, to_json
+from perturb.report import Report, from_json
 
-SCHEMA = 1  # of trials.npz and maps.npz
+TRIALS = 1  # schema of trials.npz
+MAPS = 2  # of maps.npz; 1 had no keys, as there was one map of a layer
 FILES = ("report.json", "trials.npz", "maps.npz")
+LIMIT = 2**30  # bytes of a file, and of the arrays in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +33,49 @@ class Run:
     photographs: tuple[str, ...]  # names of those judged
     pictures: tuple[str, ...]  # a digest of each judged crop's pixels
     measured: Mapping[str, Measurement]  # by experiment
-    repeated: Mapping[
-        str, Measurement
-    ]  # the same experiments at the places and levels of a baseline, where one was given
-    maps: Mapping[str, Contribution]  # by layer; their windows are not kept
+    repeated: Mapping[str, Measurement]  # the same at the places and levels of a baseline, where one was given
+    maps: Mapping[str, Contribution]  # by layer or by check and layer; their windows are not kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialsHead:
+    """What trials.npz says of one experiment beside its arrays."""
+
+    level: float
+    seed: int
+    purpose: str
+    period: int
+    balanced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialsFile:
+    """The header of trials.npz."""
+
+    schema: int
+    photographs: tuple[str, ...]
+    pictures: tuple[str, ...]
+    measured: Mapping[str, TrialsHead]
+    repeated: Mapping[str, TrialsHead]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapHead:
+    """What maps.npz says of one map beside its values."""
+
+    key: str  # in Run.maps
+    kind: str
+    layer: str
+    period: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapsFile:
+    """The header of maps.npz."""
+
+    schema: int
+    maps: tuple[MapHead, ...]
 
 
 def digests(images: Images) -> tuple[str, ...]:
@@ -45,47 +85,47 @@ def digests(images: Images) -> tuple[str, ...]:
 
 def encode(run: Run) -> dict[str, bytes]:
     """The files of a run, by name; the same run gives the same bytes."""
-    return {"report.json": to_json(run.report).encode(), "trials.npz": _trials(run), "maps.npz": _maps(run.maps)}
+    return {
+        "report.json": files.encode(run.report).encode(),
+        "trials.npz": _trials(run),
+        "maps.npz": _maps(run.maps),
+    }
 
 
-def decode(files: Mapping[str, bytes]) -> Run:
+def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
     """The run that `encode` wrote, now or in an earlier version. Raises InputError for files that are damaged."""
-    try:
-        report = from_json(files["report.json"].decode())
-        arrays, header = _unpacked(files["trials.npz"])
-        maps, drawn = _unpacked(files["maps.npz"])
-        measured, repeated = (
-            {name: _measurement(arrays, f"{kind}/{name}", told) for name, told in header[kind].items()}
-            for kind in ("measured", "repeated")
-        )
-        return Run(
-            report=report,
-            photographs=tuple(header["photographs"]),
-            pictures=tuple(header["pictures"]),
-            measured=measured,
-            repeated=repeated,
-            maps={
-                told["layer"]: Contribution(values=maps[str(i)].astype(float), **told)
-                for i, told in enumerate(drawn["maps"])
-            },
-        )
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"the run's files cannot be read: {error}") from error
+    report, trials, maps = (f"{where}/{name}" for name in FILES)
+    arrays, told = _unpacked(given["trials.npz"], trials)
+    head = files.decode(TrialsFile, told, trials, schema=TRIALS)
+    drawn, told = _unpacked(given["maps.npz"], maps)
+    named = files.decode(MapsFile, told, maps, schema=MAPS, upgrades={1: _keyed})
+
+    def series(kind: str, heads: Mapping[str, TrialsHead]) -> dict[str, Measurement]:
+        count = len(head.photographs)
+        return {name: _measurement(Stored(arrays, f"{kind}/{name}", trials), t, count) for name, t in heads.items()}
+
+    return Run(
+        report=from_json(files.as_text(given["report.json"], report), report),
+        photographs=head.photographs,
+        pictures=head.pictures,
+        measured=series("measured", head.measured),
+        repeated=series("repeated", head.repeated),
+        maps={m.key: _map(Stored(drawn, str(i), maps), m) for i, m in enumerate(named.maps)},
+    )
 
 
-def identify(files: Mapping[str, bytes]) -> str:
+def identify(given: Mapping[str, bytes]) -> str:
     """A run's name: SHA-256 over the names and bytes of its files."""
-    each = [f"{name} {hashlib.sha256(files[name]).hexdigest()}\n" for name in FILES]
+    each = [f"{name} {hashlib.sha256(given[name]).hexdigest()}\n" for name in FILES]
     return hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def read(folder: Path) -> dict[str, bytes]:
     """The files of the run in this folder. Raises InputError where one is missing."""
     try:
-        return {name: (folder / name).read_bytes() for name in FILES}
-    except OSError as error:
-        missing = os.path.basename(error.filename or "")
-        raise InputError(f"`{folder}` is not a whole run: {missing}: {error.strerror}; measure it again.") from error
+        return {name: files.read_bytes(folder / name, limit=LIMIT) for name in FILES}
+    except UsageError as error:
+        raise InputError(f"`{files.plain(folder)}` is not a whole run: {error} Measure it again.") from error
 
 
 def table(run: Run, experiment: str) -> dict[str, np.ndarray]:
@@ -109,30 +149,91 @@ def table(run: Run, experiment: str) -> dict[str, np.ndarray]:
     return columns
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The arrays of one experiment or map in a file."""
+
+    arrays: Mapping[str, np.ndarray]
+    at: str
+    where: str
+
+    def take(self, name: str, kind: str, *shape: int | None) -> np.ndarray:
+        """One of them. Raises InputError where its kind or shape is another; None is any length."""
+        key = f"{self.at}/{name}" if name else self.at
+        found = self.arrays.get(key)
+        if found is None:
+            raise InputError(f"`{self.where}`: {key}: is missing.")
+        fits = found.ndim == len(shape) and all(w in (None, n) for w, n in zip(shape, found.shape, strict=True))
+        if found.dtype.kind != kind or not fits:
+            wanted = f"{'integers' if kind == 'i' else 'floats'} of shape {_shape(shape)}"
+            raise InputError(f"`{self.where}`: {key}: expected {wanted}, got {found.dtype} of {_shape(found.shape)}.")
+        return found
+
+
+def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurement:
+    dead = stored.take("dead", "f", None, None)
+    images, pairs = dead.shape
+    photograph = stored.take("photograph", "i", images)
+    if images and not (photograph.min() >= 0 and photograph.max() < photographs):
+        raise InputError(f"`{stored.where}`: {stored.at}/photograph: expected numbers below {photographs}.")
+    names = [f.name for f in fields(Outcomes) if f.name not in ("photograph", "threshold")]
+    said = {name: stored.take(name, "f", images, pairs).astype(float) for name in names}
+    return Measurement(
+        conditions=Conditions(
+            level=told.level,
+            locations=Locations(
+                dead=stored.take("phases/dead", "i", None, 2),
+                live=stored.take("phases/live", "i", None, 2),
+                period=told.period,
+                balanced=told.balanced,
+            ),
+        ),
+        trials=Trials(
+            dead=stored.take("places/dead", "i", images, pairs, 2),
+            live=stored.take("places/live", "i", images, pairs, 2),
+            photograph=photograph,
+            seed=told.seed,
+            purpose=told.purpose,
+        ),
+        outcomes=Outcomes(photograph=photograph, threshold=stored.take("threshold", "f", images).astype(float), **said),
+    )
+
+
+def _map(stored: Stored, told: MapHead) -> Contribution:
+    values = stored.take("", "f", None, None).astype(float)
+    return Contribution(values=values, kind=told.kind, layer=told.layer, period=told.period, images=told.images)
+
+
+def _keyed(data: dict[str, Any]) -> dict[str, Any]:
+    return data | {"maps": [told | {"key": told["layer"]} for told in data["maps"]]}
+
+
 def _trials(run: Run) -> bytes:
     arrays: dict[str, np.ndarray] = {}
-    header: dict[str, Any] = {"photographs": run.photographs, "pictures": run.pictures}
+    heads: dict[str, dict[str, TrialsHead]] = {"measured": {}, "repeated": {}}
     for kind, series in (("measured", run.measured), ("repeated", run.repeated)):
-        header[kind] = {}
         for name, found in series.items():
             trials, locations = found.trials, found.conditions.locations
-            header[kind][name] = {
-                "level": found.conditions.level,
-                "seed": trials.seed,
-                "purpose": trials.purpose,
-                "period": locations.period,
-                "balanced": locations.balanced,
-            }
+            heads[kind][name] = TrialsHead(
+                level=found.conditions.level,
+                seed=trials.seed,
+                purpose=trials.purpose,
+                period=locations.period,
+                balanced=locations.balanced,
+            )
             parts = {"phases/dead": locations.dead, "phases/live": locations.live}
             parts |= {"places/dead": trials.dead, "places/live": trials.live, "photograph": trials.photograph}
             parts |= {f.name: getattr(found.outcomes, f.name) for f in fields(Outcomes) if f.name != "photograph"}
             arrays |= {f"{kind}/{name}/{key}": _small(value) for key, value in parts.items()}
-    return _packed(arrays, header)
+    return _packed(arrays, TrialsFile(schema=TRIALS, photographs=run.photographs, pictures=run.pictures, **heads))
 
 
 def _maps(maps: Mapping[str, Contribution]) -> bytes:
-    told = [{"kind": m.kind, "layer": m.layer, "period": m.period, "images": m.images} for m in maps.values()]
-    return _packed({str(i): m.values.astype(np.float32) for i, m in enumerate(maps.values())}, {"maps": told})
+    heads = tuple(
+        MapHead(key=key, kind=m.kind, layer=m.layer, period=m.period, images=m.images) for key, m in maps.items()
+    )
+    arrays = {str(i): m.values.astype(np.float32) for i, m in enumerate(maps.values())}
+    return _packed(arrays, MapsFile(schema=MAPS, maps=heads))
 
 
 def _small(values: np.ndarray) -> np.ndarray:
@@ -141,39 +242,28 @@ def _small(values: np.ndarray) -> np.ndarray:
     return half if np.array_equal(half, values) else values
 
 
-def _packed(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> bytes:
+def _packed(arrays: Mapping[str, np.ndarray], header: TrialsFile | MapsFile) -> bytes:
     buffer = io.BytesIO()
-    told = json.dumps({"schema": SCHEMA, **header}, sort_keys=True)
-    np.savez_compressed(buffer, allow_pickle=False, header=np.array(told), **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, header=np.array(files.encode(header)), **arrays)
     return buffer.getvalue()
 
 
-def _unpacked(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-        arrays = dict(stored)
-    header = json.loads(str(arrays.pop("header")))
-    if header["schema"] > SCHEMA:
-        raise ValueError(f"schema {header['schema']} is newer than the {SCHEMA} that this version reads.")
-    return arrays, header
+def _unpacked(data: bytes, where: str) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays and the header's text. Raises InputError for what is no .npz, or would be too large in memory."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        if size > LIMIT:
+            raise InputError(f"`{where}`: expected at most {LIMIT >> 20} MiB of arrays, got {size >> 20} MiB.")
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            arrays = dict(stored)
+        return arrays, str(arrays.pop("header"))
+    except InputError:
+        raise
+    except Exception as error:  # damaged archives raise whatever zipfile, zlib and NumPy's headers come across
+        told = " ".join(str(error).split())[:200]
+        raise InputError(files.plain(f"`{where}`: cannot be read: {type(error).__name__}: {told}.")) from error
 
 
-def _measurement(arrays: Mapping[str, np.ndarray], at: str, told: Mapping[str, Any]) -> Measurement:
-    photograph = arrays[f"{at}/photograph"]
-    said = {f.name: arrays[f"{at}/{f.name}"].astype(float) for f in fields(Outcomes) if f.name != "photograph"}
-    locations = Locations(
-        dead=arrays[f"{at}/phases/dead"],
-        live=arrays[f"{at}/phases/live"],
-        period=told["period"],
-        balanced=told["balanced"],
-    )
-    return Measurement(
-        conditions=Conditions(level=told["level"], locations=locations),
-        trials=Trials(
-            dead=arrays[f"{at}/places/dead"],
-            live=arrays[f"{at}/places/live"],
-            photograph=photograph,
-            seed=told["seed"],
-            purpose=told["purpose"],
-        ),
-        outcomes=Outcomes(photograph=photograph, **said),
-    )
+def _shape(lengths: tuple[int | None, ...]) -> str:
+    return " x ".join("any" if length is None else str(length) for length in lengths) or "one number"

@@ -7,9 +7,10 @@ import pytest
 from test_changes import twice
 from toyruns import a_measurement, a_run
 
-from perturb.baseline import accept, compare, conditions, from_json, to_json
+from perturb.baseline import SuiteKey, accept, compare, conditions, from_json
 from perturb.changes import Shift
 from perturb.errors import InputError
+from perturb.files import encode
 
 FULL = np.ones((300, 2))
 
@@ -41,7 +42,7 @@ def test_a_fall_at_dead_places_is_a_regression_whatever_live_places_do():
         ("detection at live places", "accepted"): Shift.IMPROVED,
         ("loss", "accepted"): None,
     }
-    assert (found.baseline["run"], found.candidate["run"]) == ("one", "two")
+    assert (found.baseline.run, found.candidate.run) == ("one", "two")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_unlike_runs_are_incomparable_and_say_why(candidate, words):
 
 def test_other_suites_are_incomparable():
     baseline = accept(a_run(detecting(0.8)), "one")
-    other = replace(baseline, suite={"name": "other", "digest": "0" * 64})
+    other = replace(baseline, suite=SuiteKey(name="other", digest="0" * 64))
     found = compare(other, a_run(detecting(0.8)), "two")
     assert (found.verdict, found.differs[0][:27]) == (Shift.INCOMPARABLE, "suites: other 000000000000 ")
 
@@ -81,12 +82,12 @@ def test_a_baseline_without_trials_is_an_error(shape):
 
 def test_bits_and_phases_are_checked_when_the_file_is_read():
     baseline = accept(a_run(detecting(0.8)), "one")
-    text, bits = to_json(baseline), baseline.experiments["pixel"].accepted["dead"].detected
+    text, bits = encode(baseline), baseline.experiments["pixel"].accepted["dead"].detected
     for broken, words in (
         (text.replace(bits, bits[:40]), "300 x 2 trials do not fit 30 bytes"),
         (text.replace(bits, bits[:41]), "base64"),
-        (text.replace('"0,0"', '"0,0 1"'), "inhomogeneous"),
-        (text.replace('"live": {', '"other": {', 1), "'live'"),
+        (text.replace('"0,0"', '"0,0 1"'), 'dead_phases: expected "row,column'),
+        (text.replace('"live": {', '"other": {', 1), "accepted: expected .'dead', 'live'., got .'dead', 'other'."),
     ):
         with pytest.raises(InputError, match=words):
             from_json(broken)
@@ -159,9 +160,9 @@ def test_an_invalid_run_is_no_baseline():
 def test_the_file_survives_and_is_small():
     """600 trials: under 3 kB, of which a bit for each trial and arm."""
     baseline = accept(a_run(detecting(0.8)), "0" * 64, margin=0.02)
-    text = to_json(baseline)
+    text = encode(baseline)
     assert from_json(text) == baseline
     assert len(text) < 3000
     for broken in ("", "[]", "{}", text.replace('"schema": 1', '"schema": 2'), text.replace('"margin"', '"margins"')):
-        with pytest.raises(InputError, match="no baseline that `perturb baseline accept` wrote"):
+        with pytest.raises(InputError, match=r"^`baseline\.json`: [^\n]+$"):
             from_json(broken)

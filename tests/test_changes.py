@@ -1,13 +1,18 @@
 """Changes by the decision rule, then by simulation: false alarms on equal runs, a planted regression, slow drift."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 from test_stats import an_effect
 
-from perturb.changes import LOSS, Change, Changes, Pairing, Shift, decide, from_json, judge, overall, to_json
+from perturb.changes import LOSS, Change, Changes, Pairing, RunSummary, Shift, decide, from_json, judge, overall
+from perturb.errors import InputError
+from perturb.files import encode
 
 MARGIN = 0.05
+A_RUN = RunSummary(run="a", model="net", weights="0", device="cpu", timestamp="2026-01-01T00:00:00+00:00")
 
 
 def a_change(value, low, high, *, pvalue=0.001, **more):
@@ -143,11 +148,11 @@ def test_changes_survive_their_json():
         suite="s",
         verdict=Shift.INCONCLUSIVE,
         margin=MARGIN,
-        baseline={"run": "a"},
-        candidate={"run": "b"},
+        baseline=A_RUN,
+        candidate=replace(A_RUN, run="b"),
         changes=judge([a_pairing(*twice(np.random.default_rng(0), 20, 2, before=0.8, after=0.8))], margin=0.1, seed=0),
     )
-    assert from_json(to_json(found)) == found
+    assert from_json(encode(found)) == found
     assert isinstance(found.changes[0], Change)
-    with pytest.raises(ValueError, match="schema 99"):
-        from_json(to_json(found).replace('"schema": 1', '"schema": 99'))
+    with pytest.raises(InputError, match="schema: 99 is not one that this version reads"):
+        from_json(encode(found).replace('"schema": 1', '"schema": 99'))

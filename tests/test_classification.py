@@ -11,8 +11,9 @@ from toys import network, window
 
 from perturb.cli import main
 from perturb.errors import InputError, UsageError
+from perturb.files import encode
 from perturb.render import markdown, terminal
-from perturb.report import from_json, to_json
+from perturb.report import from_json
 from perturb.stories.qualify import qualify
 from perturb.suite import load_suite, parse_suite, shipped
 
@@ -85,8 +86,8 @@ def test_every_task_and_regime_ends_in_a_report(regime, task, options):
     assert all(control.passed for control in report.controls), report.controls
     assert ("clean" in experiment.rates) == (task in ("presence", "labels"))
     assert experiment.dead_phases == ((0, 0),) or task == "digits"
-    text = to_json(report)
-    assert to_json(from_json(text)) == text
+    text = encode(report)
+    assert encode(from_json(text)) == text
     assert markdown.report(report).count("| squared-change |") == 1
     assert terminal.report(report)
 

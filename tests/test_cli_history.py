@@ -6,7 +6,8 @@ import pytest
 from test_cli import NET, SUITE, perturb
 from toyruns import a_run
 
-from perturb.baseline import accept, from_json, to_json
+from perturb.baseline import accept, from_json
+from perturb.files import encode
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_from_run_to_run(work):
     accepted = perturb("baseline", "accept", "even.json", "first")
     assert accepted.exit_code == 0, accepted.output
     text = (work / "even.json").read_text()
-    assert from_json(text).accepted["run"] == kept.name
+    assert from_json(text).accepted.run == kept.name
 
     same = qualify("even", "--baseline", "even.json", "--out", "same")
     assert "EQUIVALENT" in same.output
@@ -53,7 +54,7 @@ def test_from_run_to_run(work):
     moved = perturb("baseline", "accept", "even.json", "worse")
     assert "REGRESSED" in moved.output
     after = from_json((work / "even.json").read_text())
-    assert after.accepted["model"] == "net.py:dead"
+    assert after.accepted.model == "net.py:dead"
     assert after.experiments["pixel"].level == from_json(text).experiments["pixel"].level
 
     listed = perturb("history", "list")
@@ -81,20 +82,20 @@ def test_a_history_that_cannot_be_written_costs_no_verdict(work):
     ("args", "code", "words"),
     [
         (("qualify", "net.py:even", "--suite", "tiny.perturb.toml", "--baseline", "none"), 2, "accept none RUN"),
-        (("qualify", "net.py:even", "--suite", "tiny.perturb.toml", "--baseline", "net.py"), 4, "is no baseline"),
+        (("qualify", "net.py:even", "--suite", "tiny.perturb.toml", "--baseline", "net.py"), 4, "not JSON"),
         (
             ("qualify", "net.py:even", "--suite", "smoke", "--baseline", "b.json"),
             4,
             "INCOMPARABLE: `b.json` is of suite",
         ),
-        (("compare", "net.py", "b.json"), 4, "is no baseline"),
+        (("compare", "net.py", "b.json"), 4, "not JSON"),
         (("compare", "nothing", "nothing"), 2, "`nothing` is neither a run's folder nor one run in `.perturb`"),
         (("baseline", "accept", "new.json", "absent"), 2, "`absent` is neither a run's folder"),
         (("history", "show", "abc"), 2, "`abc` is neither"),
     ],
 )
 def test_bad_input_is_one_line_and_an_exit_code(work, args, code, words):
-    (work / "b.json").write_text(to_json(accept(a_run(), "one")))
+    (work / "b.json").write_text(encode(accept(a_run(), "one")))
     result = perturb(*args)
     assert result.exit_code == code, result.output
     assert words in result.stderr

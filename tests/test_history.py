@@ -168,8 +168,8 @@ def test_a_trend_is_a_series_for_each_check(tmp_path):
         keep(a_file_set("run", day), tmp_path)
     pixel, box = trend(entries(tmp_path))
     assert (pixel.check, box.check) == ("pixel", "box")
-    assert [point["timestamp"][:10] for point in pixel.points] == ["2026-01-01", "2026-01-02", "2026-01-03"]
-    assert {point["verdict"] for point in pixel.points} <= {"PASS", "FAIL", "INCONCLUSIVE"}
+    assert [point.timestamp[:10] for point in pixel.points] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert {point.verdict for point in pixel.points} <= {"PASS", "FAIL", "INCONCLUSIVE"}
 
 
 def test_an_empty_history(tmp_path):

@@ -17,10 +17,11 @@ from torch import nn
 from toys import network, window
 
 from perturb import ContributionDisplay, DetectionDisplay, IntervalDisplay, Report, UsageError, qualify
+from perturb.files import encode
 from perturb.records import Verdict
 from perturb.render import html, notebook
 from perturb.render.trend import courses, trend
-from perturb.report import Side, from_json, to_json
+from perturb.report import Side, from_json
 from perturb.suite import parse_suite
 
 EVIL = "<img src=x onerror=\"document.title='owned'\">"
@@ -110,8 +111,8 @@ def test_a_large_map_stays_light(found, rng):
 
 
 def test_exhibits_stay_out_of_the_json(found):
-    assert "exhibits" not in json.loads(to_json(found))
-    again = from_json(to_json(found))
+    assert "exhibits" not in json.loads(encode(found))
+    again = from_json(encode(found))
     assert again == found
     text = html.report(again)
     assert "The whole map" not in text
@@ -236,7 +237,7 @@ def test_displays_plot_on_given_axes_or_on_new_ones(found):
     assert axes[2].lines[0].get_xdata().tolist() == [found.findings[0].effect.value]
     pyplot.close("all")
     with pytest.raises(UsageError, match="read from JSON"):
-        ContributionDisplay.from_report(from_json(to_json(found)))
+        ContributionDisplay.from_report(from_json(encode(found)))
 
 
 def test_records_show_themselves_in_a_notebook():
@@ -268,7 +269,9 @@ def test_a_report_in_a_notebook(found):
 def test_the_trend_page(page, found, tmp_path):
     """A course for each check, worst first, oldest to newest; it opens as a report does."""
     dates = ("2026-03-01T08:00:00+00:00", "2026-01-01T08:00:00+00:00", "2026-02-01T08:00:00+00:00")
-    runs = [dataclasses.replace(found, provenance=found.provenance | {"timestamp": date}) for date in dates]
+    runs = [
+        dataclasses.replace(found, provenance=dataclasses.replace(found.provenance, timestamp=date)) for date in dates
+    ]
     passed = dataclasses.replace(found.findings[0], verdict=Verdict.PASS)
     runs[0] = dataclasses.replace(runs[0], verdict=Verdict.FAIL, findings=(passed, found.findings[1]))
     shape, pixel = courses(runs)

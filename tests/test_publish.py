@@ -7,8 +7,9 @@ from click.testing import CliRunner
 
 from perturb import lint, load
 from perturb.cli import main
+from perturb.files import encode
 from perturb.render import published as render
-from perturb.report import from_json, to_json
+from perturb.report import from_json
 from perturb.stories.publish import slug
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -60,7 +61,7 @@ def test_networks_are_published_as_built_and_padded_at_the_same_places(tmp_path,
     ]
     built, padded = reports["tiny/net-net-0"], reports["tiny/net-net-padded-0"]
     assert built.experiments[0].dead_phases == padded.experiments[0].dead_phases == ((0, 1), (1, 0), (1, 1))
-    assert [change["name"] for change in padded.model["remedy"]["changed"]] == ["0"]
+    assert [change.name for change in padded.model.remedy.changed] == ["0"]
     for path, text in render.files(reports).items():
         assert (tmp_path / "reports" / path).read_text(encoding="utf-8") == text
     lines = render.lines(reports, "tiny")
@@ -92,7 +93,7 @@ def test_the_published_reports_are_what_the_renderers_give():
     reports = kept(REPORTS)
     assert reports
     for path, found in reports.items():
-        assert (REPORTS / f"{path}.json").read_text(encoding="utf-8") == to_json(found)
+        assert (REPORTS / f"{path}.json").read_text(encoding="utf-8") == encode(found)
     files = render.files(reports)
     for path, text in files.items():
         assert (REPORTS / path).read_text(encoding="utf-8") == text

@@ -1,5 +1,6 @@
 """A run and its files."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from toyruns import KEPT, a_measurement, a_run
 
 from perturb.errors import InputError
-from perturb.report import SCHEMA, to_json
+from perturb.files import encode as written
+from perturb.records import Contribution
+from perturb.report import SCHEMA
 from perturb.runs import FILES, decode, encode, identify, read, table
 
 
@@ -33,7 +36,7 @@ def test_a_run_survives_its_files():
     assert encode(run) == files
     again = decode(files)
     assert encode(again) == files
-    assert to_json(again.report) == to_json(run.report)
+    assert written(again.report) == written(run.report)
     np.testing.assert_array_equal(again.measured["pixel"].trials.dead, run.measured["pixel"].trials.dead)
 
 
@@ -46,16 +49,83 @@ def test_its_name_is_that_of_every_byte():
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"{}"])
-def test_damaged_files_are_an_input_error(name, damage):
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"{}", lambda b: b"\xff" * 99])
+def test_damaged_files_are_one_line_with_their_name(name, damage):
     files = encode(a_run())
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=f"^`run/{name}`: [^\n]+$"):
         decode(files | {name: damage(files[name])})
+
+
+def repacked(data, header=None, **arrays):
+    """The .npz with some arrays replaced, or, for None, left out; `header` changes its text."""
+    with np.load(io.BytesIO(data)) as stored:
+        kept = dict(stored) | {key.replace("__", "/"): value for key, value in arrays.items()}
+    if header is not None:
+        kept["header"] = np.array(header(str(kept["header"])))
+    buffer = io.BytesIO()
+    np.savez(buffer, **{key: value for key, value in kept.items() if value is not None})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"measured__pixel__live": None}, "measured/pixel/live: is missing"),
+        ({"measured__pixel__live": np.ones((4, 3))}, "live: expected floats of shape 4 x 2, got float64 of 4 x 3"),
+        ({"measured__pixel__dead": np.ones(4)}, "dead: expected floats of shape any x any, got float64 of 4"),
+        ({"measured__pixel__threshold": np.ones(())}, "expected floats of shape 4, got float64 of one number"),
+        ({"measured__pixel__photograph": np.ones(4)}, "photograph: expected integers of shape 4, got float64 of 4"),
+        (
+            {"measured__pixel__places__dead": np.ones((4, 2, 2), dtype="U3")},
+            "expected integers of shape 4 x 2 x 2, got <U3",
+        ),
+        ({"measured__pixel__photograph": np.array([0, 1, 2, 4])}, "photograph: expected numbers below 4"),
+        ({"measured__pixel__photograph": np.array([0, 1, 2, -1])}, "photograph: expected numbers below 4"),
+        (
+            {"header": lambda text: text.replace('"level": 0.5', '"level": "x"')},
+            "measured.pixel.level: expected a number",
+        ),
+        ({"header": lambda text: text.replace('"schema": 1', '"schema": 9')}, "schema: 9 is not one that this version"),
+        ({"header": None, "measured__pixel__dead": np.array([{}])}, "Object arrays cannot be loaded"),
+    ],
+)
+def test_arrays_are_checked_against_each_other(arrays, words):
+    files = encode(a_run())
+    with pytest.raises(InputError, match=f"^`run/trials.npz`: [^\n]*{words}"):
+        decode(files | {"trials.npz": repacked(files["trials.npz"], **arrays)})
+
+
+def test_arrays_that_would_fill_the_memory_are_refused(monkeypatch):
+    """By the sizes that the archive states, before any is unpacked."""
+    monkeypatch.setattr("perturb.runs.LIMIT", 2**20)
+    files, large = encode(a_run()), io.BytesIO()
+    np.savez_compressed(large, header=np.array("{}"), zeros=np.zeros(2**20))
+    assert len(large.getvalue()) < 2**20
+    with pytest.raises(InputError, match=r"`run/maps.npz`: expected at most 1 MiB of arrays, got 8 MiB"):
+        decode(files | {"maps.npz": large.getvalue()})
+
+
+def test_two_maps_of_one_layer_both_survive():
+    """Each is stored under its key in `Run.maps`, whatever its layer is called."""
+    made = {
+        key: Contribution(values=np.full((2, 2), value), kind="energy", layer="4", period=2, images=3)
+        for key, value in (("4", 0.25), ("pixel: 4", 0.5))
+    }
+    again = decode(encode(replace(a_run(), maps=made))).maps
+    assert list(again) == list(made)
+    for key, contribution in again.items():
+        np.testing.assert_array_equal(contribution.values, made[key].values)
+        assert (contribution.kind, contribution.layer, contribution.period, contribution.images) == (
+            "energy",
+            "4",
+            2,
+            3,
+        )
 
 
 def test_a_folder_without_trials_is_no_run(tmp_path):
     (tmp_path / "report.json").write_bytes(encode(a_run())["report.json"])
-    with pytest.raises(InputError, match=r"not a whole run: trials\.npz: No such file"):
+    with pytest.raises(InputError, match=r"not a whole run: .*trials\.npz` cannot be read: No such file"):
         read(tmp_path)
 
 

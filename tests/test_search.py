@@ -90,13 +90,13 @@ def test_the_printed_line_replays(work):
     assert "NO MORE" in mended.output
     assert "other weights" in mended.output
     case, about = from_json((work / "counterexample.json").read_text())
-    assert (case.perturbation, about["aim"]) == (Pixel(), "missed")
+    assert (case.perturbation, about.aim) == (Pixel(), "missed")
 
 
 def test_a_broken_file_is_one_line(work):
     (work / "x.json").write_text(json.dumps({"schema": 1}))
     for args, code, words in (
-        (["replay", "net.py:dead", "x.json"], 4, "not a case"),
+        (["replay", "net.py:dead", "x.json"], 4, "`x.json`: picture: is missing"),
         (["replay", "net.py:dead", "none.json"], 2, "cannot be read"),
         (["search", "net.py:dead", "--suite", "tiny.perturb.toml", "--check", "x"], 2, "has no check `x`"),
     ):

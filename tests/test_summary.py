@@ -12,8 +12,8 @@ from test_cli import perturb
 from toyruns import KEPT, a_measurement, a_report, a_run
 
 from perturb.baseline import accept, compare
-from perturb.changes import to_json
 from perturb.cli.schema import of_report
+from perturb.files import encode
 from perturb.records import Verdict
 from perturb.render.model_index import model_index
 from perturb.render.summary import LIMIT, Sheet, summary
@@ -24,7 +24,7 @@ PUBLISHED = Path(__file__).parents[1] / "docs/report.schema.json"
 def a_sheet(verdict=Verdict.PASS, *, name="net", changes=None):
     report = a_report()
     findings = tuple(replace(finding, verdict=verdict) for finding in report.findings)
-    model = dict(report.model) | {"reference": name}
+    model = replace(report.model, reference=name)
     return Sheet(report=replace(report, verdict=verdict, findings=findings, model=model), changes=changes)
 
 
@@ -70,7 +70,7 @@ def test_it_stays_within_its_limit_and_counts_what_is_left_out(count, limit):
 
 
 def test_a_summary_of_folders(tmp_path):
-    for name, files in (("a/b", {}), ("c", {"changes.json": to_json(regressed())})):
+    for name, files in (("a/b", {}), ("c", {"changes.json": encode(regressed())})):
         (tmp_path / name).mkdir(parents=True)
         for file, text in ({"report.json": (KEPT / "report-1/report.json").read_text()} | files).items():
             (tmp_path / name / file).write_text(text)

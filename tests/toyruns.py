@@ -16,7 +16,7 @@ REPORT = decode(read(KEPT / "report-1")).report
 
 def a_report(**changes):
     verdict = changes.pop("verdict", REPORT.verdict)
-    return replace(REPORT, verdict=verdict, provenance=dict(REPORT.provenance) | changes)
+    return replace(REPORT, verdict=verdict, provenance=replace(REPORT.provenance, **changes))
 
 
 def a_measurement(dead, live, *, level=0.5, row=0, crops=1):
@@ -48,7 +48,7 @@ def a_run(measured=None, *, repeated=None, pictures="p", **changes):
     measured = measured or a_measurement(np.ones((4, 2)), np.ones((4, 2)))
     return Run(
         report=a_report(**changes),
-        photographs=("one", "two"),
+        photographs=tuple(f"photograph {i}" for i in range(measured.trials.photograph.max(initial=-1) + 1)),
         pictures=(pictures,),
         measured={"pixel": measured},
         repeated={"pixel": repeated} if repeated else {},

@@ -35,6 +35,7 @@ def accept(baseline: str, run: str, margin: float | None, history: str) -> None:
     The best run accepted yet stays in it: later runs are held against both.
     """
     from perturb import baseline as room
+    from perturb.files import encode
     from perturb.render.changes import changes
 
     digest, found = find_run(run, history)
@@ -44,23 +45,22 @@ def accept(baseline: str, run: str, margin: float | None, history: str) -> None:
     if before is not None:
         console().print(changes(room.compare(before, found, digest)))
     with written(Path(baseline)) as path:
-        path.write_text(room.to_json(accepted), encoding="utf-8")
+        path.write_text(encode(accepted), encoding="utf-8")
     console().print(f"{baseline}: {digest[:12]} accepted, margin {accepted.margin:g}")
 
 
 def read_baseline(path: str, suite: "Suite | None" = None) -> "Baseline":
     """The baseline in this file. Raises InputError where it is one of another suite: an hour's run is not lost."""
     from perturb.baseline import from_json
+    from perturb.files import read_text
 
     try:
-        found = from_json(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{path}`: {error}; `perturb baseline accept {path} RUN` makes the first.") from error
-    except InputError as error:
-        raise InputError(f"`{path}`: {error}") from error
-    if suite is not None and suite.digest != found.suite["digest"]:
+        found = from_json(read_text(Path(path)), path)
+    except UsageError as error:
+        raise UsageError(f"{error} `perturb baseline accept {path} RUN` makes the first.") from error
+    if suite is not None and suite.digest != found.suite.digest:
         raise InputError(
-            f"INCOMPARABLE: `{path}` is of suite {found.suite['name']} {found.suite['digest'][:12]}, "
+            f"INCOMPARABLE: `{path}` is of suite {found.suite.name} {found.suite.digest[:12]}, "
             f"asked is {suite.name} {suite.digest[:12]}."
         )
     return found

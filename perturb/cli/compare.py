@@ -26,7 +26,7 @@ def command(baseline: str, candidate: str, margin: float | None, history: str) -
     from perturb.render.changes import changes
 
     path = Path(baseline)
-    if path.is_file() and path.name != "report.json":
+    if path.exists() and not path.is_dir() and path.name != "report.json":
         past = read_baseline(baseline)
     else:
         digest, run = find_run(baseline, history)

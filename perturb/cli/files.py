@@ -24,17 +24,16 @@ def save(
     report: "Report", folder: Path, files: Mapping[str, bytes] | None = None, since: "Changes | None" = None
 ) -> None:
     """report.json, report.md and report.html, the run's other files, and what changed since a baseline."""
-    from perturb import changes
+    from perturb.files import encode
     from perturb.render import html, markdown
-    from perturb.report import to_json
 
     texts = {
-        "report.json": to_json(report),
+        "report.json": encode(report),
         "report.md": markdown.report(report, since),
         "report.html": html.report(report, since=since),
     }
     if since is not None:
-        texts["changes.json"] = changes.to_json(since)
+        texts["changes.json"] = encode(since)
     for name, data in ({name: text.encode() for name, text in texts.items()} | dict(files or {})).items():
         with written(folder / name) as path:
             path.write_bytes(data)
@@ -61,10 +60,10 @@ def find_run(reference: str, history: str) -> "tuple[str, Run]":
 
     path = Path(reference)
     folder = path.parent if path.name == "report.json" else path
-    if not folder.is_dir() or (path == folder and not (folder / "report.json").is_file()):
+    if not folder.is_dir() or (path == folder and not (folder / "report.json").exists()):
         return load(reference, Path(history))
     files = read(folder)
-    return identify(files), decode(files)
+    return identify(files), decode(files, folder)
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from perturb.cli.terminal import console, progress
 @click.option("--into", default="reports", show_default=True, type=click.Path(file_okay=False), help="Their folder.")
 def command(models: tuple[str, ...], suite: str, recipe: str | None, seeds: int, device: str, into: str) -> None:
     """Measure networks, as built and padded, file their reports and write the index; without MODEL write it anew."""
+    from perturb.files import encode, read_text
     from perturb.render import published as render
-    from perturb.report import from_json, to_json
+    from perturb.report import from_json
     from perturb.stories.publish import published
     from perturb.suite import load_suite
 
@@ -32,10 +33,10 @@ def command(models: tuple[str, ...], suite: str, recipe: str | None, seeds: int,
             found = published(model, asked, seeds=seeds, command=shlex.join(words), device=device, progress=begin)
             for name, report in found:
                 with written(where / asked.name / f"{name}.json") as path:
-                    path.write_text(to_json(report), encoding="utf-8")
+                    path.write_text(encode(report), encoding="utf-8")
                 console().print(f"{asked.name}/{name}: {report.verdict}")
     kept = {
-        str(path.relative_to(where).with_suffix("").as_posix()): from_json(path.read_text(encoding="utf-8"))
+        str(path.relative_to(where).with_suffix("").as_posix()): from_json(read_text(path), path)
         for path in sorted(Path(where).glob("*/*.json"))
     }
     for name, text in render.files(kept).items():

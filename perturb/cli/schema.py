@@ -1,7 +1,7 @@
 """`perturb schema`: the JSON Schema of a suite file, or of report.json."""
 
 import json
-from typing import Any, get_type_hints
+from typing import Any
 
 import click
 
@@ -21,10 +21,7 @@ def of_suite() -> dict[str, Any]:
 
 def of_report() -> dict[str, Any]:
     """What a report shows beside its numbers is in report.html alone."""
-    from pydantic import TypeAdapter
-    from typing_extensions import TypedDict
-
+    from perturb.files import adapter
     from perturb.report import Report
 
-    written = {name: kind for name, kind in get_type_hints(Report).items() if name != "exhibits"}
-    return TypeAdapter(TypedDict("Report", written)).json_schema()  # type: ignore[operator]
+    return adapter(Report).json_schema()

@@ -40,13 +40,13 @@ def command(
     view.print(render.view(sweep, found, network.name))
     if found is None:
         return
-    about = {
-        "aim": sweep.aim,
-        "check": check or asked.check[0].name,
-        "model": shlex.join(choice.words()),
-        "suite": asked.model_dump(mode="json", exclude_none=True, exclude={"models", "expected_failures"}),
-        "weights_digest": network.digest,
-    }
+    about = case.About(
+        aim=sweep.aim,
+        check=check or asked.check[0].name,
+        model=shlex.join(choice.words()),
+        suite=asked.model_dump(mode="json", exclude_none=True, exclude={"models", "expected_failures"}),
+        weights_digest=network.digest,
+    )
     with written(Path(out)) as path:
         path.write_text(case.to_json(found.simplest.case, about), encoding="utf-8")
     view.print(f"Again: perturb replay {shlex.join([*choice.words(), out])}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from perturb.errors import InputError, UsageError
+from perturb.errors import UsageError
 
 
 @click.command()
@@ -19,6 +19,7 @@ def command(folders: tuple[str, ...], form: str) -> None:
     perturb summary run/ >> "$GITHUB_STEP_SUMMARY"
     """
     from perturb.changes import from_json as changes_from
+    from perturb.files import read_text
     from perturb.render.model_index import model_index
     from perturb.render.summary import Sheet, summary
     from perturb.report import from_json
@@ -29,10 +30,7 @@ def command(folders: tuple[str, ...], form: str) -> None:
     sheets = []
     for path in paths:
         beside = path.with_name("changes.json")
-        try:
-            changes = changes_from(beside.read_text(encoding="utf-8")) if beside.is_file() else None
-            sheets.append(Sheet(report=from_json(path.read_text(encoding="utf-8")), changes=changes))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"`{path}` cannot be read: {error}") from error
+        changes = changes_from(read_text(beside), beside) if beside.exists() else None
+        sheets.append(Sheet(report=from_json(read_text(path), path), changes=changes))
     text = summary(sheets) if form == "markdown" else model_index([sheet.report for sheet in sheets])
     click.echo(text, nl=False)

@@ -25,6 +25,7 @@ class MeasurementError(PerturbError):
 def measure(config: pytest.Config, suite: Path, name: str, model: ModelTable) -> "tuple[Report, Changes | None]":
     """What `perturb qualify` reports of this model by this suite, run in pytest's root folder; what changed since."""
     from perturb import changes
+    from perturb.files import read_text
     from perturb.report import from_json
 
     kept = setting(config, "reports")
@@ -41,9 +42,12 @@ def measure(config: pytest.Config, suite: Path, name: str, model: ModelTable) ->
         ):
             command += [option, value] if value else []
         _run(command, out, config)
-        report = from_json((config.rootpath / out / "report.json").read_text(encoding="utf-8"))
-        since = config.rootpath / out / "changes.json"
-        changed = changes.from_json(since.read_text(encoding="utf-8")) if since.is_file() else None
+        path, since = (config.rootpath / out / name for name in ("report.json", "changes.json"))
+        try:
+            report = from_json(read_text(path), path)
+            changed = changes.from_json(read_text(since), since) if since.exists() else None
+        except PerturbError as error:
+            raise MeasurementError(str(error)) from error
     failed = [f"{c.name}: expected {c.expected}; got {c.observed}" for c in report.controls if not c.passed]
     if report.verdict == "INVALID":
         raise MeasurementError(f"INVALID: the instrument failed on {name}: {'; '.join(failed)}")

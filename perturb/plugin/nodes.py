@@ -111,7 +111,7 @@ class CheckItem(MeasuredItem):
         finding = next(f for f in self.report.findings if f.check == self.name)
         effect = finding.effect
         self.row = {
-            "suite": self.report.suite["name"],
+            "suite": self.report.suite.name,
             "model": self.parent.name,
             "check": self.name,
             "quantity": effect.quantity,

@@ -18,19 +18,19 @@ def table(sides: Sequence[Side], folder: str) -> RenderableType:
     parts: list[RenderableType] = [_question(sides), Text(), _lattices(sides, names), Text(), _rows(sides), Text()]
     parts += [_summary([s for s in sides if s.name == name], name) for name in names]
     parts += [Text(), Text(f"Open {folder}/report.html. Each run: {folder}/*/report.html, .md, .json. Next:", "dim")]
-    parts += [Text(f"  {line}") for line in _next(first.model["reference"])]
+    parts += [Text(f"  {line}") for line in _next(first.model.reference)]
     return Group(*parts)
 
 
 def _question(sides: Sequence[Side]) -> Text:
     found = sides[0].report
-    judged, experiment = found.images["judged"], found.experiments[0]
+    judged, experiment = found.images.judged, found.experiments[0]
     what = terminal.describe(found.model)
     text = Text.assemble(("Does it see one changed pixel, wherever it lies?\n", "bold"))
     text.append(
         f"{what}. Each photograph is re-taken under sensor noise with one pixel changed, at a dead or a live place: is "
-        f"it noticed in `{experiment.layer}`? {judged['photographs']} photographs judged ({judged['crops']} crops), "
-        f"{found.images['calibration']['photographs']} others used to find each network's level. False alarms are "
+        f"it noticed in `{experiment.layer}`? {judged.photographs} photographs judged ({judged.crops} crops), "
+        f"{found.images.calibration.photographs} others used to find each network's level. False alarms are "
         "pinned to 5 %. dead, live: share noticed; loss: live - dead.",
         "dim",
     )
@@ -58,7 +58,7 @@ def _rows(sides: Sequence[Side]) -> Table:
         finding, experiment = side.report.findings[0], side.report.experiments[0]
         effect = finding.effect
         rows.add_row(
-            str(side.seed) if side.report.model["untrained"] else "-",
+            str(side.seed) if side.report.model.untrained else "-",
             side.name,
             f"{experiment.level:.2f}",
             f"{experiment.rates['dead'].value:.2f}",

@@ -1,12 +1,9 @@
 """What the terminal shows of Changes: the verdict, then every test with its numbers."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from perturb.changes import Change, Changes, Shift
+from perturb.changes import Change, Changes, RunSummary, Shift
 
 STYLE = {
     Shift.REGRESSED: "bold red",
@@ -42,8 +39,8 @@ def summary(found: Changes) -> str:
     return "\n  ".join(lines + told)
 
 
-def who(run: Mapping[str, Any]) -> str:
-    return f"{run['model']} ({run['run'][:12]}, {run['timestamp'][:10]})"
+def who(run: RunSummary) -> str:
+    return f"{run.model} ({run.run[:12]}, {run.timestamp[:10]})"
 
 
 def title(found: Change) -> str:
@@ -72,5 +69,5 @@ def change(found: Change) -> Text:
 
 
 def _devices(found: Changes) -> str:
-    one, other = found.baseline["device"], found.candidate["device"]
+    one, other = found.baseline.device, found.candidate.device
     return "" if one == other else f" Measured on {other}, the baseline on {one}."

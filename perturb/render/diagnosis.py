@@ -10,8 +10,8 @@ def diagnosis(report: Report, check: str) -> str:
     finding = next(f for f in report.findings if f.check == check)
     lines = [headline(report, finding)]
     lines += [f"  {line}" for line in (*_numbers(finding, _experiment(report, check)), *_where(report))]
-    if report.provenance["command"]:
-        lines.append(f"  again: {report.provenance['command']}")
+    if report.provenance.command:
+        lines.append(f"  again: {report.provenance.command}")
     return "\n".join(lines)
 
 

@@ -17,15 +17,15 @@ def model_index(reports: Sequence[Report]) -> str:
 
 def _result(report: Report) -> Iterator[tuple[Any, ...]]:
     """Lines of YAML: what stands in front, and the value where there is one."""
-    judged = report.images["judged"]
-    yield ("- name: ", report.model["reference"])
+    judged = report.images.judged
+    yield ("- name: ", report.model.reference)
     yield ("  results:",)
     yield ("  - task:",)
     yield ("      type: ", "other")
     yield ("      name: ", "small-perturbation detection")
     yield ("    dataset:",)
-    yield ("      type: ", report.images["source"])
-    yield ("      name: ", f"{report.suite['name']}: {judged['photographs']} photographs, {judged['crops']} crops")
+    yield ("      type: ", report.images.source)
+    yield ("      name: ", f"{report.suite.name}: {judged.photographs} photographs, {judged.crops} crops")
     yield ("    metrics:",)
     for f in report.findings:
         yield ("    - type: ", f.effect.quantity)

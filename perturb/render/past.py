@@ -1,15 +1,13 @@
 """What the terminal shows of the history: a line for each run, a curve for each check."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from perturb.history import Entry, Series
-from perturb.records import Verdict
+from perturb.history import Entry, Point, Series
 from perturb.render.terminal import STYLE, number
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -24,7 +22,7 @@ def listing(entries: Sequence[Entry]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for e in entries:
         when = e.timestamp[:16].replace("T", " ")
-        table.add_row(e.run[:12], when, Text(e.verdict, STYLE[Verdict(e.verdict)]), e.suite, e.model)
+        table.add_row(e.run[:12], when, Text(e.verdict, STYLE[e.verdict]), e.suite, e.model)
     return table
 
 
@@ -38,15 +36,15 @@ def trends(series: Sequence[Series]) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for s in each:
             last = s.points[-1]
-            latest = f"{number(last['value'])} [{number(last['low'])}, {number(last['high'])}]"
-            claim = f"claimed at most {last['at_most']:g}; runs: {len(s.points)}"
-            table.add_row(f"  {s.check}", Text(_curve(s.points), STYLE[Verdict(last["verdict"])]), latest, claim)
+            latest = f"{number(last.value)} [{number(last.low)}, {number(last.high)}]"
+            claim = f"claimed at most {last.at_most:g}; runs: {len(s.points)}"
+            table.add_row(f"  {s.check}", Text(_curve(s.points), STYLE[last.verdict]), latest, claim)
         parts.append(table)
     return Group(*parts)
 
 
-def _curve(points: Sequence[Mapping[str, Any]]) -> str:
+def _curve(points: Sequence[Point]) -> str:
     """From zero to the largest value or claim."""
-    values = [point["value"] for point in points][-NEWEST:]
-    high = max(*values, points[-1]["at_most"], 1e-9)
+    values = [point.value for point in points][-NEWEST:]
+    high = max(*values, points[-1].at_most, 1e-9)
     return "".join(BARS[round(max(value, 0) / high * (len(BARS) - 1))] for value in values)

@@ -16,7 +16,7 @@ from perturb.report import Report
 def index(reports: Mapping[str, Report]) -> str:
     """The text of reports/README.md; `reports` by their path without suffix, suite/model."""
     suites = {name: lines(reports, name) for name in _suites(reports)}
-    described = {found.suite["name"]: found.suite["description"] for found in reports.values()}
+    described = {found.suite.name: found.suite.description for found in reports.values()}
     tasks = {path: found for path, found in sorted(reports.items()) if found.experiments[0].measures}
     courses = [path for path, found in tasks.items() if is_course(found)]
     page = environment(markup=False).get_template("index.md.j2")
@@ -44,8 +44,8 @@ def lines(reports: Mapping[str, Report], suite: str) -> list[Line]:
     groups: dict[tuple[str, str], list[str]] = {}
     for path, one in sorted(reports.items()):
         if path.startswith(f"{suite}/") and not one.experiments[0].measures:
-            remedy = one.model["remedy"]["kind"] if one.model["remedy"] else "as built"
-            groups.setdefault((one.model["reference"], remedy), []).append(path)
+            remedy = one.model.remedy.kind if one.model.remedy else "as built"
+            groups.setdefault((one.model.reference, remedy), []).append(path)
     found = [_line(model, remedy, [(p, reports[p]) for p in paths]) for (model, remedy), paths in groups.items()]
     worst = {line.model: line.loss for line in found if line.remedy == "as built"}
     return sorted(found, key=lambda line: (-worst.get(line.model, 0.0), line.model, line.remedy))

@@ -42,7 +42,7 @@ Row = tuple[str, ...]  # the first cell is a verdict
 
 def _claims(sheet: Sheet) -> Iterator[Row]:
     report = sheet.report
-    whose = (code(describe(report.model)), code(report.suite["name"]))
+    whose = (code(describe(report.model)), code(report.suite.name))
     for c in report.controls:
         if not c.passed:
             yield ("INVALID", code(c.name), code(c.observed), code(c.expected), "", *whose)

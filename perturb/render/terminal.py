@@ -12,7 +12,7 @@ from rich.text import Text
 
 from perturb.records import Effect, Experiment, Finding, Rate, Training, Verdict
 from perturb.render.colour import paint
-from perturb.report import Report
+from perturb.report import ModelSummary, Report
 
 STYLE = {
     Verdict.PASS: "bold green",
@@ -90,24 +90,24 @@ def headline(found: Report) -> Text:
     text = Text.assemble(
         (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"), "  ", (describe(found.model), "bold")
     )
-    judged = found.images["judged"]
-    text.append(f"\n{found.suite['name']}: {found.suite['description']}", "dim")
+    images = found.images
+    text.append(f"\n{found.suite.name}: {found.suite.description}", "dim")
     text.append(
-        f"\n{judged['crops']} crops of {judged['photographs']} {found.images['source']} pictures judged, "
-        f"{found.images['calibration']['photographs']} others used to calibrate.",
+        f"\n{images.judged.crops} crops of {images.judged.photographs} {images.source} pictures judged, "
+        f"{images.calibration.photographs} others used to calibrate.",
         "dim",
     )
     return text
 
 
-def describe(model: Mapping[str, Any]) -> str:
+def describe(model: ModelSummary) -> str:
     """The model in a few words: what it is and what was done to it."""
     notes = []
-    if model["untrained"]:
+    if model.untrained:
         notes.append("untrained, normalisation settled on calibration pictures")
-    if model["remedy"]:
-        notes.append(f"remedy {model['remedy']['kind']}, weights {model['remedy']['weights']}")
-    return model["reference"] + (f" ({'; '.join(notes)})" if notes else "")
+    if model.remedy:
+        notes.append(f"remedy {model.remedy.kind}, weights {model.remedy.weights}")
+    return model.reference + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def finding(found: Finding) -> Text:

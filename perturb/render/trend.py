@@ -40,11 +40,11 @@ def trend(reports: Sequence[Report]) -> str:
 def courses(reports: Sequence[Report]) -> list[Course]:
     """The worst newest verdict first."""
     grouped: dict[tuple[str, str, str, str], list[Point]] = {}
-    for report in sorted(reports, key=lambda r: str(r.provenance["timestamp"])):
+    for report in sorted(reports, key=lambda r: r.provenance.timestamp):
         for finding in report.findings:
-            key = (report.suite["name"], report.suite["digest"], describe(report.model), finding.check)
+            key = (report.suite.name, report.suite.digest, describe(report.model), finding.check)
             verdict = Verdict.INVALID if report.verdict == Verdict.INVALID else finding.verdict
-            grouped.setdefault(key, []).append((report.provenance["timestamp"], replace(finding, verdict=verdict)))
+            grouped.setdefault(key, []).append((report.provenance.timestamp, replace(finding, verdict=verdict)))
     found = [
         Course(suite=suite, digest=digest, model=model, check=check, points=tuple(points), chart=_chart(points))
         for (suite, digest, model, check), points in grouped.items()

@@ -1,10 +1,8 @@
 """What a report says of its model, its map, its pictures and its origin."""
 
 import platform
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,16 +10,18 @@ import torch
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import dead_share, fold, imbalance
-from perturb.model import Network
-from perturb.records import Contribution, Images, Remedy, Window
-from perturb.report import MapSummary
+from perturb.protocols import Differentiable, Sees
+from perturb.records import Contribution, Images, Pictures, Remedy, Window
+from perturb.report import ImagesSummary, MapSummary, ModelSummary, Provenance, Sample, SuiteSummary
 from perturb.suite import Suite
 
 
-def windows_of(model: Network, contribution: Contribution) -> tuple[Window, ...]:
+def windows_of(model: Sees, contribution: Contribution) -> tuple[Window, ...]:
     """The sliding windows up to the map's layer; none where the network cannot be followed."""
+    if contribution.windows or not isinstance(model, Differentiable):
+        return contribution.windows
     try:
-        return contribution.windows or structural(model, contribution.layer).windows
+        return structural(model, contribution.layer).windows
     except InputError:  # an operation without a rule: the map was measured, its makers stay unnamed
         return ()
 
@@ -48,40 +48,46 @@ def summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSumma
     )
 
 
-def describe(model: Network, remedy: Remedy | None, *, taught: bool) -> dict[str, Any]:
+def describe(model: Sees, remedy: Remedy | None, *, taught: bool) -> ModelSummary:
     """The model as it came, and what was done to it; `taught` says that what was judged has learnt here."""
-    return {
-        "reference": model.name,
-        "weights": model.digest,
-        "parameters": model.parameters,
-        "input_shape": list(model.input_shape),
-        "untrained": model.untrained and not taught,
-        "remedy": asdict(remedy) if remedy else None,
-    }
+    return ModelSummary(
+        reference=model.name,
+        weights=model.digest,
+        parameters=sum(p.numel() for p in model.module.parameters()) if isinstance(model, Differentiable) else 0,
+        input_shape=model.input_shape,
+        untrained=model.untrained and not taught,
+        remedy=remedy,
+    )
 
 
-def describe_images(calibration: Images, judged: Images) -> dict[str, Any]:
+def describe_suite(suite: Suite) -> SuiteSummary:
+    """The suite that was asked."""
+    return SuiteSummary(name=suite.name, description=suite.description, digest=suite.digest)
+
+
+def describe_images(pictures: Pictures) -> ImagesSummary:
     """Where they are from, and how many were calibrated on and judged."""
-    return {
-        "source": judged.source,
-        "calibration": {"photographs": len(calibration.names), "crops": len(calibration.pixels)},
-        "judged": {"photographs": len(judged.names), "crops": len(judged.pixels)},
-    }
+    calibration, judged = (_sample(images) for images in (pictures.calibration, pictures.judged))
+    return ImagesSummary(source=pictures.judged.source, calibration=calibration, judged=judged)
 
 
-def provenance(model: Network, suite: Suite, command: str) -> dict[str, Any]:
+def provenance(model: Sees, suite: Suite, command: str) -> Provenance:
     """What it takes to run it again."""
     packages = ("perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
-    return {
-        "command": command,
-        "device": _device_name(model.device),
-        "python": platform.python_version(),
-        "seed": suite.seed,
-        "suite_digest": suite.digest,
-        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: version(name) for name in packages},
-        "weights_digest": model.digest,
-    }
+    return Provenance(
+        command=command,
+        device=_device_name(model.device),
+        python=platform.python_version(),
+        seed=suite.seed,
+        suite_digest=suite.digest,
+        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={name: version(name) for name in packages},
+        weights_digest=model.digest,
+    )
+
+
+def _sample(images: Images) -> Sample:
+    return Sample(photographs=len(images.names), crops=len(images.pixels))
 
 
 def _device_name(device: torch.device) -> str:

@@ -11,7 +11,7 @@ from perturb.protocols import Differentiable, Sees
 from perturb.records import Control, Experiment, Pictures, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
-from perturb.stories.account import describe, describe_images, provenance, summary, windows_of
+from perturb.stories.account import describe, describe_images, describe_suite, provenance, summary, windows_of
 from perturb.stories.checks import run_checks
 from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Measured, Wanted

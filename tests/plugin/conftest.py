@@ -7,9 +7,10 @@ import vl_convert  # noqa: F401
 from toy_project import LOSS, NET, SHAPE, suite
 from toys import network, window
 
+from perturb.files import encode
 from perturb.plugin import measure, nodes  # noqa: F401
 from perturb.records import Control, Verdict
-from perturb.report import Report, to_json
+from perturb.report import Report
 from perturb.stories.qualify import qualify
 from perturb.suite import parse_suite
 
@@ -43,7 +44,7 @@ def reporting(measured, monkeypatch):
 
         def run(command, out, config):
             (config.rootpath / out).mkdir(parents=True, exist_ok=True)
-            (config.rootpath / out / "report.json").write_text(to_json(report))
+            (config.rootpath / out / "report.json").write_text(encode(report))
 
         monkeypatch.setattr(measure, "_run", run)
 
