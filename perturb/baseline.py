@@ -19,18 +19,19 @@ from perturb import changes
 from perturb.changes import LOSS, TESTED, Against, Changes, Pairing, RunSummary, Shift
 from perturb.errors import InputError
 from perturb.files import Upgrade, decode
-from perturb.quantities import detected, saturation
-from perturb.records import Conditions, Locations, Measurement
+from perturb.quantities.detection import FLOOR, detected, saturation
+from perturb.records import Arm, Conditions, Locations, Measurement
 from perturb.runs import Run
 
-SCHEMA = 1
-UPGRADES: Mapping[int, Upgrade] = {}
-PHASES = re.compile(r"(\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?")
+SCHEMA = 2
+UPGRADES: Mapping[int, Upgrade] = {1: dict}  # 2 has several seeds, and trials drawn by the identity of a crop
+PHASES = re.compile(r"(\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?( \| (\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?)*")
+SEEDS = " | "  # between the phases of one seed and of the next
 MARGIN = 0.05  # a change of detection up to it counts as none, unless the file says otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
+class Detected:
     """One arm of an experiment in one run."""
 
     run: str
@@ -45,13 +46,13 @@ class Tracked:
     level: float
     period: int
     balanced: bool
-    dead_phases: str  # "row,column row,column ..."
+    dead_phases: str  # "row,column row,column ..." for each seed
     live_phases: str
-    shape: tuple[int, int]  # images, pairs on each
+    shape: tuple[int, int]  # images times seeds, pairs on each
     trials: str  # a digest of places, photographs, seed and purpose
-    evidence: str  # a digest of what the accepted run's detector said
-    accepted: Mapping[str, Arm]  # by arm: dead and live
-    best: Mapping[str, Arm]  # the accepted run that detected most; each arm's own
+    evidence: str  # a digest of what the accepted run's evaluator gave
+    accepted: Mapping[str, Detected]  # by arm: dead and live
+    best: Mapping[str, Detected]  # the accepted run that detected most; each arm's own
     runs: int  # accepted so far, of which it is the best
 
 
@@ -107,11 +108,9 @@ def conditions(baseline: Baseline) -> dict[str, Conditions]:
     return {
         check: Conditions(
             level=past.level,
-            locations=Locations(
-                dead=_phases(past.dead_phases),
-                live=_phases(past.live_phases),
-                period=past.period,
-                balanced=past.balanced,
+            locations=tuple(
+                Locations(dead=_phases(dead), live=_phases(live), period=past.period, balanced=past.balanced)
+                for dead, live in zip(past.dead_phases.split(SEEDS), past.live_phases.split(SEEDS), strict=True)
             ),
         )
         for check, past in baseline.experiments.items()
@@ -163,7 +162,7 @@ def _faults(baseline: Baseline) -> Iterator[str]:
                 yield from _of_arm(f"{at}.{name}.{which}", arm, past.shape)
 
 
-def _of_arm(at: str, arm: Arm, shape: tuple[int, int]) -> Iterator[str]:
+def _of_arm(at: str, arm: Detected, shape: tuple[int, int]) -> Iterator[str]:
     if not 0 <= arm.rate <= 1:
         yield f"{at}.rate: expected a number within 0 and 1, got {arm.rate:g}"
     try:
@@ -176,16 +175,16 @@ def _of_arm(at: str, arm: Arm, shape: tuple[int, int]) -> Iterator[str]:
 
 
 def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
-    locations, outcomes = found.conditions.locations, found.outcomes
-    accepted = {arm: _arm(name, detected(outcomes, arm)) for arm in TESTED}
+    locations = found.conditions.locations
+    accepted = {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
     best = {arm: max(kept, past.best[arm], key=lambda a: a.rate) if past else kept for arm, kept in accepted.items()}
     return Tracked(
         level=found.conditions.level,
-        period=locations.period,
-        balanced=locations.balanced,
-        dead_phases=_written(locations.dead),
-        live_phases=_written(locations.live),
-        shape=(outcomes.dead.shape[0], outcomes.dead.shape[1]),
+        period=locations[0].period,
+        balanced=any(one.balanced for one in locations),
+        dead_phases=SEEDS.join(_written(one.dead) for one in locations),
+        live_phases=SEEDS.join(_written(one.live) for one in locations),
+        shape=_shape(found),
         trials=_design(found),
         evidence=_evidence(found),
         accepted=accepted,
@@ -198,17 +197,17 @@ def _pairings(check: str, baseline: Baseline, again: Measurement | None) -> Iter
     assert again is not None
     past = baseline.experiments[check]
     before = {arm: _bits(past.accepted[arm], past.shape) for arm in TESTED}
-    after = {arm: detected(again.outcomes, arm) for arm in TESTED}
+    after = {arm: _seen(again, arm) for arm in TESTED}
     identical = past.evidence == _evidence(again)
 
     def paired(quantity: str, against: Against, one: np.ndarray, other: np.ndarray, **more: Any) -> Pairing:
-        cluster = again.trials.photograph
+        cluster = np.tile(again.seen.photograph, len(again.trials))
         return Pairing(
             check=check, quantity=quantity, against=against, before=one, after=other, photograph=cluster, **more
         )
 
     for arm, quantity in TESTED.items():
-        saturated = saturation(before["live"], before["dead"])
+        saturated = saturation(before["live"], before["dead"], FLOOR)
         yield paired(quantity, "accepted", before[arm], after[arm], saturated=saturated, identical=identical)
         if past.best[arm].detected != past.accepted[arm].detected:
             yield paired(quantity, "best", _bits(past.best[arm], past.shape), after[arm], among=past.runs)
@@ -238,7 +237,7 @@ def _how_unlike(check: str, past: Tracked, run: Run) -> str:
     if check not in run.measured:
         return f"{check}: not measured"
     own = run.measured[check]
-    level, shape = own.conditions.level, own.outcomes.dead.shape
+    level, shape = own.conditions.level, _shape(own)
     if shape != past.shape:
         return f"{check}: {past.shape[0]} x {past.shape[1]} pairs and {shape[0]} x {shape[1]}"
     what = f"levels {past.level:.4g} and {level:.4g}" if level != past.level else "dead and live places"
@@ -260,26 +259,36 @@ def _pictures(run: Run) -> str:
     return hashlib.sha256(" ".join(run.pictures).encode()).hexdigest()
 
 
+def _seen(found: Measurement, arm: Arm) -> Float[np.ndarray, "image pair"]:
+    """Whether each trial was detected; seeds one after another."""
+    return detected(found.seen, arm)[:, 0].reshape(_shape(found))
+
+
+def _shape(found: Measurement) -> tuple[int, int]:
+    seeds, _, images, pairs, _ = found.seen.evidence.shape
+    return seeds * images, pairs
+
+
 def _design(found: Measurement) -> str:
-    trials = found.trials
-    digest = hashlib.sha256(f"{trials.seed} {trials.purpose} {trials.dead.shape}".encode())
-    for part in (trials.dead, trials.live, trials.photograph):
-        digest.update(part.astype("<i4").tobytes())
+    digest = hashlib.sha256()
+    for trials in found.trials:
+        digest.update(f"{trials.seed} {trials.purpose} {trials.dead.shape}".encode())
+        for part in (trials.dead, trials.live, trials.photograph):
+            digest.update(part.astype("<i4").tobytes())
     return digest.hexdigest()
 
 
 def _evidence(found: Measurement) -> str:
-    said = found.outcomes
-    parts = (said.clean, said.dead, said.live, said.threshold)
+    parts = (found.seen.evidence, found.seen.threshold)
     return hashlib.sha256(b"".join(part.astype("<f8").tobytes() for part in parts)).hexdigest()
 
 
-def _arm(name: str, seen: Float[np.ndarray, "image pair"]) -> Arm:
+def _arm(name: str, seen: Float[np.ndarray, "image pair"]) -> Detected:
     packed = base64.b64encode(np.packbits(seen.astype(bool)).tobytes()).decode()
-    return Arm(run=name, rate=round(float(seen.mean()), 6), detected=packed)
+    return Detected(run=name, rate=round(float(seen.mean()), 6), detected=packed)
 
 
-def _bits(arm: Arm, shape: tuple[int, int]) -> Float[np.ndarray, "image pair"]:
+def _bits(arm: Detected, shape: tuple[int, int]) -> Float[np.ndarray, "image pair"]:
     packed = np.frombuffer(base64.b64decode(arm.detected), dtype=np.uint8)
     return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(float)
 

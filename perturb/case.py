@@ -1,6 +1,7 @@
 """One picture, one perturbation, one pair of places: the smallest experiment, and the file that it is kept in."""
 
 import base64
+import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from perturb import files
-from perturb import perturbation as perturbations
 from perturb.errors import InputError
+from perturb.kinds import load_kind
+from perturb.perturbations import KINDS
 from perturb.protocols import Perturbation
 from perturb.records import Images, Phase, Trials
 
-SCHEMA = 1
+SCHEMA = 2  # 1 kept a suite with a [detector]
 UPGRADES: Mapping[int, files.Upgrade] = {}
 LARGEST = 2**24  # pixels of a picture in a file
 Aim = Literal["missed", "flipped"]
@@ -106,7 +108,11 @@ def eight_bits(picture: Picture) -> Picture:
 
 
 def as_images(case: Case) -> Images:
-    return Images(pixels=case.picture[None], photograph=np.zeros(1, dtype=np.int64), names=("case",), source="case")
+    one = np.zeros(1, dtype=np.int64)
+    digest = hashlib.sha256(case.picture.tobytes()).hexdigest()
+    return Images(
+        pixels=case.picture[None], photograph=one, crop=one, names=("case",), digests=(digest,), source="case"
+    )
 
 
 def as_trials(case: Case) -> Trials:
@@ -124,11 +130,9 @@ def to_json(case: Case, about: About) -> str:
 
     Raises InputError for a perturbation that is not one of ours: a file must not name code to run.
     """
-    kind = next((name for name, kind in perturbations.KINDS.items() if type(case.perturbation) is kind), None)
+    kind = next((name for name in KINDS if type(case.perturbation) is load_kind(name, KINDS)), None)
     if kind is None:
-        raise InputError(
-            f"a {type(case.perturbation).__name__} cannot be kept in a file, only {[*perturbations.KINDS]}."
-        )
+        raise InputError(f"a {type(case.perturbation).__name__} cannot be kept in a file, only {[*KINDS]}.")
     return files.encode(
         Kept(
             schema=SCHEMA,
@@ -147,10 +151,10 @@ def from_json(text: str, where: object = "counterexample.json") -> tuple[Case, A
     """The case and what is said about it. Raises InputError for anything that `to_json` did not write."""
     kept = files.decode(Kept, text, where, schema=SCHEMA, upgrades=UPGRADES)
     given = dict(kept.perturbation)
-    kind = perturbations.KINDS.get(str(given.pop("kind", None)))
-    if kind is None:
-        raise InputError(f"`{files.plain(where)}`: perturbation.kind: expected one of {[*perturbations.KINDS]}.")
-    perturbation: Perturbation = files.build(kind, given, where, at="perturbation")
+    name = str(given.pop("kind", None))
+    if name not in KINDS:
+        raise InputError(f"`{files.plain(where)}`: perturbation.kind: expected one of {[*KINDS]}.")
+    perturbation: Perturbation = files.build(load_kind(name, KINDS), given, where, at="perturbation")
     try:
         picture = _pixels(kept.picture)
         if perturbation.size > min(picture.shape[1:]):

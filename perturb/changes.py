@@ -14,9 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from perturb.files import Upgrade, decode
-from perturb.quantities import Saturation, of_pairs
-from perturb.records import Effect
-from perturb.stats.clusters import cluster_means
+from perturb.quantities.statistics import by_photograph, mean_effect
+from perturb.records import Effect, Saturation
 from perturb.stats.multiplicity import holm
 from perturb.stats.power import clusters_to_decide
 from perturb.verdict import SATURATED
@@ -167,15 +166,16 @@ def _decide(pairing: Pairing, effect: Effect, margin: float) -> tuple[Shift | No
     return verdict, reason
 
 
-def _by_photograph(values: np.ndarray, pairing: Pairing) -> Float[np.ndarray, " cluster"]:
-    return cluster_means(values.ravel(), np.repeat(pairing.photograph, values.shape[1]))
+def _means(values: np.ndarray, pairing: Pairing) -> Float[np.ndarray, "1 cluster"]:
+    return by_photograph(values[None], pairing.photograph)
 
 
 def _effect(pairing: Pairing, confidence: float, seed: int) -> Effect:
     """Of many runs the best is the best by luck too: to be held against it asks so many times the certainty."""
-    means = _by_photograph(pairing.after - pairing.before, pairing)
+    table = _means(pairing.after - pairing.before, pairing)
     confidence = 1 - (1 - confidence) / pairing.among
-    return of_pairs(pairing.quantity, means, confidence=confidence, seed=seed, saturated=pairing.saturated)
+    effect = mean_effect(table, confidence=confidence, seed=seed, saturated=pairing.saturated)
+    return replace(effect, quantity=pairing.quantity, version=2)
 
 
 def _change(pairing: Pairing, effect: Effect, margin: float) -> Change:
@@ -189,8 +189,8 @@ def _change(pairing: Pairing, effect: Effect, margin: float) -> Change:
         check=pairing.check,
         quantity=pairing.quantity,
         against=pairing.against,
-        before=float(_by_photograph(pairing.before, pairing).mean()),
-        after=float(_by_photograph(pairing.after, pairing).mean()),
+        before=float(_means(pairing.before, pairing).mean()),
+        after=float(_means(pairing.after, pairing).mean()),
         effect=effect,
         fell=int((pairing.after < pairing.before).sum()),
         rose=int((pairing.after > pairing.before).sum()),

@@ -1,8 +1,7 @@
 """How a model is shown pictures: as a whole each time, or only what a small change moves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from perturb.errors import UsageError
-from perturb.incremental import Engine, Incremental, choose_engine, engine_name, measure_copies
+from perturb.incremental import ChangedCopies, Engine, Incremental, choose_engine, engine_name, measure_copies
 from perturb.protocols import Differentiable, Sees, Taps
 
 Answer = Callable[[Tensor, np.ndarray], Any]  # pictures, the number of the clean picture that each copies -> outputs
@@ -44,6 +43,8 @@ class Look:
         """What the layer gives for changed copies of these clean pictures."""
         if self.engine is None:
             return lambda pictures, copied: self.plain(pictures)
+        if len(clean) == 1:
+            return ChangedCopies(self.engine, clean).measure
         return partial(measure_copies, self.engine, clean)
 
 

@@ -18,6 +18,29 @@ if TYPE_CHECKING:
     Pictures = Float[Tensor, "image picture channel row column"]
 
 
+from typing import runtime_checkable
+
+
+@runtime_checkable
+class Sees(Protocol):
+    name: str
+    digest: str
+    input_shape: tuple[int, int, int]
+    untrained: bool
+
+    def measure(self, pictures: "Tensor") -> "Tensor": ...
+
+
+@runtime_checkable
+class Taps(Sees, Protocol):
+    def find_layer(self, wanted: str) -> str: ...
+
+
+@runtime_checkable
+class Differentiable(Taps, Protocol):
+    def propagate(self, x: "Tensor", layer: str = "output", *, folded: bool = False) -> "Tensor": ...
+
+
 class Model(Protocol):
     """A network with what is needed to show it pictures. Pictures are float32 in [0, 1], the raw pixel range."""
 
@@ -208,6 +231,10 @@ class Quantity(Protocol):
     @property
     def words(self) -> str:
         """The quantity in words, for reports and docs."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Between which its value lies."""
 
     def misfit(self, point: OperatingPoint) -> str:
         """Why it cannot be asked at this operating point; empty if it can."""

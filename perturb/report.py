@@ -5,20 +5,15 @@ from dataclasses import dataclass, field
 
 from perturb.exhibits import Exhibits
 from perturb.files import UNWRITTEN, Upgrade, decode
+from perturb.kinds import load_kind
+from perturb.quantities import KINDS
+from perturb.quantities.measures import SHARES
 from perturb.records import Control, Effect, Experiment, Finding, Rate, Remedy, Verdict
+from perturb.upgrade import from_schema_1
 from perturb.verdict import overall
 
-SCHEMA = 1
-UPGRADES: Mapping[int, Upgrade] = {}  # by the schema that each upgrades from; pure, from fields to fields
-SHARES = ("accuracy", "score", "flips", "unflipped")  # measures that lie within 0 and 1
-RANGES = {
-    "accuracy-loss": (-1, 1),
-    "accuracy-loss-2afc": (-1, 1),
-    "miss-rate": (0, 1),
-    "flip-rate": (0, 1),
-    "dead-share": (0, 1),
-    "imbalance": (1, float("inf")),
-}  # of a quantity's value
+SCHEMA = 2
+UPGRADES: Mapping[int, Upgrade] = {1: from_schema_1}
 ROUNDING = 1e-9
 
 
@@ -142,13 +137,14 @@ def contradictions(report: Report) -> Iterator[str]:
 def _of_experiment(at: str, found: Experiment) -> Iterator[str]:
     yield from _negative(at, photographs=found.photographs, pairs=found.pairs)
     yield from _outside(f"{at}.level", found.level)
-    for name, rates in (("rates", found.rates), ("two_afc", found.two_afc)):
-        for arm, rate in rates.items():
-            yield from _of_rate(f"{at}.{name}.{arm}", rate, share=True)
+    if not found.measures:
+        yield f"{at}.measures: expected at least one"
     for number, measure in enumerate(found.measures):
-        for arm, rate in (("dead", measure.dead), ("live", measure.live)):
-            yield from _of_rate(f"{at}.measures.{number}.{arm}", rate, share=measure.name in SHARES)
-        yield from _of_effect(f"{at}.measures.{number}.difference", measure.difference, ranged=False)
+        for arm, rate in (("dead", measure.dead), ("live", measure.live), ("clean", measure.clean)):
+            if rate is not None:
+                yield from _of_rate(f"{at}.measures.{number}.{arm}", rate, share=measure.name in SHARES)
+        if measure.difference is not None:
+            yield from _of_effect(f"{at}.measures.{number}.difference", measure.difference)
 
 
 def _of_rate(at: str, rate: Rate, *, share: bool) -> Iterator[str]:
@@ -158,14 +154,13 @@ def _of_rate(at: str, rate: Rate, *, share: bool) -> Iterator[str]:
         yield from _outside(f"{at}.{name}", getattr(rate, name))
 
 
-def _of_effect(at: str, effect: Effect, *, ranged: bool = True) -> Iterator[str]:
-    """`ranged`: its value is that of the quantity, not a difference of two."""
+def _of_effect(at: str, effect: Effect) -> Iterator[str]:
     yield from _negative(at, n=effect.n, spread=effect.spread, detectable=effect.detectable)
     yield from _apart(at, effect)
     yield from _outside(f"{at}.confidence", effect.confidence)
     yield from _outside(f"{at}.pvalue", effect.pvalue or 0.0)
-    if ranged and effect.quantity in RANGES:
-        yield from _outside(f"{at}.value", effect.value, *RANGES[effect.quantity])
+    if effect.quantity in KINDS:
+        yield from _outside(f"{at}.value", effect.value, *load_kind(effect.quantity, KINDS).range)
 
 
 def _apart(at: str, found: Rate | Effect) -> Iterator[str]:

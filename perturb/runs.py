@@ -8,7 +8,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from perturb import files
 from perturb.errors import InputError, UsageError
-from perturb.records import Conditions, Contribution, Images, Locations, Measurement, Outcomes, Trials
+from perturb.records import ARMS, Conditions, Contribution, Images, Locations, Measurement, Observation, OperatingPoint, Trials
 from perturb.report import Report, from_json
 
-TRIALS = 1  # schema of trials.npz
+TRIALS = 2  # schema of trials.npz; 1 had one seed, and an array for each arm
 MAPS = 2  # of maps.npz; 1 had no keys, as there was one map of a layer
 FILES = ("report.json", "trials.npz", "maps.npz")
 LIMIT = 2**30  # bytes of a file, and of the arrays in it
@@ -42,10 +42,12 @@ class TrialsHead:
     """What trials.npz says of one experiment beside its arrays."""
 
     level: float
-    seed: int
     purpose: str
-    period: int
-    balanced: bool
+    seeds: tuple[int, ...]
+    periods: tuple[int, ...]  # by seed
+    balanced: tuple[bool, ...]  # by seed
+    point: OperatingPoint
+    measures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,8 @@ def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
     """The run that `encode` wrote, now or in an earlier version. Raises InputError for files that are damaged."""
     report, trials, maps = (f"{where}/{name}" for name in FILES)
     arrays, told = _unpacked(given["trials.npz"], trials)
-    head = files.decode(TrialsFile, told, trials, schema=TRIALS)
+    head = files.decode(TrialsFile, told, trials, schema=TRIALS, upgrades={1: _with_seeds})
+    arrays = arrays if any("/evidence" in key for key in arrays) else _by_arm(arrays)
     drawn, told = _unpacked(given["maps.npz"], maps)
     named = files.decode(MapsFile, told, maps, schema=MAPS, upgrades={1: _keyed})
 
@@ -129,23 +132,25 @@ def read(folder: Path) -> dict[str, bytes]:
 
 
 def table(run: Run, experiment: str) -> dict[str, np.ndarray]:
-    """A row for each pair of an experiment: columns for a data frame."""
+    """A row for each pair of an experiment and seed: columns for a data frame."""
     found = run.measured[experiment]
-    trials, outcomes = found.trials, found.outcomes
-    images, pairs = outcomes.dead.shape
-    threshold = np.repeat(outcomes.threshold, pairs)
+    seen = found.seen
+    seeds, _, images, pairs, _ = seen.evidence.shape
+    threshold = np.repeat(seen.threshold.ravel(), pairs)
     columns = {
-        "photograph": np.repeat(np.array(run.photographs)[trials.photograph], pairs),
-        "crop": np.repeat(np.arange(images), pairs),
-        "pair": np.tile(np.arange(pairs), images),
+        "seed": np.repeat([trials.seed for trials in found.trials], images * pairs),
+        "photograph": np.tile(np.repeat(np.array(run.photographs)[seen.photograph], pairs), seeds),
+        "crop": np.tile(np.repeat(np.arange(images), pairs), seeds),
+        "pair": np.tile(np.arange(pairs), seeds * images),
         "threshold": threshold,
     }
     for arm in ("dead", "live"):
-        places = getattr(trials, arm).reshape(-1, 2)
+        places = np.concatenate([getattr(trials, arm).reshape(-1, 2) for trials in found.trials])
         columns |= {f"{arm}_row": places[:, 0], f"{arm}_column": places[:, 1]}
-    for arm in ("clean", "dead", "live"):
-        evidence = getattr(outcomes, arm).ravel()
+    for number, arm in enumerate(ARMS):
+        evidence = seen.evidence[:, 0, ..., number].ravel()
         columns |= {f"evidence_{arm}": evidence, f"detected_{arm}": evidence > threshold}
+        columns |= {f"{name}_{arm}": values[:, 0, ..., number].ravel() for name, values in seen.measures.items()}
     return columns
 
 
@@ -171,32 +176,76 @@ class Stored:
 
 
 def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurement:
-    dead = stored.take("dead", "f", None, None)
-    images, pairs = dead.shape
+    seeds = len(told.seeds)
+    if not seeds == len(told.periods) == len(told.balanced):
+        raise InputError(f"`{stored.where}`: {stored.at}: expected a period and a balance for each seed.")
+    evidence = stored.take("evidence", "f", seeds, None, None, len(ARMS))
+    _, images, pairs, _ = shape = evidence.shape
     photograph = stored.take("photograph", "i", images)
     if images and not (photograph.min() >= 0 and photograph.max() < photographs):
         raise InputError(f"`{stored.where}`: {stored.at}/photograph: expected numbers below {photographs}.")
-    names = [f.name for f in fields(Outcomes) if f.name not in ("photograph", "threshold")]
-    said = {name: stored.take(name, "f", images, pairs).astype(float) for name in names}
-    return Measurement(
-        conditions=Conditions(
-            level=told.level,
-            locations=Locations(
-                dead=stored.take("phases/dead", "i", None, 2),
-                live=stored.take("phases/live", "i", None, 2),
-                period=told.period,
-                balanced=told.balanced,
-            ),
-        ),
-        trials=Trials(
-            dead=stored.take("places/dead", "i", images, pairs, 2),
-            live=stored.take("places/live", "i", images, pairs, 2),
-            photograph=photograph,
-            seed=told.seed,
-            purpose=told.purpose,
-        ),
-        outcomes=Outcomes(photograph=photograph, threshold=stored.take("threshold", "f", images).astype(float), **said),
+    places = {arm: stored.take(f"places/{arm}", "i", seeds, images, pairs, 2) for arm in ("dead", "live")}
+    locations = tuple(
+        Locations(
+            dead=stored.take(f"phases/{seed}/dead", "i", None, 2),
+            live=stored.take(f"phases/{seed}/live", "i", None, 2),
+            period=told.periods[seed],
+            balanced=told.balanced[seed],
+        )
+        for seed in range(seeds)
     )
+    return Measurement(
+        conditions=Conditions(level=told.level, locations=locations),
+        trials=tuple(
+            Trials(
+                dead=places["dead"][number],
+                live=places["live"][number],
+                photograph=photograph,
+                seed=seed,
+                purpose=told.purpose,
+            )
+            for number, seed in enumerate(told.seeds)
+        ),
+        seen=Observation(
+            evidence=evidence[:, None].astype(float),
+            realised=stored.take("realised", "f", *shape)[:, None].astype(float),
+            threshold=stored.take("threshold", "f", seeds, images).astype(float),
+            measures={
+                name: stored.take(f"measures/{name}", "f", *shape)[:, None].astype(float) for name in told.measures
+            },
+            levels=(told.level,),
+            photograph=photograph,
+            point=told.point,
+        ),
+    )
+
+
+def _with_seeds(data: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1: one seed, and change detection pinned to 5 % alone."""
+    point = {"false_alarms": 0.05, "clean": "absent", "chance": 0.5}
+
+    def head(old: dict[str, Any]) -> dict[str, Any]:
+        kept = {"level": old["level"], "purpose": old["purpose"], "point": point, "measures": []}
+        return kept | {"seeds": [old["seed"]], "periods": [old["period"]], "balanced": [old["balanced"]]}
+
+    return data | {kind: {name: head(old) for name, old in data[kind].items()} for kind in ("measured", "repeated")}
+
+
+def _by_arm(old: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of schema 1 as those of schema 2."""
+    new = {}
+    for at in {key.removesuffix("/threshold") for key in old if key.endswith("/threshold")}:
+        arms = [old.get(f"{at}/{arm}") for arm in ARMS]
+        moved = [old.get(f"{at}/realised_{arm}") for arm in ("dead", "live")]
+        if any(array is None for array in (*arms, *moved)):
+            continue
+        new[f"{at}/evidence"] = np.stack(arms, -1)[None]  # type: ignore[arg-type]
+        new[f"{at}/realised"] = np.stack([np.zeros_like(moved[0]), *moved], -1)[None]  # type: ignore[list-item]
+        for name in ("threshold", "places/dead", "places/live"):
+            new[f"{at}/{name}"] = old[f"{at}/{name}"][None]
+        new[f"{at}/photograph"] = old[f"{at}/photograph"]
+        new |= {f"{at}/phases/0/{arm}": old[f"{at}/phases/{arm}"] for arm in ("dead", "live")}
+    return new
 
 
 def _map(stored: Stored, told: MapHead) -> Contribution:
@@ -213,17 +262,22 @@ def _trials(run: Run) -> bytes:
     heads: dict[str, dict[str, TrialsHead]] = {"measured": {}, "repeated": {}}
     for kind, series in (("measured", run.measured), ("repeated", run.repeated)):
         for name, found in series.items():
-            trials, locations = found.trials, found.conditions.locations
+            seen, locations = found.seen, found.conditions.locations
             heads[kind][name] = TrialsHead(
                 level=found.conditions.level,
-                seed=trials.seed,
-                purpose=trials.purpose,
-                period=locations.period,
-                balanced=locations.balanced,
+                purpose=found.trials[0].purpose,
+                seeds=tuple(trials.seed for trials in found.trials),
+                periods=tuple(one.period for one in locations),
+                balanced=tuple(one.balanced for one in locations),
+                point=seen.point,
+                measures=tuple(seen.measures),
             )
-            parts = {"phases/dead": locations.dead, "phases/live": locations.live}
-            parts |= {"places/dead": trials.dead, "places/live": trials.live, "photograph": trials.photograph}
-            parts |= {f.name: getattr(found.outcomes, f.name) for f in fields(Outcomes) if f.name != "photograph"}
+            parts = {"photograph": seen.photograph, "threshold": seen.threshold}
+            parts |= {"evidence": seen.evidence[:, 0], "realised": seen.realised[:, 0]}
+            parts |= {f"measures/{key}": values[:, 0] for key, values in seen.measures.items()}
+            for arm in ("dead", "live"):
+                parts[f"places/{arm}"] = np.stack([getattr(trials, arm) for trials in found.trials])
+                parts |= {f"phases/{seed}/{arm}": getattr(one, arm) for seed, one in enumerate(locations)}
             arrays |= {f"{kind}/{name}/{key}": _small(value) for key, value in parts.items()}
     return _packed(arrays, TrialsFile(schema=TRIALS, photographs=run.photographs, pictures=run.pictures, **heads))
 
@@ -239,7 +293,7 @@ def _maps(maps: Mapping[str, Contribution]) -> bytes:
 def _small(values: np.ndarray) -> np.ndarray:
     """In half the bytes, where that loses nothing."""
     half = values.astype({"i": np.int32, "f": np.float32}.get(values.dtype.kind, values.dtype))
-    return half if np.array_equal(half, values) else values
+    return half if np.array_equal(half, values, equal_nan=values.dtype.kind == "f") else values
 
 
 def _packed(arrays: Mapping[str, np.ndarray], header: TrialsFile | MapsFile) -> bytes:

@@ -1,6 +1,5 @@
 """Where pictures come from: built-in photographs, a folder, labelled sets, digits, dead leaves, noise."""
 
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb.errors import InputError, UsageError
+from perturb.images.content import digest_of, gathered
 from perturb.images.digits import mnist, scikit_digits
 from perturb.images.labelled import LAYOUTS, load_labelled
 from perturb.images.made import MADE, dead_leaves
@@ -50,7 +50,7 @@ def load_images(source: str, *, shape: tuple[int, int, int], crops: int = 4, cou
     if kind in MADE and not rest:
         draw = MADE[kind]
         made = [draw(shape, stream(seed, f"images/{kind}/{i}")) for i in range(count)]
-        return _images(made, range(count), tuple(f"{kind}-{i}" for i in range(count)), source)
+        return gathered(np.stack(made), tuple(f"{kind}-{i}" for i in range(count)), source)
     if source == "built-in":
         paths = {
             Path(str(files(package) / name)): Path(name).stem for package, names in BUILT_IN.items() for name in names
@@ -79,13 +79,22 @@ def _crops(paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed
     """Random crops of photographs with these names."""
     cut: list[Picture] = []
     names: list[str] = []
+    digests: list[str] = []
     for path, photograph in opened_in_turn(list(paths), shape):
         rng = stream(seed, f"images/{paths[path]}")
         cut += [random_crop(photograph, shape, rng) for _ in range(crops)]
         names.append(paths[path])
+        digests.append(digest_of(photograph))
     if not names:
         raise InputError(f"images `{source}`: no readable picture among {len(paths)} files.")
-    return _images(cut, np.arange(len(names)).repeat(crops), tuple(names), source)
+    return Images(
+        pixels=np.stack(cut),
+        photograph=np.arange(len(names)).repeat(crops),
+        crop=np.tile(np.arange(crops), len(names)),
+        names=tuple(names),
+        digests=tuple(digests),
+        source=source,
+    )
 
 
 def _subset(images: Images, photographs: np.ndarray) -> Images:
@@ -94,12 +103,10 @@ def _subset(images: Images, photographs: np.ndarray) -> Images:
     return Images(
         pixels=images.pixels[keep],
         photograph=np.searchsorted(chosen, images.photograph[keep]),
+        crop=images.crop[keep],
         names=tuple(images.names[i] for i in chosen),
+        digests=tuple(images.digests[i] for i in chosen),
         source=images.source,
         labels=None if images.labels is None else images.labels[chosen],
         classes=images.classes,
     )
-
-
-def _images(pictures: list[Picture], owner: Iterable[int], names: tuple[str, ...], source: str) -> Images:
-    return Images(pixels=np.stack(pictures), photograph=np.array(list(owner)), names=names, source=source)

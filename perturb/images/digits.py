@@ -8,6 +8,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from perturb.errors import InputError, UsageError
+from perturb.images.content import gathered
 from perturb.images.reading import fitted
 from perturb.records import Images
 from perturb.streams import stream
@@ -36,14 +37,9 @@ def mnist(root: Path, shape: tuple[int, int, int], *, count: int, seed: int) -> 
 
 def _images(values: Values, labels: Labels, shape: tuple[int, int, int], source: str, count: int, seed: int) -> Images:
     chosen = np.sort(stream(seed, "images/digits").permutation(len(values))[:count])
-    return Images(
-        pixels=np.stack([fitted(_drawn(values[i], shape[0]), shape) for i in chosen]),
-        photograph=np.arange(len(chosen)),
-        names=tuple(f"digit-{i}" for i in chosen),
-        source=source,
-        labels=labels[chosen],
-        classes=tuple("0123456789"),
-    )
+    pixels = np.stack([fitted(_drawn(values[i], shape[0]), shape) for i in chosen])
+    names = tuple(f"digit-{i}" for i in chosen)
+    return gathered(pixels, names, source, labels=labels[chosen], classes=tuple("0123456789"))
 
 
 def _drawn(values: UInt8[np.ndarray, "row column"], channels: int) -> Image.Image:

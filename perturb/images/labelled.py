@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from perturb.errors import InputError, UsageError
+from perturb.images.content import gathered
 from perturb.images.reading import READABLE, fitted, opened_in_turn
 from perturb.records import Images
 
@@ -33,14 +34,8 @@ def load_labelled(kind: str, root: Path, shape: tuple[int, int, int]) -> Images:
         labels.append(classes.index(listing[path]))
     if not names:
         raise InputError(f"images: `{kind}:{root}`: no readable picture among {len(listing)} files.")
-    return Images(
-        pixels=pixels[: len(names)],
-        photograph=np.arange(len(names)),
-        names=tuple(names),
-        source=f"{kind}:{root}",
-        labels=np.array(labels),
-        classes=classes,
-    )
+    found = pixels[: len(names)]
+    return gathered(found, tuple(names), f"{kind}:{root}", labels=np.array(labels), classes=classes)
 
 
 def _folders(root: Path) -> Listing:

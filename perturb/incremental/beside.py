@@ -94,3 +94,16 @@ def _cut(pictures: Tensor, which: np.ndarray, start: np.ndarray, size: tuple[int
         for trial, (row, column) in zip(which, start, strict=True)
     ]
     return torch.stack(cuts) if cuts else pictures.new_zeros(0, pictures.shape[1], *size)
+
+
+def measure_copies(engine, clean, pictures, copied):  # type: ignore[no-untyped-def]
+    at_once = CLEAN_AT_ONCE[engine.device.type]
+
+    def beside(families):  # type: ignore[no-untyped-def]
+        members = np.flatnonzero(np.isin(copied, families))
+        around = Around(engine, clean[families])
+        return members, around.measure(pictures[members], copied[members] - families[0])
+
+    families = np.split(np.arange(len(clean)), range(at_once, len(clean), at_once))
+    order, parts = zip(*(found for _, found in halving(families, beside)), strict=True)
+    return torch.cat(parts)[np.argsort(np.concatenate(order))]

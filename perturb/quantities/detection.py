@@ -47,6 +47,10 @@ class Paired:
     clean: tuple[Clean, ...] = ("absent", "right", "none")
     pinned: bool = False  # asks for a threshold that is pinned to a false-alarm rate
 
+    @property
+    def range(self) -> tuple[float, float]:
+        return -self.limit, self.limit
+
     def misfit(self, point: OperatingPoint) -> str:
         return _misfit(self.clean, self.pinned, point)
 
@@ -69,6 +73,8 @@ class Share:
     saturated: Saturated = lambda seen: ""
     clean: tuple[Clean, ...] = ("absent", "right", "none")
     pinned: bool = False
+
+    range = (0.0, 1.0)
 
     def misfit(self, point: OperatingPoint) -> str:
         return _misfit(self.clean, self.pinned, point)
@@ -124,7 +130,7 @@ def _misfit(clean: tuple[Clean, ...], pinned: bool, point: OperatingPoint) -> st
 ACCURACY_LOSS = Paired(
     value=detected,
     version=2,
-    words="accuracy lost at dead places: right at live places minus right at dead ones",
+    words="accuracy lost at dead places",
     saturated=at_floor_or_ceiling,
     limit=1,
     clean=("absent", "none"),
@@ -132,7 +138,7 @@ ACCURACY_LOSS = Paired(
 ACCURACY_LOSS_2AFC = Paired(
     value=told_apart,
     version=3,
-    words="accuracy lost at dead places, told from the picture's own clean twin (chance is 0.5)",
+    words="accuracy lost at dead places, in a choice between the picture and its clean twin",
     saturated=_of_choice,
     limit=1,
     pinned=True,

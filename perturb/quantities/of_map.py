@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from perturb.locations import Phases, dead_share, fold, imbalance
 from perturb.records import Contribution, Effect, Observation, OperatingPoint
 
@@ -16,6 +18,7 @@ class OfMap:
     value: Callable[[Phases], float]
     version: int
     words: str
+    range: tuple[float, float]
 
     def misfit(self, point: OperatingPoint) -> str:
         return ""
@@ -35,5 +38,5 @@ class OfMap:
         )
 
 
-IMBALANCE = OfMap(value=imbalance, version=1, words="contribution of the liveliest phase over that of the deadest")
-DEAD_SHARE = OfMap(value=dead_share, version=1, words="share of phases that contribute less than half the mean")
+IMBALANCE = OfMap(value=imbalance, version=1, words="contribution of the liveliest phase over that of the deadest", range=(1, np.inf))
+DEAD_SHARE = OfMap(value=dead_share, version=1, words="share of phases that contribute less than half the mean", range=(0, 1))

@@ -61,8 +61,8 @@ def _rows(sides: Sequence[Side]) -> Table:
             str(side.seed) if side.report.model.untrained else "-",
             side.name,
             f"{experiment.level:.2f}",
-            f"{experiment.rates['dead'].value:.2f}",
-            f"{experiment.rates['live'].value:.2f}",
+            f"{experiment.detected.dead.value:.2f}",
+            f"{experiment.detected.live.value:.2f}",
             f"{effect.value:+.2f}",
             f"[{effect.low:+.2f}, {effect.high:+.2f}]",
             str(effect.n),
@@ -75,7 +75,7 @@ def _summary(sides: Sequence[Side], name: str) -> Text:
     losses = [side.report.findings[0].effect.value for side in sides]
     mean = sum(losses) / len(losses)
     margin = sides[0].report.findings[0].claim.at_most
-    seen = [[s.report.experiments[0].rates[arm].value for s in sides] for arm in ("dead", "live")]
+    seen = [[getattr(s.report.experiments[0].detected, arm).value for s in sides] for arm in ("dead", "live")]
     dead, live = (sum(arm) / len(arm) for arm in seen)
     text = Text.assemble(
         (f"{name}: ", "bold"),

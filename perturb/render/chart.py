@@ -74,7 +74,7 @@ def lengths(found: Report) -> str:
         ]
     parts += [_text(x(length), height - 40, f"{length}", FAINT) for length in epochs]
     for arm, colour, shift in (("dead", RED, -3), ("live", BLUE, 3)):
-        rates = [e.rates[arm] for e in found.experiments]
+        rates = [getattr(e.detected, arm) for e in found.experiments]
         at = [(x(length) + shift, y(r.value)) for length, r in zip(epochs, rates, strict=True)]
         parts += [_line(a, b, colour) for a, b in pairwise(at)]
         parts += [_line((p[0], y(r.low)), (p[0], y(r.high)), colour, 2) for p, r in zip(at, rates, strict=True)]

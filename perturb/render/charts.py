@@ -92,7 +92,7 @@ def detection(sweep: Sweep, experiment: Experiment) -> dict[str, Any]:
         for arm in ARMS
         for level, rate in zip(sweep.levels, getattr(sweep, arm), strict=True)
     ]
-    judged = [_noticed(arm, experiment.level, experiment.rates[arm], "judged") for arm in ARMS]
+    judged = [_noticed(arm, experiment.level, getattr(experiment.detected, arm), "judged") for arm in ARMS]
     levels = alt.Axis(values=list(sweep.levels), format=".2~f", grid=False)
     x = alt.X("level:Q", title="level (share of the pixel range)", scale=alt.Scale(type="log", nice=False), axis=levels)
     shares = alt.Axis(format=".0%", tickCount=5)

@@ -34,9 +34,9 @@ def _numbers(finding: Finding, experiment: Experiment | None) -> list[str]:
         lines.append(f"about {finding.images_needed} photographs would decide")
     if experiment is None:
         return lines
-    dead, live = experiment.rates["dead"].value, experiment.rates["live"].value
+    dead, live = experiment.detected.dead.value, experiment.detected.live.value
     lines.append(
-        f"{experiment.perturbation} at level {experiment.level:.3g}: {'right' if experiment.measures else 'seen'} "
+        f"{experiment.perturbation} at level {experiment.level:.3g}: {experiment.verb} "
         f"{dead:.0%} of the time at dead places, "
         f"{live:.0%} at live ones ({experiment.pairs} pairs)"
     )

@@ -13,7 +13,7 @@ from perturb.exhibits import Exhibits, Specimen
 from perturb.records import Experiment, Finding
 from perturb.render import charts, embed, page
 from perturb.render.terminal import describe
-from perturb.render.words import measure, worst
+from perturb.render.words import outdated, quantity, worst
 from perturb.report import Report, Side
 
 LARGEST_MAP = 768  # rows or columns: of a larger map the middle is shown, for the page's weight
@@ -30,6 +30,7 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
         "report.html.j2",
         r=found,
         since=since,
+        note=outdated(found),
         description=describe(found.model),
         worst=decisive,
         experiment=experiment,
@@ -46,10 +47,11 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
 def intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     """A chart for each quantity: its checks share an axis."""
     ordered = sorted(findings, key=lambda f: f.claim.quantity)
-    for quantity, checks in groupby(ordered, key=lambda f: f.claim.quantity):
+    for _, group in groupby(ordered, key=lambda f: f.claim.quantity):
+        checks = list(group)
         rows = [charts.interval(f, f.check) for f in checks if f.effect.high < charts.FINITE]
         if rows:
-            yield charts.intervals(rows, measure(quantity))
+            yield charts.intervals(rows, quantity(checks[0].effect))
 
 
 def _whole(exhibits: Exhibits) -> dict[str, Any]:
@@ -143,18 +145,17 @@ def _networks(sides: Sequence[Side]) -> list[Network]:
 
 
 def _network(name: str, sides: Sequence[Side], high: float) -> Network:
-    rates = [side.report.experiments[0].rates for side in sides]
+    rates = [side.report.experiments[0].detected for side in sides]
     return Network(
         name=name,
         seeds=len(sides),
         loss=mean(side.report.findings[0].effect.value for side in sides),
-        dead=mean(rate["dead"].value for rate in rates),
-        live=mean(rate["live"].value for rate in rates),
+        dead=mean(rate.dead.value for rate in rates),
+        live=mean(rate.live.value for rate in rates),
         lattice=embed.painted(np.array(sides[0].lattice), high),
     )
 
 
 def _before_after(sides: Sequence[Side]) -> dict[str, Any]:
     rows = [charts.interval(side.report.findings[0], f"{side.name}, seed {side.seed}") for side in sides]
-    quantity = sides[0].report.findings[0].claim.quantity
-    return charts.intervals(rows, measure(quantity))
+    return charts.intervals(rows, quantity(sides[0].report.findings[0].effect))

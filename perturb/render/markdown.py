@@ -3,10 +3,11 @@
 from perturb.changes import Changes
 from perturb.render.environment import environment
 from perturb.render.terminal import describe
+from perturb.render.words import outdated
 from perturb.report import Report
 
 
 def report(found: Report, since: Changes | None = None) -> str:
     """The text of report.md; `since` is what changed since a baseline."""
     page = environment(markup=False).get_template("report.md.j2")
-    return page.render(r=found, since=since, description=describe(found.model))
+    return page.render(r=found, since=since, description=describe(found.model), note=outdated(found))

@@ -17,7 +17,7 @@ def index(reports: Mapping[str, Report]) -> str:
     """The text of reports/README.md; `reports` by their path without suffix, suite/model."""
     suites = {name: lines(reports, name) for name in _suites(reports)}
     described = {found.suite.name: found.suite.description for found in reports.values()}
-    tasks = {path: found for path, found in sorted(reports.items()) if found.experiments[0].measures}
+    tasks = {path: found for path, found in sorted(reports.items()) if is_task(found)}
     courses = [path for path, found in tasks.items() if is_course(found)]
     page = environment(markup=False).get_template("index.md.j2")
     return page.render(suites=suites, described=described, tasks=tasks, courses=courses)
@@ -34,6 +34,11 @@ def files(reports: Mapping[str, Report]) -> dict[str, str]:
     }
 
 
+def is_task(found: Report) -> bool:
+    """Whether a classifier was asked: it was trained, or its answer to the clean picture is itself right or wrong."""
+    return any(e.training or e.clean != "absent" for e in found.experiments)
+
+
 def is_course(found: Report) -> bool:
     """Whether its experiments are trainings of different lengths."""
     return len({t.epochs for e in found.experiments for t in e.training}) > 1
@@ -43,7 +48,7 @@ def lines(reports: Mapping[str, Report], suite: str) -> list[Line]:
     """A line for each network and remedy of a detection suite, networks in order of the loss as built."""
     groups: dict[tuple[str, str], list[str]] = {}
     for path, one in sorted(reports.items()):
-        if path.startswith(f"{suite}/") and not one.experiments[0].measures:
+        if path.startswith(f"{suite}/") and not is_task(one):
             remedy = one.model.remedy.kind if one.model.remedy else "as built"
             groups.setdefault((one.model.reference, remedy), []).append(path)
     found = [_line(model, remedy, [(p, reports[p]) for p in paths]) for (model, remedy), paths in groups.items()]
@@ -69,8 +74,8 @@ def _line(model: str, remedy: str, given: Sequence[tuple[str, Report]]) -> Line:
         remedy=remedy,
         files=tuple(path for path, _ in given),
         level=float(np.mean([e.level for e in experiments])),
-        dead=float(np.mean([e.rates["dead"].value for e in experiments])),
-        live=float(np.mean([e.rates["live"].value for e in experiments])),
+        dead=float(np.mean([e.detected.dead.value for e in experiments])),
+        live=float(np.mean([e.detected.live.value for e in experiments])),
         losses=losses,
         low=max(loss - half, -1.0),
         high=min(loss + half, 1.0),

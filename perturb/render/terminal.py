@@ -73,10 +73,9 @@ def report(found: Report) -> RenderableType:
     """The verdict and why, then the numbers."""
     parts: list[RenderableType] = [headline(found), Text()]
     parts += [finding(f) for f in found.findings]
-    detected = [e for e in found.experiments if not e.measures]
-    parts += [Text(), rates(detected)] if detected else []
+    parts += [Text(), rates(found.experiments)]
     for e in found.experiments:
-        parts += [Text(), measures(e)] if e.measures else []
+        parts += [Text(), measures(e)] if e.measures[1:] else []
     parts += [Text(), _map(found)]
     failed = [control for control in found.controls if not control.passed]
     if failed:
@@ -127,33 +126,40 @@ def finding(found: Finding) -> Text:
 
 
 def rates(experiments: Sequence[Experiment]) -> Table:
-    """Detection by arm, with intervals."""
+    """The share detected by arm, with intervals."""
+    verbs = "/".join(dict.fromkeys(e.verb for e in experiments))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("check", "level", "detected at dead places", "at live places", "false alarms", "n (pairs)"):
+    for column in ("check", "level", f"{verbs} at dead", "at live places", "without it", "n (pairs)"):
         table.add_column(column)
     for e in experiments:
-        arms = [rate(e.rates[arm]) for arm in ("dead", "live", "clean")]
+        arms = (rate(arm) for arm in (e.detected.dead, e.detected.live))
         level = f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
-        table.add_row(e.name, level, *arms, f"{e.photographs} ({e.pairs})")
+        table.add_row(e.name, level, *arms, clean(e), f"{e.photographs} ({e.pairs})")
     return table
 
 
+def clean(found: Experiment) -> str:
+    """What was seen without the perturbation."""
+    if found.detected.clean is None:
+        return "not asked"
+    return f"{'false alarms' if found.clean == 'absent' else found.verb} {rate(found.detected.clean)}"
+
+
 def measures(found: Experiment) -> RenderableType:
-    """What the perturbation does to a classifier, in both arms, with intervals."""
-    title = f"{found.name}: {found.detector}, level {found.level:.3g}, n = {found.photographs} ({found.pairs} pairs)"
-    if "clean" in found.rates:
-        title += f"; right without it {rate(found.rates['clean'])}"
+    """The other measures, in both arms, with intervals; and how the model was trained."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    for column in ("measure", "at dead places", "at live places", "live - dead"):
+    for column in (f"measure ({found.name})", "at dead places", "at live places", "live - dead"):
         table.add_column(column)
-    for m in found.measures:
+    for m in found.measures[1:]:
         table.add_row(m.name, scaled(m.dead), scaled(m.live), scaled(m.difference))
     lines = [Text(f"trained, seed {t.seed}: {trained(t)}", "dim") for t in found.training]
-    return Group(Text(title, "bold"), *lines, table)
+    return Group(*lines, table)
 
 
-def scaled(found: Rate | Effect) -> str:
-    """Two digits, for measures of any unit."""
+def scaled(found: Rate | Effect | None) -> str:
+    """Two digits, for measures of any unit; empty for what an earlier version did not keep."""
+    if found is None:
+        return ""
     return f"{found.value:.2g} [{found.low:.2g}, {found.high:.2g}]"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from perturb.records import Finding, Verdict
 from perturb.render import charts, page
 from perturb.render.terminal import describe
-from perturb.render.words import WORST_FIRST, measure
+from perturb.render.words import WORST_FIRST, quantity
 from perturb.report import Report
 
 Point = tuple[str, Finding]  # when, and what was found
@@ -54,4 +54,4 @@ def courses(reports: Sequence[Report]) -> list[Course]:
 
 def _chart(points: Sequence[Point]) -> dict[str, Any] | None:
     rows = [charts.interval(finding, when) for when, finding in points if finding.effect.high < charts.FINITE]
-    return charts.course(rows, measure(points[0][1].claim.quantity)) if rows else None
+    return charts.course(rows, quantity(points[-1][1].effect)) if rows else None

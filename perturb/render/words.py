@@ -1,23 +1,11 @@
 """What the numbers mean, in words for somebody who opens a report."""
 
-from perturb.records import Finding, Verdict
+from perturb.kinds import load_kind
+from perturb.quantities import KINDS
+from perturb.records import Effect, Finding, Verdict
 from perturb.report import Report
 
 WORST_FIRST = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
-LOSSES = ("accuracy-loss", "accuracy-loss-2afc")
-MEASURE = {
-    "accuracy-loss": "accuracy lost at dead places",
-    "accuracy-loss-2afc": "accuracy lost at dead places (two alternatives)",
-    "miss-rate": "share missed at dead places",
-    "imbalance": "liveliest / deadest phase",
-    "dead-share": "share of phases below half the mean",
-}
-SMALL_THING = {
-    "Pixel": "one changed pixel",
-    "Box": "a small box",
-    "Noise": "a small patch of noise",
-    "Digits": "a small digit",
-}
 
 
 def worst(found: Report) -> Finding:
@@ -26,22 +14,33 @@ def worst(found: Report) -> Finding:
 
 
 def title(found: Report) -> str:
-    """What the verdict means, in a line."""
-    of_loss = worst(found).claim.quantity in LOSSES
+    """What the verdict means, in a line: of the finding that it hangs on."""
+    finding = worst(found)
+    of, value, claimed = quantity(finding.effect), finding.effect.value, finding.claim.at_most
+    measured = f"{of[:1].upper()}{of[1:]}"
     return {
         Verdict.INVALID: "The instrument failed, so nothing is decided",
         Verdict.INCONCLUSIVE: "Not decided: too little evidence either way",
-        Verdict.FAIL: "Small changes go unnoticed at dead pixels" if of_loss else "A claim does not hold",
-        Verdict.PASS: "Small changes are noticed at dead pixels as at live ones" if of_loss else "Every claim holds",
+        Verdict.FAIL: f"{measured} exceeds the claim: {value:.2f}, at most {claimed:g} was claimed",
+        Verdict.PASS: f"{measured} stays within the claim ({value:.2f} of {claimed:g})",
     }[found.verdict]
 
 
-def measure(quantity: str) -> str:
-    """A quantity in words; somebody else's by its name."""
-    return MEASURE.get(quantity, quantity)
+def outdated(found: Report) -> str:
+    """A note where quantities have a newer version than those that the report holds; empty where they are current."""
+    old = sorted({f.effect.quantity for f in found.findings if is_older(f.effect)})
+    if not old:
+        return ""
+    return (
+        f"Measured by an earlier version of {', '.join(old)}, which drew other trials: do not compare its numbers with "
+        "those of new runs."
+    )
 
 
-def small_thing(perturbation: str) -> str:
-    """A perturbation's repr, or that of a task which puts it somewhere, in words."""
-    put = perturbation.rpartition("perturbation=")[2]
-    return SMALL_THING.get(put.partition("(")[0], f"the perturbation {perturbation}")
+def is_older(effect: Effect) -> bool:
+    return effect.quantity in KINDS and effect.version < load_kind(effect.quantity, KINDS).version
+
+
+def quantity(effect: Effect) -> str:
+    """A quantity in words."""
+    return effect.words or effect.quantity

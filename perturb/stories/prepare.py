@@ -11,7 +11,7 @@ from perturb.model import Network
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Progress, Sees, Task
 from perturb.records import Images, Training
-from perturb.training import Course, Lessons, fresh, linear_head, train, with_head
+from perturb.training import Lessons, fresh, linear_head, train, with_head
 from perturb.trials import interior_cells
 
 TRAINING_SHARE = 70 / 85  # of the pictures that are not judged: 70 to train on, 15 to choose the best epoch by
