@@ -13,9 +13,9 @@ from perturb.contribution import energy
 from perturb.errors import InputError
 from perturb.locations import fold
 from perturb.model import Network
-from perturb.outcomes import pin_threshold
-from perturb.protocols import Detector
+from perturb.protocols import Asked, Evaluator
 from perturb.records import Control
+from perturb.stats.conformal import pin_threshold
 from perturb.streams import stream
 
 Pictures = Float[np.ndarray, "image channel row column"]
@@ -55,20 +55,23 @@ def batches(model: Network, pictures: Pictures, layer: str = "output", *, tolera
     )
 
 
-def shift(model: Network, detector: Detector, case: Case, period: int, *, false_alarms: float = 0.05) -> Control:
+def shift(model: Network, evaluator: Evaluator, case: Case, period: int, *, false_alarms: float = 0.05) -> Control:
     """Moving the camera by a whole period of rows and columns leaves detection at the live place as it is.
 
     The picture is mirrored where the camera leaves it; sensor noise moves with it. Raises ValueError where the place
     leaves the picture.
     """
-    takes = _takes(case, detector, period)
+    takes = _takes(case, evaluator, period)
     rows, columns = case.picture.shape[1:]
+    one = np.zeros(1, dtype=int)
+    asked = Asked(place=np.array([case.live]), size=case.perturbation.size, truth=one, twin=one)
     seen = []
     for at in (0, period):
-        views = torch.from_numpy(np.ascontiguousarray(takes[None, :, :, at : at + rows, at : at + columns]))
-        known, clean = detector.study(model, views[:, :-1])
-        threshold = float(pin_threshold(clean.double().cpu().numpy(), false_alarms)[0])
-        seen.append(float(detector.evidence(model, known, views[:, -1:])[0, 0]) / threshold)
+        views = torch.from_numpy(np.ascontiguousarray(takes[:, :, at : at + rows, at : at + columns]))
+        outputs = model.measure(views, evaluator.layer)
+        known, clean = evaluator.study(outputs[:-1])
+        threshold = float(pin_threshold(clean.double().cpu().numpy(), false_alarms))
+        seen.append(float(evaluator.evidence(outputs[-1:], asked, known)[0]) / threshold)
     return Control(
         name="a shift by the period leaves detection as it is",
         expected="evidence on the same side of its threshold",
@@ -77,13 +80,13 @@ def shift(model: Network, detector: Detector, case: Case, period: int, *, false_
     )
 
 
-def _takes(case: Case, detector: Detector, beyond: int) -> Float[np.ndarray, "take channel row column"]:
+def _takes(case: Case, evaluator: Evaluator, beyond: int) -> Float[np.ndarray, "take channel row column"]:
     """Shots of a scene larger by `beyond`, the last of them with the perturbation at the live place."""
     rng = stream(case.seed, "relations/shift")
     scene = np.pad(case.picture, ((0, 0), (0, beyond), (0, beyond)), mode="reflect")
     changed = case.perturbation.apply(scene, case.live, case.level, rng)
-    takes = np.stack([scene] * detector.shots + [changed])
-    grain = rng.standard_normal(takes.shape, dtype=np.float32) * np.float32(detector.noise)
+    takes = np.stack([scene] * evaluator.shots + [changed])
+    grain = rng.standard_normal(takes.shape, dtype=np.float32) * np.float32(evaluator.noise)
     return np.clip(takes + grain, 0, 1)
 
 

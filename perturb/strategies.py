@@ -12,7 +12,7 @@ from hypothesis.strategies import SearchStrategy
 
 from perturb.case import Case, Picture, eight_bits
 from perturb.images import dead_leaves
-from perturb.perturbation import Box, Noise, Pixel
+from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.protocols import Perturbation
 from perturb.records import Locations, Phase
 from perturb.streams import stream

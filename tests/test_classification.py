@@ -28,7 +28,7 @@ kind = "{task}"
 classes = 3
 [map]
 kind = "structural"
-[detector]
+[evaluator]
 kind = "{regime}"
 layer = "0"
 [training]

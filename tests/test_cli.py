@@ -61,7 +61,7 @@ source = "dead-leaves"
 count = {count}
 [map]
 kind = "structural"
-[detector]
+[evaluator]
 layer = "0"
 [[check]]
 name = "pixel"

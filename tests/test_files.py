@@ -15,7 +15,7 @@ from perturb.baseline import accept
 from perturb.case import About, Case, to_json
 from perturb.errors import InputError, UsageError
 from perturb.files import UNWRITTEN, decode, encode, plain, read_text
-from perturb.perturbation import Pixel
+from perturb.perturbations.patches import Pixel
 
 
 class Colour(StrEnum):

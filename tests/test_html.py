@@ -33,7 +33,7 @@ source = "folder:{{folder}}"
 crops = 3
 [map]
 kind = "{{kind}}"
-[detector]
+[evaluator]
 layer = "{{layer}}"
 [[check]]
 name = "pixel"

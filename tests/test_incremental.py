@@ -21,7 +21,7 @@ from perturb.incremental.pointwise import KINDS, SMOOTH
 from perturb.incremental.products import Weights
 from perturb.incremental.windows import Spans, alike, hull, slide
 from perturb.locations import choose as choose_places
-from perturb.perturbation import Noise, Pixel
+from perturb.perturbations.patches import Noise, Pixel
 from perturb.stories.experiment import Protocol, run
 
 

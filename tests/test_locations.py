@@ -10,7 +10,7 @@ from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.images import load_images
 from perturb.locations import anywhere, below_and_above, choose, fold, patch_sum
-from perturb.perturbation import Box, Noise, Pixel
+from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.records import Contribution
 from perturb.trials import design
 

@@ -28,7 +28,7 @@ source = "dead-leaves"
 count = 12
 [map]
 kind = "structural"
-[detector]
+[evaluator]
 layer = "0"
 [[check]]
 name = "pixel"

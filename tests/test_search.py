@@ -12,7 +12,7 @@ from toys import SHAPE, network, window
 
 from perturb.case import Case, from_json
 from perturb.cli import main
-from perturb.perturbation import Pixel
+from perturb.perturbations.patches import Pixel
 from perturb.stories.search import replay, search
 from perturb.suite import parse_suite
 

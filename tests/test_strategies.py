@@ -13,7 +13,7 @@ from perturb.contribution import structural
 from perturb.detectors import Reference
 from perturb.errors import InputError
 from perturb.locations import choose
-from perturb.perturbation import Box, Noise, Pixel
+from perturb.perturbations.patches import Box, Noise, Pixel
 
 SHAPE = (3, 64, 64)
 PLACES = choose(structural(network(window(3, padding=1))))

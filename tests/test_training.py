@@ -11,7 +11,7 @@ from toys import network, window
 from perturb import load
 from perturb.errors import InputError
 from perturb.images import load_images, split
-from perturb.perturbation import Box
+from perturb.perturbations.patches import Box
 from perturb.tasks import Existence, Labels
 from perturb.training import RECIPES, Lessons, Recipe, fresh, linear_head, train, with_head
 

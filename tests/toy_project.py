@@ -23,7 +23,7 @@ source = "dead-leaves"
 count = 24
 [map]
 kind = "structural"
-[detector]
+[evaluator]
 layer = "0"
 """
 CHECK = """

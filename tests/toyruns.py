@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perturb.records import Conditions, Locations, Measurement, Outcomes, Trials
+from perturb.records import Conditions, Locations, Measurement, Observation, OperatingPoint, Trials
 from perturb.runs import Run, decode, read
 
 KEPT = Path(__file__).parent / "kept"
@@ -25,20 +25,21 @@ def a_measurement(dead, live, *, level=0.5, row=0, crops=1):
     images, pairs = dead.shape
     photograph = np.arange(images) // crops
     places = np.broadcast_to(2 * np.arange(pairs)[:, None] + [row, 0], (images, pairs, 2))
+    clean = np.zeros_like(dead)
+    moved = np.full_like(dead, level)
+    locations = Locations(dead=np.array([[row, 0]]), live=np.array([[1, 1]]), period=2, balanced=False)
+    trials = Trials(dead=places, live=places + 1, photograph=photograph, seed=0, purpose="pixel/judged")
     return Measurement(
-        conditions=Conditions(
-            level=level,
-            locations=Locations(dead=np.array([[row, 0]]), live=np.array([[1, 1]]), period=2, balanced=False),
-        ),
-        trials=Trials(dead=places, live=places + 1, photograph=photograph, seed=0, purpose="pixel/judged"),
-        outcomes=Outcomes(
-            clean=np.zeros_like(dead),
-            dead=dead,
-            live=live,
-            realised_dead=np.full_like(dead, level),
-            realised_live=np.full_like(live, level),
-            threshold=np.full(images, 0.5),
+        conditions=Conditions(level=level, locations=(locations,)),
+        trials=(trials,),
+        seen=Observation(
+            evidence=np.stack([clean, dead, live], -1)[None, None],
+            realised=np.stack([clean, moved, moved], -1)[None, None],
+            threshold=np.full((1, images), 0.5),
+            measures={},
+            levels=(level,),
             photograph=photograph,
+            point=OperatingPoint(false_alarms=0.05, clean="absent", chance=0.5),
         ),
     )
 
@@ -48,7 +49,7 @@ def a_run(measured=None, *, repeated=None, pictures="p", **changes):
     measured = measured or a_measurement(np.ones((4, 2)), np.ones((4, 2)))
     return Run(
         report=a_report(**changes),
-        photographs=tuple(f"photograph {i}" for i in range(measured.trials.photograph.max(initial=-1) + 1)),
+        photographs=tuple(f"photograph {i}" for i in range(measured.seen.photograph.max(initial=-1) + 1)),
         pictures=(pictures,),
         measured={"pixel": measured},
         repeated={"pixel": repeated} if repeated else {},
