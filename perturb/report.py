@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from perturb.exhibits import Exhibits
 from perturb.files import UNWRITTEN, Upgrade, decode
 from perturb.records import Control, Effect, Experiment, Finding, Rate, Remedy, Verdict
-from perturb.verdict import overall
 
 SCHEMA = 1
 UPGRADES: Mapping[int, Upgrade] = {}  # by the schema that each upgrades from; pure, from fields to fields
@@ -127,6 +126,8 @@ def from_json(text: str, where: object = "report.json") -> Report:
 
 def contradictions(report: Report) -> Iterator[str]:
     """What cannot be true of a report: a line each, beginning with the field."""
+    from perturb.verdict import overall  # here: it loads SciPy, which a list of kept runs does without
+
     for at, finding in enumerate(report.findings):
         yield from _of_effect(f"findings.{at}.effect", finding.effect)
         yield from _outside(f"findings.{at}.claim.confidence", finding.claim.confidence)
