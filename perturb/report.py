@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from perturb.exhibits import Exhibits
 from perturb.files import UNWRITTEN, Upgrade, decode
 from perturb.kinds import load_kind
-from perturb.quantities import KINDS
-from perturb.quantities.measures import SHARES
+from perturb.quantities import KINDS, SHARES
 from perturb.records import Control, Effect, Experiment, Finding, Rate, Remedy, Verdict
 from perturb.upgrade import from_schema_1
-from perturb.verdict import overall
 
 SCHEMA = 2
 UPGRADES: Mapping[int, Upgrade] = {1: from_schema_1}
@@ -122,6 +120,8 @@ def from_json(text: str, where: object = "report.json") -> Report:
 
 def contradictions(report: Report) -> Iterator[str]:
     """What cannot be true of a report: a line each, beginning with the field."""
+    from perturb.verdict import overall  # here: it loads SciPy, which a list of kept runs does without
+
     for at, finding in enumerate(report.findings):
         yield from _of_effect(f"findings.{at}.effect", finding.effect)
         yield from _outside(f"findings.{at}.claim.confidence", finding.claim.confidence)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from perturb.quantities import SHARES
 from perturb.quantities.detection import Paired, Value, detected, measured, told_apart
 from perturb.quantities.statistics import rate
 from perturb.records import Arm, Measure, Observation, Rate
 
-SHARES = frozenset(["detected", "told-apart", "score", "flips", "unflipped"])  # values within 0 and 1
 CONFIDENCE = 0.95
 
 
