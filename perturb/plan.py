@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from perturb import evaluators, perturbations, quantities, tasks
-from perturb.errors import PerturbError, UsageError
+from perturb.errors import InputError, PerturbError, UsageError
 from perturb.images import load_images, split
 from perturb.kinds import Kinds, load_kind
 from perturb.perturbations.digit import Digit
@@ -129,6 +129,8 @@ def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -
     accepted = load_kind(kind, evaluators.KINDS, folder)
     if is_dataclass(accepted):
         options = {key: value for key, value in options.items() if key in {f.name for f in fields(accepted)}}
+    if getattr(accepted, "layer", "") == "output":  # then the table's layer is that of the map
+        options.pop("layer", None)
     evaluator = _make("evaluator", kind, evaluators.KINDS, options | (table.model_extra or {}), folder)
     if evaluator.threshold == "image":  # of n shots a further one exceeds the largest with probability 1 / (n + 1)
         evaluator = replace(evaluator, shots=max(evaluator.shots, math.ceil(1 / table.false_alarms) - 1))
@@ -193,6 +195,10 @@ def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training
     if isinstance(put, Digit) != issubclass(kind, Digits):
         raise UsageError(
             f"[task] kind = {suite.task.kind!r} does not go with perturbation.kind = {check.perturbation.kind!r}."
+        )
+    if kind.needs_labels and judged.labels is None and training.regime != "as-is":
+        raise InputError(
+            f"images `{judged.source}` have no labels to learn from; see docs/suites.md for those that do."
         )
     outputs = _outputs(model) if training.regime == "as-is" else 0
     setting = TaskSetting(shape=model.input_shape, steps=suite.task.classes, labels=len(judged.classes) or outputs)

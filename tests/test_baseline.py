@@ -100,7 +100,7 @@ def test_what_was_measured_at_the_baselines_conditions_is_compared():
     found = compare(baseline, a_run(own, repeated=detecting(0.8)), "two")
     assert found.verdict == Shift.EQUIVALENT
     asked = conditions(baseline)["pixel"]
-    assert (asked.level, asked.locations.dead.tolist(), asked.locations.period) == (0.5, [[0, 0]], 2)
+    assert (asked.level, asked.locations[0].dead.tolist(), asked.locations[0].period) == (0.5, [[0, 0]], 2)
     accepted = accept(a_run(own, repeated=detecting(0.79)), "two", before=baseline)
     assert conditions(accepted)["pixel"].level == 0.5
     assert accepted.experiments["pixel"].best["dead"].run == "one"
@@ -163,6 +163,6 @@ def test_the_file_survives_and_is_small():
     text = encode(baseline)
     assert from_json(text) == baseline
     assert len(text) < 3000
-    for broken in ("", "[]", "{}", text.replace('"schema": 1', '"schema": 2'), text.replace('"margin"', '"margins"')):
+    for broken in ("", "[]", "{}", text.replace('"schema": 2', '"schema": 3'), text.replace('"margin"', '"margins"')):
         with pytest.raises(InputError, match=r"^`baseline\.json`: [^\n]+$"):
             from_json(broken)

@@ -26,15 +26,15 @@ def changed(*path_and_value):
 
 
 def test_every_part_is_a_record():
-    """Every published report is read as it was written, remedies and all."""
+    """Every published report is read, remedies and all, and survives being written by this version."""
     assert REPORT.images.judged == Sample(
         photographs=REPORT.images.judged.photographs, crops=REPORT.images.judged.crops
     )
     assert len(REPORT.model.input_shape) == 3
     assert isinstance(REPORT.model.input_shape, tuple)
     found = {path: from_json(path.read_text(encoding="utf-8"), path) for path in PUBLISHED}
-    for path, report in found.items():
-        assert encode(report) == path.read_text(encoding="utf-8")
+    for report in found.values():
+        assert from_json(encode(report)) == report
     kinds = {report.model.remedy.kind for report in found.values() if isinstance(report.model.remedy, Remedy)}
     assert "padding" in kinds
 
@@ -45,7 +45,7 @@ def test_exhibits_are_no_field_of_the_file():
 
 
 EFFECT = ("findings", 0, "effect")
-RATE = ("experiments", 0, "rates", "dead")
+RATE = ("experiments", 0, "measures", 0, "dead")
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ RATE = ("experiments", 0, "rates", "dead")
         ((*EFFECT, "n", -1), "findings.0.effect.n: expected at least 0, got -1"),
         ((*EFFECT, "confidence", 95), "findings.0.effect.confidence: expected a number within 0 and 1, got 95"),
         ((*EFFECT, "pvalue", 1.5), "findings.0.effect.pvalue: expected a number within 0 and 1, got 1.5"),
-        ((*RATE, "value", -0.5), "experiments.0.rates.dead: expected low <= value <= high"),
-        ((*RATE, "high", 1.5), "experiments.0.rates.dead.high: expected a number within 0 and 1, got 1.5"),
-        ((*RATE, "trials", -3), "experiments.0.rates.dead.trials: expected at least 0, got -3"),
+        ((*RATE, "value", -0.5), "experiments.0.measures.0.dead: expected low <= value <= high"),
+        ((*RATE, "high", 1.5), "experiments.0.measures.0.dead.high: expected a number within 0 and 1, got 1.5"),
+        ((*RATE, "trials", -3), "experiments.0.measures.0.dead.trials: expected at least 0, got -3"),
         (("experiments", 0, "level", 2), "experiments.0.level: expected a number within 0 and 1, got 2"),
         (("map", "dead_share", -0.1), "map.dead_share: expected a number within 0 and 1, got -0.1"),
         (("images", "judged", "crops", -1), "images.judged.crops: expected at least 0, got -1"),
@@ -93,6 +93,14 @@ def test_the_worst_finding_is_the_verdict():
 
 
 def test_a_report_of_schema_1_gets_what_it_lacks():
-    """The kept one has no measures, no training and no engine."""
+    """The kept one has rates and choices in place of measures, no training and no engine."""
+    old = json.loads((KEPT / "report-1/report.json").read_text())["experiments"][0]
+    detected, told_apart = REPORT.experiments[0].measures
+    assert (detected.name, told_apart.name) == ("detected", "told-apart")
+    assert detected.clean is not None
+    assert detected.clean.value == old["rates"]["clean"]["value"]
+    assert told_apart.live.value == old["two_afc"]["live"]["value"]
+    assert REPORT.experiments[0].thing == "one changed pixel"
+    assert REPORT.findings[0].effect.words == "accuracy lost at dead places"
     assert "engine" not in (KEPT / "report-1/report.json").read_text()
     assert REPORT.experiments[0].engine == "dense"

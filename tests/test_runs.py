@@ -41,7 +41,7 @@ def test_a_run_survives_its_files():
     again = decode(files)
     assert encode(again) == files
     assert written(again.report) == written(run.report)
-    np.testing.assert_array_equal(again.measured["pixel"].trials.dead, run.measured["pixel"].trials.dead)
+    np.testing.assert_array_equal(again.measured["pixel"].trials[0].dead, run.measured["pixel"].trials[0].dead)
 
 
 def test_its_name_is_that_of_every_byte():
@@ -74,14 +74,14 @@ def repacked(data, header=None, **arrays):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"measured__pixel__live": None}, "measured/pixel/live: is missing"),
-        ({"measured__pixel__live": np.ones((4, 3))}, "live: expected floats of shape 4 x 2, got float64 of 4 x 3"),
-        ({"measured__pixel__dead": np.ones(4)}, "dead: expected floats of shape any x any, got float64 of 4"),
-        ({"measured__pixel__threshold": np.ones(())}, "expected floats of shape 4, got float64 of one number"),
+        ({"measured__pixel__realised": None}, "measured/pixel/realised: is missing"),
+        ({"measured__pixel__realised": np.ones((1, 4, 3, 3))}, "floats of shape 1 x 4 x 2 x 3, got float64 of 1 x 4 x 3 x"),
+        ({"measured__pixel__evidence": np.ones(4)}, "floats of shape 1 x any x any x 3, got float64 of 4"),
+        ({"measured__pixel__threshold": np.ones(())}, "expected floats of shape 1 x 4, got float64 of one number"),
         ({"measured__pixel__photograph": np.ones(4)}, "photograph: expected integers of shape 4, got float64 of 4"),
         (
             {"measured__pixel__places__dead": np.ones((4, 2, 2), dtype="U3")},
-            "expected integers of shape 4 x 2 x 2, got <U3",
+            "expected integers of shape 1 x 4 x 2 x 2, got <U3",
         ),
         ({"measured__pixel__photograph": np.array([0, 1, 2, 4])}, "photograph: expected numbers below 4"),
         ({"measured__pixel__photograph": np.array([0, 1, 2, -1])}, "photograph: expected numbers below 4"),
@@ -89,8 +89,8 @@ def repacked(data, header=None, **arrays):
             {"header": lambda text: text.replace('"level": 0.5', '"level": "x"')},
             "measured.pixel.level: expected a number",
         ),
-        ({"header": lambda text: text.replace('"schema": 1', '"schema": 9')}, "schema: 9 is not one that this version"),
-        ({"header": None, "measured__pixel__dead": np.array([{}])}, "Object arrays cannot be loaded"),
+        ({"header": lambda text: text.replace('"schema": 2', '"schema": 9')}, "schema: 9 is not one that this version"),
+        ({"header": None, "measured__pixel__evidence": np.array([{}])}, "Object arrays cannot be loaded"),
     ],
 )
 def test_arrays_are_checked_against_each_other(arrays, words):

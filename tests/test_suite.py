@@ -24,15 +24,19 @@ def test_shipped_suites_are_valid():
             r"\[map\] kind = 'enrgy' is unknown, expected one of .* Did you mean 'energy'",
         ),
         ('[images]\nsauce = "x"\n' + CHECK, r"\[images\] sauce is not a key, .* Did you mean 'source'"),
-        (CHECK.replace("pixel", "pixle"), r"perturbation.kind = 'pixle' is unknown.* Did you mean 'pixel'"),
+        (CHECK.replace("pixel", "pixle"), r"perturbation\] kind = 'pixle' is unknown.* Did you mean 'pixel'"),
         (
             CHECK.replace("accuracy-loss", "acuracy-loss"),
-            "claim.quantity = 'acuracy-loss'.* Did you mean 'accuracy-loss'",
+            r"claim\] quantity = 'acuracy-loss'.* Did you mean 'accuracy-loss'",
         ),
         (CHECK.replace(", at_most = 0.1", ""), r"claim\] at_most is missing"),
         (CHECK.replace("0.1", "nan"), "at_most = nan: input should be a finite number"),
         (CHECK + "level = 2\n", r"level = 2: input should be less than or equal to 1"),
         (CHECK + "levle = 0.5\n", "levle is not a key.* Did you mean 'level'"),
+        ('[detector]\nkind = "reference"\n' + CHECK, r"detector is not a key any more: write \[evaluator\] with kind change"),
+        ('[evaluator]\nkind = "label"\nlyer = "0"\n' + CHECK, r"\[evaluator\] lyer is not a key.* Did you mean 'layer'"),
+        ('[evaluator]\nkind = "lable"\n' + CHECK, r"\[evaluator\] kind = 'lable' is unknown.* Did you mean 'label'"),
+        ('[task]\nkind = "my.module:Task"\n' + CHECK, r"\[task\] kind = 'my.module:Task' is unknown"),
         ("x = [", "not TOML"),
         ("", "check is missing"),
         (CHECK + CHECK, "'x' is used twice"),
@@ -54,3 +58,16 @@ def test_the_digest_knows_every_key():
     base = parse_suite('name = "s"\n' + CHECK, "x")
     assert base.digest == parse_suite('name = "s"\nseed = 0\n' + CHECK, "x").digest
     assert base.digest != parse_suite('name = "s"\nseed = 1\n' + CHECK, "x").digest
+
+
+def test_a_kind_of_ones_own_takes_its_own_keys():
+    suite = parse_suite('name = "s"\n[evaluator]\nkind = "mine:Eye"\nradius = 3\n' + CHECK, "folder/my.toml")
+    assert suite.evaluator.model_extra == {"radius": 3}
+    assert suite.folder.name == "folder"
+
+
+def test_another_recipe_needs_a_training():
+    plain = parse_suite('name = "s"\n' + CHECK, "x")
+    assert plain.taught("short") == plain
+    learnt = parse_suite('name = "s"\n[training]\nseeds = 2\n' + CHECK, "x").taught("short")
+    assert (learnt.training.recipe, learnt.training.seeds) == ("short", 2)

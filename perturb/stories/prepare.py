@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from perturb.errors import InputError
 from perturb.images import split
 from perturb.model import Network
 from perturb.plan import ExperimentPlan
@@ -37,8 +36,6 @@ def prepare(
     regime, task = plan.training.regime, plan.task
     if regime == "as-is":
         return Subject(model=model, evaluator=plan.evaluator, training=None)
-    if task.needs_labels and images.labels is None:
-        raise InputError(f"images `{images.source}` have no labels to learn from; see docs/suites.md for those that do.")
     assert isinstance(model, Network)
     if regime == "probe":
         head = linear_head(model, plan.evaluator.layer, Lessons(images, task), seed=seed)

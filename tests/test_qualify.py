@@ -1,4 +1,4 @@
-"""A classifier's whole way: from a suite with a [task] to a report."""
+"""The whole way from a suite with a [task] to a report; and what a suite's words may not say together."""
 
 import json
 
@@ -14,7 +14,8 @@ from perturb.errors import InputError, UsageError
 from perturb.files import encode
 from perturb.render import markdown, terminal
 from perturb.report import from_json
-from perturb.stories.qualify import qualify
+from perturb.stories.experiment import Wanted
+from perturb.stories.qualify import Context, qualify
 from perturb.suite import load_suite, parse_suite, shipped
 
 SUITE = """
@@ -29,12 +30,9 @@ classes = 3
 [map]
 kind = "structural"
 [evaluator]
-kind = "{regime}"
+kind = "{evaluator}"
 layer = "0"
-[training]
-recipe = "short"
-epochs = 2
-seeds = {seeds}
+{training}
 [[check]]
 name = "box"
 perturbation = {{ kind = "{kind}", size = {size} }}
@@ -45,16 +43,37 @@ claim = {{ quantity = "{quantity}", at_most = 0.1 }}
 """
 
 
-def suite(task="presence", regime="from-scratch", **changes):
+TRAINING = """[training]
+regime = "{regime}"
+recipe = "short"
+epochs = 2
+seeds = {seeds}
+"""
+
+
+def text_of(task="presence", regime="from-scratch", *, seeds=1, **changes):
+    """`regime` as in SCIENCE: as-is and probe are ways to read a network as it is."""
     given = {
         "source": "dead-leaves",
-        "seeds": 1,
+        "evaluator": "features" if regime == "probe" else "label",
+        "training": "" if regime in ("as-is", "probe") else TRAINING.format(regime=regime, seeds=seeds),
         "kind": "box",
         "size": 1,
         "search": "false",
         "quantity": "accuracy-loss",
     }
-    return parse_suite(SUITE.format(task=task, regime=regime, **(given | changes)), "tiny.perturb.toml")
+    return SUITE.format(task=task, **(given | changes))
+
+
+def suite(*words, **changes):
+    return parse_suite(text_of(*words, **changes), "tiny.perturb.toml")
+
+
+CHECK = """[[check]]
+name = "x"
+perturbation = { kind = "pixel" }
+claim = { quantity = "accuracy-loss", at_most = 0.1 }
+"""
 
 
 def model(outputs=2):
@@ -78,13 +97,15 @@ def model(outputs=2):
 def test_every_task_and_regime_ends_in_a_report(regime, task, options):
     report = qualify(model(), suite(task, regime, **options))
     (experiment,) = report.experiments
-    assert (experiment.detector, experiment.photographs) == (regime, 8)
+    kind = {"as-is": "label", "probe": "features, probe"}.get(regime, f"label, {regime}")
+    assert (experiment.evaluator, experiment.photographs, experiment.verb) == (kind, 8, "right")
     assert [t.seed for t in experiment.training] == list(
         range(options.get("seeds", 1) if regime in ("from-scratch", "fine-tuned") else 0)
     )
     assert len(experiment.measures) == (9 if "search" in options else 7)
     assert all(control.passed for control in report.controls), report.controls
-    assert ("clean" in experiment.rates) == (task in ("presence", "labels"))
+    clean = {"presence": "absent", "labels": "right"}.get(task, "none")
+    assert (experiment.clean, experiment.detected.clean is not None) == (clean, clean != "none")
     assert experiment.dead_phases == ((0, 0),) or task == "digits"
     text = encode(report)
     assert encode(from_json(text)) == text
@@ -97,14 +118,15 @@ def test_strictly_dead_places_change_nothing_and_the_others_do():
     (experiment,) = qualify(network(module, shape=(3, 32, 32)), suite(seeds=2)).experiments
     changes = {m.name: m for m in experiment.measures}["squared-change"]
     assert changes.dead.value == 0 < changes.live.value
-    assert experiment.rates["dead"].value == pytest.approx(1 - experiment.rates["clean"].value)
+    assert experiment.detected.dead.value == pytest.approx(experiment.detected.clean.value)
 
 
 @pytest.mark.parametrize(("regime", "search"), [("as-is", "true"), ("probe", "false"), ("fine-tuned", "false")])
 def test_answers_do_not_depend_on_the_engine(regime, search):
     found = {}
     for engine in ("dense", "incremental"):
-        (found[engine],) = qualify(model(), suite("presence", regime, search=search), engine=engine).experiments
+        context = Context(wanted=Wanted(engine=engine))
+        (found[engine],) = qualify(model(), suite("presence", regime, search=search), context).experiments
         assert found[engine].engine == engine
     for dense, swift in zip(found["dense"].measures, found["incremental"].measures, strict=True):
         for arm in ("dead", "live"):
@@ -140,7 +162,7 @@ def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
             Image.new("RGB", (40, 40), (60 * i, 20, 200)).save(tmp_path / name / f"{i}.png")
     asked = suite("labels", "as-is", source=f"labelled:{tmp_path}", quantity="flip-rate")
     (experiment,) = qualify(model(3), asked).experiments
-    assert experiment.rates["clean"].trials == 2
+    assert experiment.detected.clean.trials == 4
     with pytest.raises(UsageError, match="2 outputs and the task 3 classes"):
         qualify(model(2), asked)
     with pytest.raises(InputError, match="no labels to learn from"):
@@ -150,35 +172,41 @@ def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('kind = "from-scratch"', 'kind = "reference"', "'reference' tells change and has no"),
-        ('[task]\nkind = "presence"\nclasses = 3', "", r"'from-scratch' needs a \[task\]"),
+        ('kind = "label"', 'kind = "change"', r"'change' pins its threshold on clean pictures and has no \[task\]"),
+        ('[task]\nkind = "presence"\nclasses = 3', "", r"\[training\] needs a \[task\]"),
         ("level = 0.5", "", "give a number"),
         ('"box"', '"digit"', "'presence' does not go with perturbation.kind = 'digit'"),
-        ("accuracy-loss", "miss-rate", r"'miss-rate' has no \[task\]"),
-        ("accuracy-loss", "flip-rate", "'presence' asks for the perturbation: claim 'accuracy-loss'"),
-        ('kind = "presence"', 'kind = "labels"', "only disturbs: claim 'flip-rate'"),
+        ('kind = "presence"', 'kind = "digits"', "'digits' does not go with perturbation.kind = 'box'"),
+        ("accuracy-loss", "miss-rate", r"'miss-rate' needs a threshold that is pinned .* which a \[task\] does not have"),
+        ("accuracy-loss", "flip-rate", "'flip-rate' is about labelled pictures.* expected one of .'accuracy-loss'"),
+        ('kind = "presence"', 'kind = "labels"', "'accuracy-loss' is about a perturbation that is to be found"),
+        ("size = 1", "size = 1, colour = [1, 0, 0], mode = 'add', seize = 3", "seize is not a key.* Did you mean 'size'"),
     ],
 )
 def test_what_does_not_go_together_is_told(old, new, words):
-    text = SUITE.format(
-        task="presence",
-        regime="from-scratch",
-        source="noise",
-        seeds=1,
-        kind="box",
-        size=1,
-        search="false",
-        quantity="accuracy-loss",
-    )
+    text = text_of()
     assert old in text
     with pytest.raises(UsageError, match=words):
-        parse_suite(text.replace(old, new).replace('name = "digit"', 'name = "box"'), "tiny.perturb.toml")
+        qualify(model(), parse_suite(text.replace(old, new).replace('name = "digit"', 'name = "box"'), "tiny.perturb.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('kind = "label"', "evaluator.kind = 'label' needs a .task."),
+        ('kind = "change"\nnoise = 0', "evaluator 'change' with .*noise.* must be within 0 and 1"),
+        ('kind = "nowhere.py:Eye"', "there is no file `nowhere.py`"),
+    ],
+)
+def test_what_an_evaluator_without_a_task_may_not_be(text, words):
+    with pytest.raises(UsageError, match=words):
+        qualify(model(), parse_suite(f'name = "s"\n[images]\nsource = "noise"\n[evaluator]\n{text}\n{CHECK}', "s.toml"))
 
 
 def test_the_papers_suites_are_shipped_with_its_recipe():
     papers = [load_suite(name) for name in shipped() if name.startswith("paper-")]
     assert {s.task.kind for s in papers if s.task} == {"presence", "intensity", "digits", "labels"}
-    learnt = [s for s in papers if s.detector.kind in ("from-scratch", "fine-tuned") and s.name != "paper-compensation"]
+    learnt = [s for s in papers if s.training and s.name != "paper-compensation"]
     assert all(s.training.recipe == "paper" and s.images.calibration == 0.85 for s in learnt)
     assert len(learnt) == 6
 
@@ -189,16 +217,7 @@ def test_on_the_command_line_a_training_is_kept_and_gone_on_with(tmp_path, monke
         "from torch import nn\nfrom perturb import Preprocessing\n"
         "def net(): return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU()), Preprocessing(input_shape=(3, 32, 32))\n"
     )
-    text = SUITE.format(
-        task="presence",
-        regime="fine-tuned",
-        source="noise",
-        seeds=1,
-        kind="box",
-        size=2,
-        search="false",
-        quantity="accuracy-loss",
-    )
+    text = text_of("presence", "fine-tuned", source="noise", size=2)
     (tmp_path / "tiny.perturb.toml").write_text(text.replace('layer = "0"', 'layer = "last"'))
     numbers = []
     for _ in range(2):
@@ -211,6 +230,6 @@ def test_on_the_command_line_a_training_is_kept_and_gone_on_with(tmp_path, monke
 
 
 def test_a_picture_too_small_is_told_before_training(monkeypatch):
-    monkeypatch.setattr("perturb.stories.classification.train", None)
+    monkeypatch.setattr("perturb.stories.prepare.train", None)
     with pytest.raises(InputError, match="no interior cell of period 2"):
         qualify(model(), suite("digits", source="digits", kind="digit", size=28))

@@ -1,0 +1,128 @@
+"""Evaluators: what each reads in outputs that are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from perturb.errors import InputError, UsageError
+from perturb.evaluators.change import Change
+from perturb.evaluators.features import Features
+from perturb.evaluators.label import Label
+from perturb.evaluators.score import Score
+from perturb.protocols import Asked
+
+
+def asked(truth, twin=None):
+    count = len(truth)
+    twin = np.zeros(count, dtype=int) if twin is None else np.array(twin)
+    return Asked(place=np.zeros((count, 2), dtype=int), size=1, truth=np.array(truth), twin=twin)
+
+
+def test_label_measures_are_their_formulas(rng):
+    """Kim et al. (2023): y of the clean twin, y' of the picture, t the right class."""
+    y, changed = rng.normal(size=4), rng.normal(size=4)
+    outputs, t = torch.from_numpy(np.stack([y, changed])), 2
+    expected = {
+        "score": np.exp(changed[t]) / np.exp(changed).sum(),
+        "flips": float(changed.argmax() != y.argmax()),
+        "target-drop": y[t] - changed[t],
+        "squared-change": ((changed - y) ** 2).sum() / 4,
+        "absolute-change": np.abs(changed - y).sum() / 4,
+        "rectified-drop": np.maximum(y - changed, 0).sum() / 4,
+    }
+    found = Label().measures(outputs, asked([t, t]))
+    assert {name: float(values[1]) for name, values in found.items()} == pytest.approx(expected)
+    evidence = Label().evidence(outputs, asked([t, t]), None)
+    assert float(evidence[1]) == pytest.approx(changed[t] - np.delete(changed, t).max())
+
+
+def test_a_label_without_a_truth_is_the_clean_twins_own_answer():
+    outputs = torch.tensor([[0.0, 3, 1], [0, 1, 2], [5, 0, 0], [6, 0, 0]])
+    evidence = Label().evidence(outputs, asked([-1] * 4, twin=[0, 0, 2, 2]), None)
+    assert evidence.tolist() == [2, -1, 5, 6]
+
+
+def test_a_tied_label_is_not_right():
+    outputs = torch.tensor([[1.0, 1], [0, 0]])
+    assert Label().evidence(outputs, asked([0, 1]), None).tolist() == [0, 0]
+    assert Label().threshold == 0
+
+
+def test_labels_need_two_classes():
+    with pytest.raises(UsageError, match=r"gives \(1,\) for a picture: there are no labels"):
+        Label().evidence(torch.zeros(2, 1), asked([0, 0]), None)
+
+
+def test_a_head_comes_between_outputs_and_scores():
+    head = Label(head=lambda maps: maps.amax((2, 3)))
+    maps = torch.zeros(1, 2, 3, 3)
+    maps[0, 1, 2, 2] = 4
+    assert head.evidence(maps, asked([1]), None).tolist() == [4]
+
+
+def test_score_is_one_output():
+    outputs = torch.arange(6.0).view(2, 3)
+    assert Score(output=2).evidence(outputs, asked([0, 0]), None).tolist() == [2, 5]
+    with pytest.raises(UsageError, match=r"`output` \(=3\): the model has outputs 0 to 2"):
+        Score(output=3).evidence(outputs, asked([0, 0]), None)
+
+
+def test_change_standardises_by_the_spread_of_the_shots():
+    """Two channels of one position: the shots are -1, 1 and -2, 2, so a picture at (2, 2) lies 2 and 1 spreads away."""
+    shots = torch.tensor([[-1.0, -2], [1, 2], [-1, -2], [1, 2]])[:, :, None, None]
+    golden, _ = Change(layer="0").study(shots)
+    spread = np.sqrt([4 / 3, 16 / 3])
+    assert golden.spread.flatten().tolist() == pytest.approx(spread)
+    evidence = Change(layer="0").evidence(torch.tensor([[[[2.0]], [[2.0]]]]), asked([1]), golden)
+    assert float(evidence[0]) == pytest.approx(np.mean((2 / spread) ** 2))
+
+
+def test_a_shot_is_held_against_the_others():
+    """Left out of the mean, a shot's distance is n / (n - 1) of what it is with it."""
+    shots = torch.tensor([0.0, 0, 0, 4])[:, None, None, None]
+    golden, evidence = Change(layer="0").study(shots)
+    variance = (3 * 1 + 9) / 3
+    assert float(evidence[3]) == pytest.approx(4**2 / variance)
+    assert float(golden.mean) == 1
+
+
+def test_change_takes_the_largest_position():
+    shots = torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    golden, _ = Change(layer="0").study(shots)
+    picture = golden.mean.clone()
+    picture[0, :, 2, 1] += 3 * golden.spread[0, :, 0, 0]
+    assert float(Change(layer="0").evidence(picture, asked([1]), golden)[0]) == pytest.approx(9, rel=1e-4)
+
+
+def test_change_ignores_channels_that_noise_does_not_move():
+    """A channel that is constant has no spread: it must not divide by zero."""
+    shots = torch.randn(4, 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    shots[:, 3] = 1
+    golden, evidence = Change(layer="0").study(shots)
+    assert torch.isfinite(evidence).all()
+    assert torch.isinf(golden.spread[:, 3]).all()
+    with pytest.raises(InputError, match="sensor noise moves no channel of `0`"):
+        Change(layer="0").study(torch.ones(4, 5, 3, 3))
+
+
+@pytest.mark.parametrize(("options", "words"), [({"noise": 0}, "every change is seen"), ({"shots": 1}, "no spread")])
+def test_change_needs_noise_and_shots(options, words):
+    with pytest.raises(ValueError, match=words):
+        Change(**options)
+
+
+def test_change_needs_a_feature_map():
+    with pytest.raises(InputError, match=r"`output` gives no feature map, but \(7,\) a picture"):
+        Change(layer="output").study(torch.zeros(4, 7))
+
+
+def test_features_learn_the_direction_that_tells(rng):
+    """A bump in channel 1 at any one position; the other channel is noise."""
+    clean = torch.from_numpy(rng.normal(0, 0.1, (40, 2, 4, 4)))
+    perturbed = clean.clone()
+    rows, columns = rng.integers(0, 4, (2, 40))
+    perturbed[torch.arange(40), 1, rows, columns] += 2
+    learnt = Features(layer="0").learn(clean[:20], perturbed[:20])
+    truth = asked([1] * 20)
+    without, with_ = (learnt.evidence(maps[20:], truth, None) for maps in (clean, perturbed))
+    assert float(with_.min()) > float(without.max())
