@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 
 from perturb.incremental import Beside, Incremental
-from perturb.protocols import Detector, Model, Tick, silent
+from perturb.protocols import Detector, Taps, Tick, silent
 from perturb.records import Images, Outcomes, Trials
 from perturb.tasks.presence import Arm, Presence, Shown
 
@@ -24,7 +24,7 @@ class Evidence:
     realised: Float[np.ndarray, "level arm image pair"]
 
 
-def fit(model: Model, detector: Detector, task: Presence, images: Images, trials: Trials) -> Detector:
+def fit(model: Taps, detector: Detector, task: Presence, images: Images, trials: Trials) -> Detector:
     """Let a detector that needs examples learn from these trials; its `live` arm stands for "perturbed"."""
     if not detector.needs_examples:
         return detector
@@ -34,7 +34,7 @@ def fit(model: Model, detector: Detector, task: Presence, images: Images, trials
 
 
 def collect(
-    model: Model,
+    model: Taps,
     detector: Detector,
     task: Presence,
     images: Images,
@@ -57,7 +57,7 @@ def collect(
         shots = torch.from_numpy(np.stack([s.shots for s in waiting]))
         retakes = torch.from_numpy(np.stack([s.retakes for s in waiting]))
         known, clean = detector.study(model, shots)
-        seen_by: Model = model
+        seen_by: Taps = model
         if engine is not None:
             seen_by = Beside(engine, _twins(retakes.shape[:4], shown_arms.index("clean")))
         found = detector.evidence(seen_by, known, retakes.flatten(1, 3)).unflatten(1, retakes.shape[1:4])
@@ -97,7 +97,7 @@ def pin_threshold(clean: Float[np.ndarray, "... shot"], false_alarms: float) -> 
 
 
 def observe(
-    model: Model,
+    model: Taps,
     detector: Detector,
     task: Presence,
     images: Images,

@@ -3,7 +3,7 @@
 Axis names, everywhere: image, pair, picture, channel, row, column, output, phase, cluster.
 """
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -14,14 +14,46 @@ if TYPE_CHECKING:
     Pictures = Float[Tensor, "image picture channel row column"]
 
 
-class Model(Protocol):
-    """A network with what is needed to show it pictures. Pictures are float32 in [0, 1], the raw pixel range."""
+@runtime_checkable
+class Sees(Protocol):
+    """A model that answers pictures: enough for response maps and every question about its own answer.
+
+    Pictures are float32 in [0, 1], the raw pixel range.
+    """
 
     name: str
-    module: "nn.Module"  # a private copy, in evaluation mode, frozen
+    digest: str  # two models that answer differently have different ones
     input_shape: tuple[int, int, int]  # (channel, row, column)
     device: "device"
-    untrained: bool  # its weights are drawn: batch normalisation had no statistics yet
+    untrained: bool  # its weights are known to be drawn
+
+    def measure(self, pictures: "Tensor") -> "Tensor":
+        """Pictures -> the model's own outputs, one row a picture, in batches that fit; NaN raises InputError."""
+
+
+@runtime_checkable
+class Taps(Sees, Protocol):
+    """A model that also gives the feature maps of its layers."""
+
+    @property
+    def feature_maps(self) -> tuple[str, ...]:
+        """The layers that give one, in the order in which they run."""
+
+    def measure(self, pictures: "Tensor", layer: str = "output") -> "Tensor":
+        """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""
+
+    def find_layer(self, wanted: str) -> str:
+        """ "output", "last", "stride:8" or a module's name -> the name of a layer; UsageError where there is none."""
+
+    def stride_of(self, layer: str) -> int:
+        """Input pixels per position of a spatial layer."""
+
+
+@runtime_checkable
+class Differentiable(Taps, Protocol):
+    """A model that also gives gradients and its module."""
+
+    module: "nn.Module"  # a private copy, in evaluation mode, frozen
 
     def normalise(self, pictures: "Float[Tensor, 'picture channel row column']") -> "Tensor":
         """Pictures as the network wants them, on its device; differentiable."""
@@ -32,14 +64,8 @@ class Model(Protocol):
         `folded`: float32 `x` may go through a quicker form of `module` that gives the same to rounding.
         """
 
-    def measure(self, pictures: "Tensor", layer: str = "output") -> "Tensor":
-        """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""
-
-    def find_layer(self, wanted: str) -> str:
-        """ "output", "last", "stride:8" or a module's name -> the name of a layer; UsageError where there is none."""
-
-    def stride_of(self, layer: str) -> int:
-        """Input pixels per position of a spatial layer."""
+    def settle(self, pictures: "Float[Tensor, 'picture channel row column']") -> None:
+        """Give batch normalisation the statistics of these pictures."""
 
 
 class Perturbation(Protocol):
@@ -113,7 +139,7 @@ class Detector(Protocol):
 
     @property
     def layer(self) -> str:
-        """Where it looks: see Model.find_layer."""
+        """Where it looks: see Taps.find_layer."""
 
     @property
     def shots(self) -> int:
@@ -127,11 +153,11 @@ class Detector(Protocol):
     def needs_examples(self) -> bool:
         """Whether `fit` learns from perturbed pictures, so that each level needs its own fit."""
 
-    def fit(self, model: Model, clean: "Pictures", perturbed: "Pictures") -> "Detector":
+    def fit(self, model: Taps, clean: "Pictures", perturbed: "Pictures") -> "Detector":
         """Learn from re-takes of calibration images; `perturbed` are the twins of `clean`."""
 
-    def study(self, model: Model, shots: "Pictures") -> "tuple[Any, Float[Tensor, 'image shot']]":
+    def study(self, model: Taps, shots: "Pictures") -> "tuple[Any, Float[Tensor, 'image shot']]":
         """What is to be known of each image, and the evidence that clean shots of it give."""
 
-    def evidence(self, model: Model, known: Any, retakes: "Pictures") -> "Float[Tensor, 'image picture']":
+    def evidence(self, model: Taps, known: Any, retakes: "Pictures") -> "Float[Tensor, 'image picture']":
         """One number for each re-take; more means more likely perturbed."""

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from perturb.errors import UsageError
-from perturb.protocols import Model
+from perturb.protocols import Taps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +24,13 @@ class AsIs:
     own_threshold = False
     needs_examples = False
 
-    def fit(self, model: Model, clean: Tensor, perturbed: Tensor) -> "AsIs":
+    def fit(self, model: Taps, clean: Tensor, perturbed: Tensor) -> "AsIs":
         return self
 
-    def study(self, model: Model, shots: Tensor) -> tuple[None, Float[Tensor, "image shot"]]:
+    def study(self, model: Taps, shots: Tensor) -> tuple[None, Float[Tensor, "image shot"]]:
         return None, self.evidence(model, None, shots)
 
-    def evidence(self, model: Model, known: None, retakes: Tensor) -> Float[Tensor, "image picture"]:
+    def evidence(self, model: Taps, known: None, retakes: Tensor) -> Float[Tensor, "image picture"]:
         outputs = model.measure(retakes.flatten(0, 1), self.layer).flatten(1)
         if not 0 <= self.output < outputs.shape[1]:
             raise UsageError(f"`output` (={self.output}): {model.name} has outputs 0 to {outputs.shape[1] - 1}.")

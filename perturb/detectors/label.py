@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, inf
 
 from perturb.errors import UsageError
-from perturb.protocols import Model
+from perturb.protocols import Taps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,20 +20,20 @@ class Label:
     own_threshold = False
     needs_examples = False
 
-    def fit(self, model: Model, clean: Tensor, perturbed: Tensor) -> "Label":
+    def fit(self, model: Taps, clean: Tensor, perturbed: Tensor) -> "Label":
         return self
 
-    def study(self, model: Model, shots: Tensor) -> tuple[Int[Tensor, " image"], Float[Tensor, "image shot"]]:
+    def study(self, model: Taps, shots: Tensor) -> tuple[Int[Tensor, " image"], Float[Tensor, "image shot"]]:
         labels = self._outputs(model, shots[:, :1])[:, 0].argmax(1)
         return labels, self.evidence(model, labels, shots)
 
-    def evidence(self, model: Model, known: Int[Tensor, " image"], retakes: Tensor) -> Float[Tensor, "image picture"]:
+    def evidence(self, model: Taps, known: Int[Tensor, " image"], retakes: Tensor) -> Float[Tensor, "image picture"]:
         outputs = self._outputs(model, retakes)
         own = known[:, None, None].expand(-1, outputs.shape[1], 1)
         others = outputs.scatter(2, own, -inf).amax(2)
         return others - outputs.gather(2, own)[..., 0]
 
-    def _outputs(self, model: Model, pictures: Tensor) -> Float[Tensor, "image picture output"]:
+    def _outputs(self, model: Taps, pictures: Tensor) -> Float[Tensor, "image picture output"]:
         outputs = model.measure(pictures.flatten(0, 1), self.layer)
         if outputs.ndim != 2 or outputs.shape[1] < 2:
             raise UsageError(f"{model.name} gives {tuple(outputs.shape[1:])} for a picture: no labels to flip.")

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.protocols import Model
+from perturb.protocols import Taps
 
 POSITIONS = 8  # of every clean picture that teach "nothing here", besides the twin of the changed one
 
@@ -30,7 +30,7 @@ class Probe:
     own_threshold = False
     needs_examples = True
 
-    def fit(self, model: Model, clean: Tensor, perturbed: Tensor) -> "Probe":
+    def fit(self, model: Taps, clean: Tensor, perturbed: Tensor) -> "Probe":
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
@@ -47,10 +47,10 @@ class Probe:
         bias = float(head.intercept_[0] - (weight * scaler.mean_).sum())
         return replace(self, weight=torch.from_numpy(weight)[:, None, None].to(with_), bias=bias)
 
-    def study(self, model: Model, shots: Tensor) -> tuple[None, Float[Tensor, "image shot"]]:
+    def study(self, model: Taps, shots: Tensor) -> tuple[None, Float[Tensor, "image shot"]]:
         return None, self.evidence(model, None, shots)
 
-    def evidence(self, model: Model, known: None, retakes: Tensor) -> Float[Tensor, "image picture"]:
+    def evidence(self, model: Taps, known: None, retakes: Tensor) -> Float[Tensor, "image picture"]:
         assert self.weight is not None, "fit comes before evidence"
         maps = model.measure(retakes.flatten(0, 1), self.layer)
         scores = ((maps * self.weight).sum(1) + self.bias).amax((1, 2))

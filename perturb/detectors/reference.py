@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, inf
 
 from perturb.errors import InputError
-from perturb.protocols import Model
+from perturb.protocols import Taps
 
 
 class Golden(NamedTuple):
@@ -40,10 +40,10 @@ class Reference:
         if self.shots < 2:
             raise ValueError(f"`shots` (={self.shots}) must be at least 2: one has no spread.")
 
-    def fit(self, model: Model, clean: Tensor, perturbed: Tensor) -> "Reference":
+    def fit(self, model: Taps, clean: Tensor, perturbed: Tensor) -> "Reference":
         return self
 
-    def study(self, model: Model, shots: Tensor) -> tuple[Golden, Float[Tensor, "image shot"]]:
+    def study(self, model: Taps, shots: Tensor) -> tuple[Golden, Float[Tensor, "image shot"]]:
         n = shots.shape[1]
         maps = self._maps(model, shots)
         mean = maps.mean(1, keepdim=True)
@@ -56,10 +56,10 @@ class Reference:
         golden = Golden(mean, spread.masked_fill(spread <= 1e-6 * largest, inf))
         return golden, _largest(away * (n / (n - 1)), golden)  # n / (n - 1): the shot itself leaves the mean
 
-    def evidence(self, model: Model, known: Golden, retakes: Tensor) -> Float[Tensor, "image picture"]:
+    def evidence(self, model: Taps, known: Golden, retakes: Tensor) -> Float[Tensor, "image picture"]:
         return _largest(self._maps(model, retakes) - known.mean, known)
 
-    def _maps(self, model: Model, pictures: Tensor) -> Float[Tensor, "image picture channel h w"]:
+    def _maps(self, model: Taps, pictures: Tensor) -> Float[Tensor, "image picture channel h w"]:
         maps = model.measure(pictures.flatten(0, 1), self.layer)
         if maps.ndim != 4:
             raise InputError(

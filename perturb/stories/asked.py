@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perturb import detectors, measures, perturbation, quantities
-from perturb.contribution import energy, structural, target
+from perturb.contribution import Options, energy, structural, target
 from perturb.detectors import Reference
 from perturb.errors import UsageError
 from perturb.images import load_images, split
@@ -40,8 +40,8 @@ def estimate(
     pixels = images.pixels[np.linspace(0, len(images.pixels) - 1, min(table.images, len(images.pixels))).astype(int)]
     tick = progress("map", len(pixels))
     if table.kind == "target":
-        return target(model, pixels, tick=tick)
-    return energy(model, pixels, layer, probes=table.probes, seed=seed, tick=tick)
+        return target(model, pixels, "output", Options(tick=tick))
+    return energy(model, pixels, layer, Options(probes=table.probes, seed=seed, tick=tick))
 
 
 def protocol_of(model: Network, check: CheckTable, suite: Suite) -> Protocol:

@@ -11,7 +11,7 @@ from perturb.exhibits import Sweep
 from perturb.incremental import Engine, Incremental, called, choose
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold
-from perturb.protocols import Detector, Model, Perturbation, Tick, silent
+from perturb.protocols import Detector, Differentiable, Perturbation, Tick, silent
 from perturb.records import Conditions, Experiment, Images, Locations, Measurement, Miss, Outcomes, Trials
 from perturb.tasks import Presence
 from perturb.trials import design
@@ -51,7 +51,7 @@ class Measured:
 
 
 def run(
-    model: Model,
+    model: Differentiable,
     protocol: Protocol,
     locations: Locations,
     calibration: Images,
@@ -65,7 +65,7 @@ def run(
 
 
 def measure(
-    model: Model,
+    model: Differentiable,
     protocol: Protocol,
     locations: Locations,
     calibration: Images,
@@ -102,7 +102,7 @@ def measure(
 def repeat(
     own: Measurement,
     asked: Conditions,
-    model: Model,
+    model: Differentiable,
     protocol: Protocol,
     calibration: Images,
     judged: Images,
@@ -133,7 +133,12 @@ def _same(one: Conditions, other: Conditions) -> bool:
 
 
 def _learn(
-    model: Model, protocol: Protocol, locations: Locations, images: Images, engine: Incremental | None, tick: Tick
+    model: Differentiable,
+    protocol: Protocol,
+    locations: Locations,
+    images: Images,
+    engine: Incremental | None,
+    tick: Tick,
 ) -> _Known:
     if protocol.detector.needs_examples:
         levels = LEVELS if protocol.level is None else (protocol.level,)
@@ -158,7 +163,7 @@ def _learn(
 
 
 def _at_level(
-    model: Model,
+    model: Differentiable,
     protocol: Protocol,
     locations: Locations,
     images: Images,
@@ -175,7 +180,7 @@ def _at_level(
 
 
 def _detection(
-    model: Model,
+    model: Differentiable,
     protocol: Protocol,
     detector: Detector,
     locations: Locations,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import choose
-from perturb.model import Network, load
+from perturb.model import Network, load_network
 from perturb.records import Locations, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
@@ -23,13 +23,13 @@ def published(
 
     A padded network has its weights drawn afresh, and is measured at the dead and live places of the one as built.
     """
-    first = load(reference, device=device)
+    first = load_network(reference, device=device)
     bench, name = set_up(suite, first.input_shape), slug(reference)
-    if suite.task is not None or load(reference, device=device, seed=1).digest == first.digest:
+    if suite.task is not None or load_network(reference, device=device, seed=1).digest == first.digest:
         yield name, qualify(first, suite, bench=bench, command=command, progress=progress)
         return
     for seed in range(seeds):
-        built = load(reference, device=device, seed=seed)
+        built = load_network(reference, device=device, seed=seed)
         padded, remedy = _padded(built, seed)
         places = {check.name: _places(built, suite, check.name) for check in suite.check}
         for model, done, suffix in ((built, None, ""), (padded, remedy, "-padded")):
