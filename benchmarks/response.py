@@ -6,26 +6,24 @@ import numpy as np
 import torch
 
 from benchmarks.timing import DEVICE, once, table
-from perturb.contribution import full_scan, quotient_scan
+from perturb.contribution import Options, full_scan, quotient_scan
 from perturb.images import load_images
-from perturb.incremental import choose
 from perturb.locations import fold
-from perturb.model import load
+from perturb.model import load_network
 from perturb.records import Contribution
 
 
 def report() -> Iterator[str]:
-    model = load("torchvision:mobilenet_v2", device=DEVICE)
+    model = load_network("torchvision:mobilenet_v2", device=DEVICE)
     pictures = load_images("noise", shape=model.input_shape, count=64).pixels
     model.settle(torch.from_numpy(pictures[:16]))
     layer = model.find_layer("stride:4")
-    engine = choose(model, layer, "auto", places=1000)
     rows = []
     for count in (4, 16, 64):
         found: dict[str, Contribution] = {}
 
         def scan(name: str, of: object, **options: float) -> None:
-            found[name] = of(model, pictures[:count], layer, level=0.5, engine=engine, **options)  # type: ignore[operator]  # noqa: B023
+            found[name] = of(model, pictures[:count], layer, Options(**options))  # type: ignore[operator]  # noqa: B023
 
         seconds = {
             "quotient": once(lambda: scan("quotient", quotient_scan, precision=0.0)),

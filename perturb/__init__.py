@@ -13,6 +13,7 @@ _HOMES = {
     "InputError": "perturb.errors",
     "PerturbError": "perturb.errors",
     "UsageError": "perturb.errors",
+    "BlackBox": "perturb.model",
     "Network": "perturb.model",
     "Preprocessing": "perturb.model",
     "load": "perturb.model",
@@ -31,7 +32,7 @@ _SHOWN = {("perturb.report", "Report"): "report", ("perturb.records", "Contribut
 
 if TYPE_CHECKING:
     from perturb.errors import InputError, PerturbError, UsageError
-    from perturb.model import Network, Preprocessing, load
+    from perturb.model import BlackBox, Network, Preprocessing, load
     from perturb.remedies import apply_remedy
     from perturb.render.displays import ContributionDisplay, DetectionDisplay, IntervalDisplay
     from perturb.report import Report
@@ -68,6 +69,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "BlackBox",
     "ContributionDisplay",
     "DetectionDisplay",
     "InputError",

@@ -5,7 +5,7 @@ Axis names, everywhere: image, pair, picture, channel, row, column, output, phas
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,37 +18,46 @@ if TYPE_CHECKING:
     Pictures = Float[Tensor, "image picture channel row column"]
 
 
-from typing import runtime_checkable
-
-
 @runtime_checkable
 class Sees(Protocol):
-    name: str
-    digest: str
-    input_shape: tuple[int, int, int]
-    untrained: bool
+    """A model that answers pictures: enough for response maps and every question about its own answer.
 
-    def measure(self, pictures: "Tensor") -> "Tensor": ...
+    Pictures are float32 in [0, 1], the raw pixel range.
+    """
+
+    name: str
+    digest: str  # two models that answer differently have different ones
+    input_shape: tuple[int, int, int]  # (channel, row, column)
+    device: "device"
+    untrained: bool  # its weights are known to be drawn
+
+    def measure(self, pictures: "Tensor") -> "Tensor":
+        """Pictures -> the model's own outputs, one row a picture, in batches that fit; NaN raises InputError."""
 
 
 @runtime_checkable
 class Taps(Sees, Protocol):
-    def find_layer(self, wanted: str) -> str: ...
+    """A model that also gives the feature maps of its layers."""
+
+    @property
+    def feature_maps(self) -> tuple[str, ...]:
+        """The layers that give one, in the order in which they run."""
+
+    def measure(self, pictures: "Tensor", layer: str = "output") -> "Tensor":
+        """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""
+
+    def find_layer(self, wanted: str) -> str:
+        """ "output", "last", "stride:8" or a module's name -> the name of a layer; UsageError where there is none."""
+
+    def stride_of(self, layer: str) -> int:
+        """Input pixels per position of a spatial layer."""
 
 
 @runtime_checkable
 class Differentiable(Taps, Protocol):
-    def propagate(self, x: "Tensor", layer: str = "output", *, folded: bool = False) -> "Tensor": ...
+    """A model that also gives gradients and its module."""
 
-
-class Model(Protocol):
-    """A network with what is needed to show it pictures. Pictures are float32 in [0, 1], the raw pixel range."""
-
-    name: str
     module: "nn.Module"  # a private copy, in evaluation mode, frozen
-    input_shape: tuple[int, int, int]  # (channel, row, column)
-    device: "device"
-    untrained: bool  # its weights are drawn: batch normalisation had no statistics yet
 
     def normalise(self, pictures: "Float[Tensor, 'picture channel row column']") -> "Tensor":
         """Pictures as the network wants them, on its device; differentiable."""
@@ -59,14 +68,8 @@ class Model(Protocol):
         `folded`: float32 `x` may go through a quicker form of `module` that gives the same to rounding.
         """
 
-    def measure(self, pictures: "Tensor", layer: str = "output") -> "Tensor":
-        """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""
-
-    def find_layer(self, wanted: str) -> str:
-        """ "output", "last", "stride:8" or a module's name -> the name of a layer; UsageError where there is none."""
-
-    def stride_of(self, layer: str) -> int:
-        """Input pixels per position of a spatial layer."""
+    def settle(self, pictures: "Float[Tensor, 'picture channel row column']") -> None:
+        """Give batch normalisation the statistics of these pictures."""
 
 
 class Perturbation(Protocol):

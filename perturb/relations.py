@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perturb.case import Case
-from perturb.contribution import energy
+from perturb.contribution import Options, energy
 from perturb.errors import InputError
 from perturb.locations import fold
 from perturb.model import Network
@@ -96,9 +96,9 @@ def flip(model: Network, pictures: Pictures, layer: str = "output", *, tolerance
     Holds for every network, so it is the instrument and the model's wrapper that are tried.
     """
     mirrored = model.with_module(nn.Sequential(_Mirror(), model.module))
-    there = fold(energy(model, pictures, layer, probes=2))
+    there = fold(energy(model, pictures, layer, Options(probes=2)))
     inside = layer if layer == "output" else f"1.{layer}"
-    back = fold(energy(mirrored, np.ascontiguousarray(pictures[..., ::-1]), inside, probes=2))
+    back = fold(energy(mirrored, np.ascontiguousarray(pictures[..., ::-1]), inside, Options(probes=2)))
     columns = (pictures.shape[3] - 1 - np.arange(len(there))) % len(there)
     largest = float(np.abs(back[:, columns] - there).max() / there.max())
     return Control(

@@ -163,7 +163,6 @@ def test_folder_of_pictures(work):
         (("lint", "net.py:caffe"), 4, "are they (0, 255)?"),
         (("lint", "net.py:half"), 4, "its weights are torch.float16: hand over `module.float()`"),
         (("lint", "net.py:random"), 4, "draws random numbers in evaluation mode"),
-        (("rf", "net.py:lopsided"), 4, "no module with a feature map of the picture's proportions"),
         (("shift", "net.py:dead", "--images", "noise", "--count", "4"), 4, "that moves with the crop"),
         (("lint", "net.py:dead", "--weights", "nan.pt"), 4, "weight `0.weight` holds NaN"),
         (("lint", "net.py:even", "--remedy", "padding"), 4, "no window that padding is made for"),

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from toys import SHAPE, network, plain, window
 
-from perturb.contribution import centre, energy, fit_gaussian, target
+from perturb.contribution import Options, centre, energy, fit_gaussian, target
 from perturb.contribution.gradient import _seen_by_centre
-from perturb.errors import InputError
+from perturb.errors import InputError, UsageError
 from perturb.images import load_images
 
 
@@ -22,7 +22,7 @@ def pictures():
 def test_energy_estimates_the_jacobian_columns(pictures):
     """For a linear network S^2(p) is the sum of squared weights that p meets, at any picture."""
     module = window(3, padding=1, channels=64)
-    squared = energy(network(module), pictures, "0", probes=200).values ** 2
+    squared = energy(network(module), pictures, "0", Options(probes=200)).values ** 2
     met = torch.nn.functional.conv_transpose2d(
         torch.ones(1, 64, 32, 32), module[0].weight.detach() ** 2, stride=2, padding=1, output_padding=1
     )
@@ -33,8 +33,9 @@ def test_energy_estimates_the_jacobian_columns(pictures):
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_batch_size_changes_nothing(pictures, batch):
     model = network(plain())
-    for estimate in (lambda b: energy(model, pictures, probes=2, batch=b), lambda b: target(model, pictures, batch=b)):
-        np.testing.assert_allclose(estimate(batch).values, estimate(3).values, rtol=1e-4, atol=1e-9)
+    for estimate in (energy, target):
+        few, some = (estimate(model, pictures, options=Options(probes=2, batch=b)).values for b in (batch, 3))
+        np.testing.assert_allclose(few, some, rtol=1e-4, atol=1e-9)
 
 
 def test_target_is_the_sum_of_rectified_channel_means(pictures):
@@ -48,7 +49,7 @@ def test_target_is_the_sum_of_rectified_channel_means(pictures):
         total = total + gradient[0].mean(0).relu()
     expected = total.double().numpy()
     np.testing.assert_allclose(
-        target(model, pictures, output=7).values, expected / expected.sum(), rtol=1e-4, atol=1e-9
+        target(model, pictures, options=Options(output=7)).values, expected / expected.sum(), rtol=1e-4, atol=1e-9
     )
 
 
@@ -87,7 +88,7 @@ def test_the_authors_formula_by_finite_differences(kind):
 
 def test_target_that_does_not_exist(pictures):
     with pytest.raises(InputError, match="outputs 0 to 2047"):
-        target(network(plain()), pictures, output=5000)
+        target(network(plain()), pictures, options=Options(output=5000))
 
 
 def test_centre_sees_its_theoretical_receptive_field(pictures):
@@ -148,3 +149,24 @@ def test_gaussian_fit_recovers_its_parameters():
     values = np.exp(-0.5 * (((row - 25) / 4) ** 2 + ((column - 50) / 9) ** 2))
     fit = fit_gaussian(values)
     assert (fit.sigma_row, fit.sigma_column, fit.r_squared) == pytest.approx((4, 9, 1), rel=1e-3)
+
+
+class Crop(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :, 16:48, 16:48]
+
+
+def test_the_period_is_the_strides_whatever_the_network_crops(pictures):
+    """Of 64 rows 32 are seen, at stride 4: sizes alone would say 8."""
+    model = network(nn.Sequential(Crop(), plain()))
+    assert model.stride_of("1") == 8
+    assert energy(model, pictures).period == centre(model, pictures, "1").period == 4
+
+
+def test_a_network_without_feature_maps_is_told_its_period(pictures):
+    model = network(nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5)))
+    with pytest.raises(UsageError, match="say which period"):
+        target(model, pictures)
+    assert target(model, pictures, options=Options(period=2)).period == 2
+    with pytest.raises(UsageError, match="tells its own strides"):
+        target(network(plain()), pictures, options=Options(period=2))

@@ -2,6 +2,7 @@
 
 import copy
 import sys
+import warnings
 
 import pytest
 import torch
@@ -10,6 +11,20 @@ from toys import AsDict, network, plain, window
 
 from perturb import Network, Preprocessing, load
 from perturb.errors import InputError, PerturbWarning, UsageError
+from perturb.model import save_weights
+from perturb.protocols import Differentiable, Sees, Taps
+
+
+class Calls(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
 
 FACTORY = """
 from torch import nn
@@ -127,7 +142,7 @@ def test_unknown_references(reference, kind, words):
 
 def test_factories(net_file):
     assert load(f"{net_file}:build").input_shape == (3, 32, 32)
-    with pytest.raises(UsageError, match="no function `missing`"):
+    with pytest.raises(UsageError, match="has no `missing`"):
         load(f"{net_file}:missing")
     with pytest.raises(InputError, match="bad raised RuntimeError: no such thing"):
         load(f"{net_file}:bad")
@@ -179,11 +194,71 @@ def test_broken_weights(net_file, tmp_path):
         (AsDict(), "returns a dict, not a tensor"),
         (nn.Conv2d(1, 4, 3), r"does not accept a picture of shape \(3, 64, 64\)"),
         (nn.Sequential(window(3), nn.Hardtanh(float("nan"), 1)), "NaN or infinity"),
+        (Calls(lambda x: x - x.amin()), r"f\(batch\)\[i\] is not f\(x_i\)"),
+        (nn.BatchNorm2d(3, track_running_stats=False), r"f\(batch\)\[i\] is not f\(x_i\)"),
+        (Calls(torch.mean), r"returns \(\) for 1 pictures, not one row"),
     ],
 )
 def test_modules_that_cannot_be_measured(module, words):
     with pytest.raises(InputError, match=words):
         network(module)
+
+
+def test_a_quantised_network_is_refused_with_the_way_out():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own are of the tools that make one
+        module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), {nn.Linear})
+    with pytest.raises(InputError, match=r"`1\.\S+` is quantised .* measured as a black box"):
+        network(module, shape=(3, 2, 2))
+
+
+def test_volumes_are_refused_in_one_line():
+    with pytest.raises(ValueError, match="volumes are not supported"):
+        Preprocessing(input_shape=(1, 8, 8, 8))
+
+
+def test_a_network_that_divides_by_the_pictures_own_spread_is_loaded():
+    """Of a plain grey picture the spread is 0."""
+    model = network(nn.Sequential(Calls(lambda x: x / x.std((1, 2, 3), keepdim=True)), window(3)))
+    assert model.stride_of("1") == 2
+
+
+def test_a_network_for_one_picture_at_a_time_is_shown_one():
+    model = network(Calls(lambda x: x.reshape(1, 3, 64, 64)))
+    assert model.batch == 1
+    pictures = torch.rand(3, 3, 64, 64)
+    torch.testing.assert_close(model.measure(pictures), pictures)
+
+
+@pytest.mark.parametrize(
+    ("conv", "shape", "stride"),
+    [
+        (nn.Conv2d(3, 4, 3, (4, 2), 1), (3, 64, 64), 4),
+        (nn.Conv2d(3, 4, 3, (2, 3), 1), (3, 60, 60), 6),
+        (nn.Sequential(nn.Conv2d(3, 4, 5, 2), nn.Conv2d(4, 4, 3, 2)), (3, 60, 90), 4),
+    ],
+)
+def test_maps_of_other_proportions_than_the_pictures(conv, shape, stride):
+    """Strides that differ by direction, and windows without padding over a picture that is not square."""
+    model = network(nn.Sequential(conv, nn.ReLU()), shape=shape)
+    pictures = torch.rand(1, *shape)
+    assert model.stride_of(model.find_layer("last")) == stride
+    torch.testing.assert_close(model.measure(pictures, "0"), model.module[0](model.normalise(pictures)))
+
+
+def test_what_is_drawn_without_weights_is_untrained(net_file, tmp_path):
+    """Known of a library's network, normalised or not; of a factory's own only where its normalisation tells."""
+    assert load("torchvision:alexnet").untrained
+    built = load(f"{net_file}:build")
+    assert not built.untrained
+    save_weights(load("torchvision:squeezenet1_1").module, tmp_path / "w.safetensors")
+    assert not load("torchvision:squeezenet1_1", weights=tmp_path / "w.safetensors").untrained
+
+
+def test_a_network_fills_every_seat_and_no_less():
+    model = network(plain())
+    assert all(isinstance(model, seat) for seat in (Sees, Taps, Differentiable))
+    assert not isinstance(plain(), Sees)
 
 
 def test_one_channel_networks_work_with_their_shape():
@@ -272,7 +347,7 @@ def test_folding_gives_the_same_or_is_left_alone(module, layer, folds):
     model = normalised(module)
     x = model.normalise(torch.rand(2, *model.input_shape))
     torch.testing.assert_close(model.propagate(x, layer, folded=True), model.propagate(x, layer), rtol=1e-4, atol=1e-5)
-    assert (model._form(layer) is not model.module) == folds
+    assert (model._forms.of(layer, model.normalise) is not model.module) == folds
 
 
 def test_what_a_hook_adds_is_kept():
@@ -293,7 +368,7 @@ def test_normalisation_with_an_activation_in_it_folds():
     model = normalised(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), WithActivation()))
     x = model.normalise(torch.rand(2, *model.input_shape))
     torch.testing.assert_close(model.propagate(x, folded=True), model.propagate(x), rtol=1e-4, atol=1e-5)
-    assert WithActivation not in map(type, model._form("output").modules())
+    assert WithActivation not in map(type, model._forms.of("output", model.normalise).modules())
     torch.testing.assert_close(model.propagate(x, "1.act", folded=True), model.propagate(x, "1.act"))
 
 
@@ -311,7 +386,7 @@ def test_new_statistics_are_folded_anew():
 @pytest.mark.parametrize("side", [32, 33])
 def test_a_stem_and_its_gradient_are_the_same_in_blocks(kernel, side):
     model = network(nn.Sequential(nn.Conv2d(3, 8, kernel, 2, kernel // 2), nn.BatchNorm2d(8)), shape=(3, side, side))
-    assert [type(m).__name__ for m in model._form("output").modules()].count("_Stem") == 1
+    assert [type(m).__name__ for m in model._forms.of("output", model.normalise).modules()].count("_Stem") == 1
     x = torch.rand(2, 3, side, side)
     plain, quick = (model.propagate(x.requires_grad_(), folded=folded) for folded in (False, True))
     torch.testing.assert_close(quick, plain, rtol=1e-4, atol=1e-5)

@@ -106,7 +106,7 @@ def test_squared_energy_at_initialisation_follows_the_structure():
     model = load("torchvision:resnet18")
     noise = load_images("noise", shape=model.input_shape, count=16).pixels
     model.settle(torch.from_numpy(noise))
-    measured = energy(model, noise, probes=8)
+    measured = energy(model, noise)
     squared = Contribution(values=measured.values**2, kind="energy", layer="output", period=32, images=16)
     exact = structural(model)
     for period in (2, 4, 8):

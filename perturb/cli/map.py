@@ -1,106 +1,102 @@
 """`perturb map`: a contribution map, in the terminal and as a picture."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from perturb.cli.files import written
-from perturb.cli.models import EPILOG, Choice, model_options
+from perturb.cli.models import EPILOG, Choice, Shown, model_options, shown_options
+from perturb.cli.options import as_record
 from perturb.cli.terminal import console, progress
+from perturb.contribution import KINDS, Options
 from perturb.errors import UsageError
+from perturb.protocols import Differentiable, Sees, Taps
 
 if TYPE_CHECKING:
-    from perturb.model import Network
+    from perturb.records import Contribution
+
+estimate_options = as_record(
+    "options",
+    Options,
+    click.option("--probes", default=8, show_default=True, type=click.IntRange(1), help="Random directions (energy)."),
+    click.option(
+        "--target", "output", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]"
+    ),
+    click.option(
+        "--level",
+        default=0.5,
+        show_default=True,
+        type=click.FloatRange(0, 1, min_open=True),
+        help="What a pixel is changed by, a fraction of the range (response).",
+    ),
+    click.option("--full", is_flag=True, help="Every pixel instead of phases and borders (response)."),
+    click.option(
+        "--period",
+        type=click.IntRange(1),
+        help="Pixels after which to look for repetition, of a model without feature maps: a plain function (response).",
+    ),
+)
 
 
 @click.command(epilog=EPILOG)
 @model_options
-@click.option(
-    "--kind",
-    type=click.Choice(["structural", "energy", "target", "centre", "response"]),
-    default="energy",
-    show_default=True,
-)
+@click.option("--kind", type=click.Choice(list(KINDS)), default="energy", show_default=True)
 @click.option("--layer", default=None, help="output, last, stride:N or a module's name.")
-@click.option("--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise.")
-@click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on.")
-@click.option("--probes", default=8, show_default=True, type=click.IntRange(1), help="Random directions (energy).")
-@click.option("--target", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]")
-@click.option(
-    "--level",
-    default=0.5,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
-    help="What a pixel is changed by, a fraction of the range (response).",
-)
-@click.option("--full", is_flag=True, help="Every pixel instead of phases and borders (response).")
+@shown_options
+@estimate_options
 @click.option("--out", type=click.Path(dir_okay=False), help="A .png picture, or .npy for the values.")
-def command(
-    choice: Choice,
-    kind: str,
-    layer: str | None,
-    images: str,
-    count: int,
-    probes: int,
-    target: int | None,
-    level: float,
-    full: bool,
-    out: str | None,
-) -> None:
+def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options: Options, out: str | None) -> None:
     """How strongly each pixel moves the output: a map as a picture."""
-    import torch
-
-    from perturb import contribution
-    from perturb.images import load_images
-    from perturb.incremental import choose
+    from perturb.contribution import fit_gaussian
     from perturb.locations import fold, imbalance
     from perturb.render import terminal
 
     if out is not None and Path(out).suffix not in (".png", ".npy"):
         raise UsageError(f"--out {out}: expected a .png or .npy file.")
-    network, _ = choice.load()
-    where = network.find_layer(layer or ("last" if kind == "centre" else "output"))
-    if kind == "structural":
-        found = contribution.structural(network, where)
-    else:
-        pictures = load_images(images, shape=network.input_shape, crops=1, count=max(4, count), seed=0).pixels
-        pictures = pictures[:count]
-        if network.untrained:
-            network.settle(torch.from_numpy(pictures))
-        with progress() as begin:
-            steps = pictures[0, 0].size if full and kind == "response" else 1  # places
-            tick = begin(f"{kind} map", len(pictures) * steps)
-            if kind == "energy":
-                found = contribution.energy(network, pictures, where, probes=probes, tick=tick)
-            elif kind == "target":
-                found = contribution.target(network, pictures, output=target, tick=tick)
-            elif kind == "centre":
-                found = contribution.centre(network, pictures, where, tick=tick)
-            else:
-                scan = contribution.full_scan if full else contribution.quotient_scan
-                engine = choose(network, where, "auto", places=1000)
-                found = scan(network, pictures, where, level=level, engine=engine, tick=tick)
+    model = choice.see()
+    if options.period is not None and not KINDS[kind].pictures:
+        raise UsageError(f"--period {options.period}: a {kind} map finds its own period; leave it out.")
+    found = _estimate(model, kind, layer or KINDS[kind].layer, shown, options)
     phases = fold(found)
     view = console()
     view.print(terminal.Lattice(phases.tolist()))
     view.print(
-        f"{kind} map of {network.name}, `{found.layer}`"
+        f"{kind} map of {model.name}, `{found.layer}`"
         + (f", {found.images} pictures" if found.images else "")
         + f": period {found.period}, liveliest / deadest phase {imbalance(phases):.4g}"
     )
     if kind == "centre":
-        fit = contribution.fit_gaussian(found.values)
+        fit = fit_gaussian(found.values)
         view.print(
             f"effective receptive field: sigma {fit.sigma_row:.1f} x {fit.sigma_column:.1f} pixels, "
             f"R² {fit.r_squared:.3f}"
         )
     if out is not None:
-        _save(found, phases, network, Path(out))
+        _save(found, phases, model, Path(out))
         view.print(f"Saved to {out}")
 
 
-def _save(found: Any, phases: Any, network: "Network", out: Path) -> None:
+def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options) -> "Contribution":
+    """The map, on as many pictures as asked for; an untrained network is settled on them."""
+    import torch
+
+    estimator = KINDS[kind]
+    estimator.check(model)
+    where = model.find_layer(layer) if isinstance(model, Taps) else layer
+    if not estimator.pictures:
+        return estimator(model, None, where)
+    pictures = shown.load(model.input_shape).pixels[: shown.count]
+    if model.untrained and isinstance(model, Differentiable):
+        model.settle(torch.from_numpy(pictures))
+    steps = pictures[0, 0].size if options.full and kind == "response" else 1  # places
+    with progress() as begin:
+        tick = begin(f"{kind} map", len(pictures) * steps)
+        return estimator(model, pictures, where, replace(options, tick=tick))
+
+
+def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:
     import numpy as np
 
     from perturb.locations import imbalance
@@ -111,14 +107,14 @@ def _save(found: Any, phases: Any, network: "Network", out: Path) -> None:
             with path.open("wb") as file:
                 np.save(file, found.values)
             return
-        rows, columns = network.input_shape[1:]
+        rows, columns = model.input_shape[1:]
         size = found.values.shape
         values = np.tile(found.values, (-(-rows // size[0]), -(-columns // size[1])))[:rows, :columns]
         measured = f"{found.images} pictures" if found.images else "exact"
         picture(
             values,
             phases,
-            title=f"{found.kind} contribution map of {network.name}",
+            title=f"{found.kind} contribution map of {model.name}",
             subtitle=f"of `{found.layer}`, {measured}; period {found.period}, "
             f"liveliest / deadest phase {imbalance(phases):.3g}; dark = dead, bright = live",
         ).save(path, format="PNG")

@@ -1,19 +1,20 @@
-"""The model that a command is about: its argument, its options, and how they become a Network."""
+"""The model and the pictures that a command is about: their options, and how they become a Network and Images."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from perturb.cli.options import as_record
+
 if TYPE_CHECKING:
-    from perturb.model import Network
-    from perturb.records import Remedy
+    from perturb.model import BlackBox, Network
+    from perturb.records import Images, Remedy
 
 EPILOG = "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory."
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of untrained weights.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,26 +27,35 @@ class Choice:
     seed: int
     remedy: str | None
 
+    def see(self) -> "Network | BlackBox":
+        """The model, for a command that can do with its answers alone."""
+        from perturb.model import load
+
+        if self.remedy is not None:
+            return self.load()[0]
+        return load(self.model, weights=self.weights, device=self.device, seed=self.seed)
+
     def load(self) -> "tuple[Network, Remedy | None]":
-        """The network, and what was done to it.
+        """The network, and what was done to it. Raises UsageError for a plain function.
 
         Weights that fit the network as built are loaded ahead of the remedy, which keeps them; others after it.
         """
-        from perturb.model import fits, load, load_weights
+        from perturb.model import fits, load_network, load_weights
         from perturb.remedies import apply_remedy
 
         if self.remedy is None:
-            return load(self.model, weights=self.weights, device=self.device, seed=self.seed), None
-        built = load(self.model, device=self.device, seed=self.seed)
+            return load_network(self.model, weights=self.weights, device=self.device, seed=self.seed), None
+        built = load_network(self.model, device=self.device, seed=self.seed)
         early = self.weights is not None and fits(built.module, Path(self.weights))
         if early:
-            built = load(self.model, weights=self.weights, device=self.device, seed=self.seed)
+            built = load_network(self.model, weights=self.weights, device=self.device, seed=self.seed)
         remedy = f"{self.remedy}:kept" if early and ":" not in self.remedy else self.remedy
         module, done = apply_remedy(built, remedy, seed=self.seed)
         if self.weights is not None and not early:
             load_weights(module, Path(self.weights))
             done = replace(done, weights="loaded")
-        return built.with_module(module), done
+        drawn = True if built.untrained and self.weights is None else None
+        return built.with_module(module, untrained=drawn), done
 
     def words(self) -> list[str]:
         """The arguments that say the same again."""
@@ -54,19 +64,35 @@ class Choice:
         return [self.model, *(word for option, value in given.items() if value for word in (option, value))]
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the argument MODEL and its options; the command takes them as one Choice, first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What was said of the pictures: `count` of those that `load` gives are measured on."""
 
-    @wraps(command)
-    def with_choice(model: str, weights: str | None, device: str, seed: int, remedy: str | None, **others: Any) -> Any:
-        return command(Choice(model=model, weights=weights, device=device, seed=seed, remedy=remedy), **others)
+    images: str
+    count: int
 
-    for option in (
-        click.option("--remedy", metavar="NAME", help="Apply it first: padding, blurpool, ...; see `perturb remedy`."),
-        click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of untrained weights."),
-        DEVICE,
-        click.option("--weights", type=click.Path(), help="A .safetensors file or a state dict."),
-        click.argument("model", metavar="MODEL"),
-    ):
-        with_choice = option(with_choice)
-    return with_choice
+    def load(self, shape: tuple[int, int, int]) -> "Images":
+        """Of every photograph one crop, or at least `count` made pictures."""
+        from perturb.images import load_images
+
+        return load_images(self.images, shape=shape, crops=1, count=max(4, self.count), seed=0)
+
+
+model_options = as_record(
+    "choice",
+    Choice,
+    click.argument("model", metavar="MODEL"),
+    click.option("--weights", type=click.Path(), help="A .safetensors file or a state dict."),
+    DEVICE,
+    SEED,
+    click.option("--remedy", metavar="NAME", help="Apply it first: padding, blurpool, ...; see `perturb remedy`."),
+)
+
+shown_options = as_record(
+    "shown",
+    Shown,
+    click.option(
+        "--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise."
+    ),
+    click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on."),
+)

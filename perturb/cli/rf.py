@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perturb.cli.models import DEVICE, EPILOG
+from perturb.cli.models import DEVICE, EPILOG, SEED, Shown, shown_options
 from perturb.cli.terminal import console, progress
 from perturb.errors import UsageError
 
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
 @click.argument("models", metavar="MODEL...", nargs=-1)
 @click.option("--layer", default="last", show_default=True, help="Of several models: last, stride:N or a name.")
 @click.option("--accuracies", type=click.Path(), help="A CSV with the columns model,accuracy; its models by default.")
-@click.option("--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise.")
-@click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of untrained weights.")
+@shown_options
+@SEED
 @DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def command(
     models: tuple[str, ...],
     layer: str,
     accuracies: str | None,
-    images: str,
-    count: int,
+    shown: Shown,
     seed: int,
     device: str,
     as_json: bool,
@@ -39,7 +37,7 @@ def command(
 
     One model: by depth. Several: a row each, and with --accuracies how size and accuracy go together.
     """
-    from perturb.model import load
+    from perturb.model import load_network
     from perturb.render import rf as view
     from perturb.stories import rf
 
@@ -50,8 +48,8 @@ def command(
     fields, side = [], 0
     with progress() as begin:
         for name in names:
-            network = load(name, device=device, seed=seed)
-            pictures, side = _pictures(network, images, count), network.input_shape[1]
+            network = load_network(name, device=device, seed=seed)
+            pictures, side = _pictures(network, shown), network.input_shape[1]
             if len(names) == 1:
                 fields = rf.by_depth(network, pictures, progress=begin)
             else:
@@ -61,19 +59,21 @@ def command(
         found = {"fields": [asdict(f) for f in fields], "relations": [asdict(r) for r in relations]}
         click.echo(json.dumps(found, indent=2, sort_keys=True))
     else:
-        console().print(view.table(fields, side, count, relations=relations))
+        console().print(view.table(fields, side, shown.count, relations=relations))
 
 
-def _pictures(network: "Network", source: str, count: int) -> "Images":
-    """Of as many photographs one crop; an untrained network gets its normalisation statistics from them."""
+def _pictures(network: "Network", shown: Shown) -> "Images":
+    """Those to measure on; an untrained network gets its normalisation statistics from all that there are."""
     import torch
 
-    from perturb.images import load_images
     from perturb.records import Images
 
-    found = load_images(source, shape=network.input_shape, crops=1, count=max(4, count))
+    found = shown.load(network.input_shape)
     if network.untrained:
         network.settle(torch.from_numpy(found.pixels))
     return Images(
-        pixels=found.pixels[:count], photograph=found.photograph[:count], names=found.names, source=found.source
+        pixels=found.pixels[: shown.count],
+        photograph=found.photograph[: shown.count],
+        names=found.names,
+        source=found.source,
     )

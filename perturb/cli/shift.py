@@ -20,9 +20,9 @@ def command(choice: Choice, images: str, count: int, span: int, as_json: bool) -
     from perturb.render import shift as view
     from perturb.stories.shift import shift
 
-    network, _ = choice.load()
+    model = choice.see()
     with progress() as begin:
-        found = shift(network, images, span=span, count=count, progress=begin)
+        found = shift(model, images, span=span, count=count, progress=begin)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2, sort_keys=True, allow_nan=False))
     else:

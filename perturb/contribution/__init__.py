@@ -1,11 +1,50 @@
-"""How strongly each pixel moves the output: four estimators, each giving a Contribution; and receptive fields."""
+"""How strongly each pixel moves the output: a table of estimators, each giving a Contribution; and receptive fields.
 
-from perturb.contribution.gradient import centre, energy, fit_gaussian, target
-from perturb.contribution.reach import receptive_field
-from perturb.contribution.response import full_scan, quotient_scan
-from perturb.contribution.structural import structural
+Functions are loaded when they are first used, so that the names of the kinds cost no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from perturb.contribution.kinds import Estimator, Options
+from perturb.protocols import Sees
+
+_HOMES = {
+    "centre": "perturb.contribution.gradient",
+    "energy": "perturb.contribution.gradient",
+    "fit_gaussian": "perturb.contribution.gradient",
+    "full_scan": "perturb.contribution.response",
+    "quotient_scan": "perturb.contribution.response",
+    "receptive_field": "perturb.contribution.reach",
+    "structural": "perturb.contribution.architecture",
+    "target": "perturb.contribution.gradient",
+}
+
+if TYPE_CHECKING:
+    from perturb.contribution.architecture import structural
+    from perturb.contribution.gradient import centre, energy, fit_gaussian, target
+    from perturb.contribution.reach import receptive_field
+    from perturb.contribution.response import full_scan, quotient_scan
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'perturb.contribution' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+KINDS = {
+    "structural": Estimator(function="perturb.contribution.architecture:structural", pictures=False),
+    "energy": Estimator(function="perturb.contribution.gradient:energy"),
+    "target": Estimator(function="perturb.contribution.gradient:target"),
+    "centre": Estimator(function="perturb.contribution.gradient:centre", layer="last"),
+    "response": Estimator(function="perturb.contribution.response:response", needs=Sees),
+}
 
 __all__ = [
+    "KINDS",
+    "Estimator",
+    "Options",
     "centre",
     "energy",
     "fit_gaussian",

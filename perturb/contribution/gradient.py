@@ -8,77 +8,68 @@ from jaxtyping import Float
 from scipy.optimize import OptimizeWarning, curve_fit
 from torch import Tensor
 
+from perturb.contribution.kinds import DEFAULTS, Options, Pictures
+from perturb.contribution.period import period_of
 from perturb.contribution.reach import receptive_field
 from perturb.errors import InputError
 from perturb.precision import full_float32
-from perturb.protocols import Model, Tick, silent
+from perturb.protocols import Differentiable
 from perturb.records import Contribution, GaussianFit, ReceptiveField
 from perturb.streams import stream
 
-Pictures = Float[np.ndarray, "image channel row column"]
 BATCH = {"cpu": 4, "cuda": 16}  # pictures at once: on a CPU more of them leave the cache
 WORTH_CROPPING = 0.7  # of the picture: beyond it a crop saves little
 
 
 @full_float32()
 def energy(
-    model: Model,
-    pictures: Pictures,
-    layer: str = "output",
-    *,
-    probes: int = 8,
-    batch: int | None = None,
-    seed: int = 0,
-    tick: Tick = silent,
+    model: Differentiable, pictures: Pictures, layer: str = "output", options: Options = DEFAULTS
 ) -> Contribution:
     """S(p) = sqrt(E sum_c (d v'F(x) / d x_{c,p})^2) over pictures x and Rademacher probes v; F is what `layer` gives.
 
     S^2 is an unbiased estimate of the squared Frobenius norm of the Jacobian's column at pixel p: signs cannot cancel.
-    `pictures` are fractions of the raw pixel range. The value does not depend on `batch` beyond rounding.
+    `pictures` are fractions of the raw pixel range. The value does not depend on the batch beyond rounding.
     Raises InputError where the gradient is not finite or zero everywhere.
     """
+    probes = options.probes
     total = torch.zeros(model.input_shape[1:], dtype=torch.float64, device=model.device)
-    for start, x, y in _forward(model, pictures, layer, batch):
+    for start, x, y in _forward(model, pictures, layer, options.batch):
         for probe in range(probes):
             signs = np.stack(
                 [
-                    stream(seed, f"energy/{start + i}/{probe}").integers(0, 2, y.shape[1:], dtype=np.int8)
+                    stream(options.seed, f"energy/{start + i}/{probe}").integers(0, 2, y.shape[1:], dtype=np.int8)
                     for i in range(len(y))
                 ]
             )
             v = torch.from_numpy(signs).to(y.device, non_blocking=True) * 2 - 1
             (gradient,) = torch.autograd.grad((v * y).sum(), x, retain_graph=probe < probes - 1)
             total += gradient.double().square().sum((0, 1))
-        tick(len(y))
-    return _record(model, (total / (len(pictures) * probes)).sqrt(), "energy", layer, len(pictures))
+        options.tick(len(y))
+    return _record(model, (total / (len(pictures) * probes)).sqrt(), "energy", layer, len(pictures), options.period)
 
 
 def target(
-    model: Model,
-    pictures: Pictures,
-    *,
-    output: int | None = None,
-    batch: int | None = None,
-    tick: Tick = silent,
+    model: Differentiable, pictures: Pictures, layer: str = "output", options: Options = DEFAULTS
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d y_target / d x_c): the map of Kim et al. (2023).
 
-    The target is output number `output`, or each picture's largest one. Gradients are taken image by image, in batches.
+    The target is number `output` of what `layer` gives, or each picture's largest. Gradients are taken image by image,
+    in batches.
     """
 
     def of_target(y: Tensor) -> Tensor:
-        if output is None:
-            return y.flatten(1).amax(1)
-        if not 0 <= output < y.flatten(1).shape[1]:
-            raise InputError(f"{model.name} has outputs 0 to {y.flatten(1).shape[1] - 1}, not {output}.")
-        return y.flatten(1)[:, output]
+        y = y.flatten(1)
+        if options.output is None:
+            return y.amax(1)
+        if not 0 <= options.output < y.shape[1]:
+            raise InputError(f"{model.name} has outputs 0 to {y.shape[1] - 1}, not {options.output}.")
+        return y[:, options.output]
 
-    return _rectified(model, pictures, "output", of_target, "target", batch, tick)
+    total = _rectified(model, pictures, layer, of_target, options)
+    return _record(model, total, "target", layer, len(pictures), options.period)
 
 
-def centre(
-    model: Model, pictures: Pictures, layer: str, *, batch: int | None = None, tick: Tick = silent
-) -> Contribution:
+def centre(model: Differentiable, pictures: Pictures, layer: str, options: Options = DEFAULTS) -> Contribution:
     """Sum over pictures of relu(mean_c d z / d x_c), z the channel mean of the central unit of `layer`.
 
     The effective receptive field of Luo et al. (2016); of an even grid the unit below and right of the middle. Where
@@ -89,10 +80,12 @@ def centre(
     def of_centre(y: Tensor) -> Tensor:
         return y[:, :, unit[0], unit[1]].mean(1)
 
-    return _rectified(model, pictures, layer, of_centre, "centre", batch, tick, (rows, columns))
+    total = torch.zeros(model.input_shape[1:], dtype=torch.float64, device=model.device)
+    total[rows, columns] = _rectified(model, pictures[:, :, rows, columns], layer, of_centre, options)
+    return _record(model, total, "centre", layer, len(pictures), options.period)
 
 
-def _seen_by_centre(model: Model, picture: Pictures, layer: str) -> tuple[slice, slice, tuple[int, int]]:
+def _seen_by_centre(model: Differentiable, picture: Pictures, layer: str) -> tuple[slice, slice, tuple[int, int]]:
     """The rows and columns that the central unit sees, in whole strides, and its place in the map of that crop.
 
     The whole picture where a crop would save little, where a larger one gives the unit another value (a gate sees
@@ -112,7 +105,7 @@ def _seen_by_centre(model: Model, picture: Pictures, layer: str) -> tuple[slice,
     return slice(None), slice(None), unit
 
 
-def _alike(model: Model, picture: Pictures, layer: str, *crops: tuple[slice, slice, tuple[int, int]]) -> bool:
+def _alike(model: Differentiable, picture: Pictures, layer: str, *crops: tuple[slice, slice, tuple[int, int]]) -> bool:
     """Whether both crops give the unit inside them the same value."""
     try:
         seen, again = (
@@ -141,7 +134,7 @@ def _around(
     return crop[0], crop[1], (inside[0], inside[1])
 
 
-def _map(model: Model, pictures: Pictures, layer: str) -> Tensor:
+def _map(model: Differentiable, pictures: Pictures, layer: str) -> Tensor:
     with torch.inference_mode():
         x = torch.from_numpy(np.ascontiguousarray(pictures, dtype=np.float32))
         return model.propagate(model.normalise(x), layer, folded=True)
@@ -172,7 +165,9 @@ def fit_gaussian(values: Float[np.ndarray, "row column"]) -> GaussianFit:
     return GaussianFit(sigma_row=abs(float(best[3])), sigma_column=abs(float(best[4])), r_squared=r_squared)
 
 
-def _forward(model: Model, pictures: Pictures, layer: str, batch: int | None) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _forward(
+    model: Differentiable, pictures: Pictures, layer: str, batch: int | None
+) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Batch by batch: the number of its first picture, the pictures, and what `layer` gives for them."""
     batch = batch or BATCH[model.device.type]
     for start in range(0, len(pictures), batch):
@@ -185,29 +180,29 @@ def _forward(model: Model, pictures: Pictures, layer: str, batch: int | None) ->
 
 @full_float32()
 def _rectified(
-    model: Model,
-    pictures: Pictures,
-    layer: str,
-    scalar: Callable[[Tensor], Tensor],
-    kind: str,
-    batch: int | None,
-    tick: Tick,
-    crop: tuple[slice, slice] = (slice(None), slice(None)),
-) -> Contribution:
+    model: Differentiable, pictures: Pictures, layer: str, scalar: Callable[[Tensor], Tensor], options: Options
+) -> Float[Tensor, "row column"]:
     """Images do not meet in evaluation mode: one backward pass of the batch's sum gives each image's own gradient."""
-    total = torch.zeros(model.input_shape[1:], dtype=torch.float64, device=model.device)
-    for _, x, y in _forward(model, pictures[:, :, *crop], layer, batch):
+    total = torch.zeros(pictures.shape[2:], dtype=torch.float64, device=model.device)
+    for _, x, y in _forward(model, pictures, layer, options.batch):
         (gradient,) = torch.autograd.grad(scalar(y).sum(), x)
-        total[crop] += gradient.double().mean(1).relu().sum(0)
-        tick(len(y))
-    return _record(model, total, kind, layer, len(pictures))
+        total += gradient.double().mean(1).relu().sum(0)
+        options.tick(len(y))
+    return total
 
 
-def _record(model: Model, total: Float[Tensor, "row column"], kind: str, layer: str, images: int) -> Contribution:
+def _record(
+    model: Differentiable,
+    total: Float[Tensor, "row column"],
+    kind: str,
+    layer: str,
+    images: int,
+    period: int | None,
+) -> Contribution:
     values = total.cpu().numpy()
     if not np.isfinite(values).all():
         raise InputError(f"{model.name}: the gradient of `{layer}` is not finite.")
     if not values.any():
         raise InputError(f"{model.name}: the gradient of `{layer}` is zero everywhere.")
-    period = model.stride_of(layer) if layer != "output" else model.stride_of(model.find_layer("last"))
-    return Contribution(values=values / values.sum(), kind=kind, layer=layer, period=period, images=images)
+    scaled = values / values.sum()
+    return Contribution(values=scaled, kind=kind, layer=layer, period=period_of(model, layer, period), images=images)

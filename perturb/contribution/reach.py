@@ -17,11 +17,11 @@ from torch.overrides import TorchFunctionMode
 from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, in_place, tensors_in
 from perturb.contribution.torus import pair
 from perturb.errors import UnsupportedOperationError
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 
 
-def receptive_field(model: Model, layer: str) -> ReceptiveField:
+def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     """Size, stride and offset of the field of `layer`'s central position, in pixels, for any graph of branches.
 
     Of branches the hull. Gates (squeeze-and-excitation, attention scores) do not count: they scale, they do not see.

@@ -1,6 +1,7 @@
 """Response maps: what a change of one pixel does to the output, black box; no gradient is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,79 +10,76 @@ from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
-from perturb.errors import InputError
-from perturb.incremental import Incremental, Patches
-from perturb.protocols import Model, Tick, silent
+from perturb.contribution.kinds import DEFAULTS, Options, Pictures
+from perturb.contribution.period import period_of
+from perturb.errors import InputError, UsageError
+from perturb.incremental import Incremental, Patches, choose
+from perturb.protocols import Differentiable, Sees, Taps, Tick, silent
 from perturb.records import Contribution
 from perturb.streams import stream
 
-Pictures = Float[np.ndarray, "image channel row column"]
 Places = Int[np.ndarray, "place 2"]
+Look = Callable[[Float[np.ndarray, "channel row column"], Places, Tick], Float[np.ndarray, " place"]]
 AT_ONCE = 64  # pictures recomputed densely: a multiple of the batches that a model makes of them
 SHARE = 0.0145  # of a picture's pixels that a quotient scan spends on phases, and again on borders
+PLACES = 1000  # asked for at once, at least
 
 
-def full_scan(
-    model: Model,
-    pictures: Pictures,
-    layer: str,
-    *,
-    level: float,
-    engine: Incremental | None,
-    tick: Tick = silent,
-) -> Contribution:
+def response(model: Sees, pictures: Pictures, layer: str = "output", options: Options = DEFAULTS) -> Contribution:
+    """R(p) = E ||F(x + d e_p) - F(x)||: a full scan where `options` ask for one, else a quotient scan."""
+    return (full_scan if options.full else quotient_scan)(model, pictures, layer, options)
+
+
+def full_scan(model: Sees, pictures: Pictures, layer: str = "output", options: Options = DEFAULTS) -> Contribution:
     """R(p) = E ||F(x + d e_p) - F(x)|| at every pixel p; F is what `layer` gives, d the level, away from the bound.
 
-    With an `engine` the change is propagated, exact however small; else it is a difference of two float32 outputs.
-    `tick` counts places.
+    Of a model with gradients the change is propagated where that saves work (`options.engine`), exact however small;
+    else it is a difference of two float32 outputs. `tick` counts places.
     """
-    shape = model.input_shape[1:]
+    shape, period, look = model.input_shape[1:], period_of(model, layer, options.period), _look(model, layer, options)
     places = np.argwhere(np.ones(shape, dtype=bool))
     total = np.zeros(len(places))
     for picture in pictures:
-        total += _responses(model, picture, places, layer, level, engine, tick)
-    return _record(model, total.reshape(shape), layer, len(pictures))
+        total += look(picture, places, options.tick)
+    return _record(model.name, total.reshape(shape), layer, period, len(pictures))
 
 
-def quotient_scan(
-    model: Model,
-    pictures: Pictures,
-    layer: str,
-    *,
-    level: float,
-    engine: Incremental | None,
-    precision: float = 0.05,
-    seed: int = 0,
-    tick: Tick = silent,
-) -> Contribution:
+def quotient_scan(model: Sees, pictures: Pictures, layer: str = "output", options: Options = DEFAULTS) -> Contribution:
     """The same map from T x T phases in the interior, times one factor for each row and column near the border.
 
     Each picture is asked at 2.9 % of its pixels. Pictures are taken until the 95 % interval of a phase's mean, over
     pictures, is within `precision` of it for half of the phases, or none are left. `tick` counts pictures.
     """
-    period = _period(model, layer)
+    period, look = period_of(model, layer, options.period), _look(model, layer, options)
     grid = _Grid(model.input_shape[1], model.input_shape[2], period)
     by_phase: list[np.ndarray] = []
     seen: list[tuple[Places, np.ndarray]] = []
     for number, picture in enumerate(pictures):
-        places, edges = grid.draw(stream(seed, f"response/{number}"))
-        found = _responses(model, picture, np.concatenate([places, edges]), layer, level, engine)
+        places, edges = grid.draw(stream(options.seed, f"response/{number}"))
+        found = look(picture, np.concatenate([places, edges]), silent)
         by_phase.append(_phase_means(places % period, found[: len(places)], period))
         seen.append((edges, found[len(places) :]))
-        tick(1)
-        if _precise(np.stack(by_phase), precision):
+        options.tick(1)
+        if _precise(np.stack(by_phase), options.precision):
             break
-    phases = np.mean(by_phase, 0)
-    border = [np.zeros((n, 2)) for n in model.input_shape[1:]]  # response, and what the phase alone would give
+    values = _spread(grid, np.mean(by_phase, 0), seen)
+    return _record(model.name, values, layer, period, len(by_phase))
+
+
+def _spread(
+    grid: "_Grid", phases: Float[np.ndarray, "phase_row phase_column"], seen: list[tuple[Places, np.ndarray]]
+) -> Float[np.ndarray, "row column"]:
+    """The phases' lattice over the whole picture, times what is seen near the border over what the phase alone says."""
+    size = grid.rows, grid.columns
+    border = [np.zeros((n, 2)) for n in size]  # response, and what the phase alone would give
     for edges, found in seen:
-        expected = phases[tuple((edges % period).T)]
+        expected = phases[tuple((edges % grid.period).T)]
         for axis in (0, 1):
             at_edge = grid.is_border(edges, axis)
             np.add.at(border[axis], edges[at_edge, axis], np.stack([found, expected], 1)[at_edge])
     row, column = (np.divide(b[:, 0], b[:, 1], out=np.ones(len(b)), where=b[:, 1] > 0) for b in border)
-    cells = [-(-n // period) for n in model.input_shape[1:]]
-    lattice = np.tile(phases, cells)[: grid.rows, : grid.columns]
-    return _record(model, lattice * row[:, None] * column[None], layer, len(by_phase))
+    lattice = np.tile(phases, [-(-n // grid.period) for n in size])[: grid.rows, : grid.columns]
+    return np.asarray(lattice * row[:, None] * column[None])
 
 
 class _Grid(NamedTuple):
@@ -134,28 +132,37 @@ def _precise(by_phase: Float[np.ndarray, "image phase_row phase_column"], precis
     return bool(np.median(half / np.maximum(by_phase.mean(0), 1e-300)) <= precision)
 
 
-def _responses(
-    model: Model,
-    picture: Float[np.ndarray, "channel row column"],
-    places: Places,
-    layer: str,
-    level: float,
-    engine: Incremental | None,
-    tick: Tick = silent,
-) -> Float[np.ndarray, " place"]:
-    """||F(x + d e_p) - F(x)|| at each place."""
-    clean = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None]
-    norms, order = [], []
-    looks = _dense(model, clean, places, layer, level) if engine is None else _swift(engine, clean, places, level)
-    for which, norm in looks:
-        norms.append(norm)
-        order.append(which)
-        tick(len(which))
-    found = np.empty(len(places))
-    found[np.concatenate(order)] = torch.cat(norms).cpu().numpy()  # a device is waited for here alone
-    if not np.isfinite(found).all():
-        raise InputError(f"{model.name}: the response of `{layer}` is not finite.")
-    return found
+def _look(model: Sees, layer: str, options: Options) -> Look:
+    """What gives ||F(x + d e_p) - F(x)|| at each of some places of a picture."""
+    engine = choose(model, layer, options.engine, places=PLACES) if isinstance(model, Differentiable) else None
+
+    def look(picture: Float[np.ndarray, "channel row column"], places: Places, tick: Tick) -> np.ndarray:
+        clean = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None]
+        if engine is None:
+            looks = _dense(_answers(model, layer), clean, places, options.level)
+        else:
+            looks = _swift(engine, clean, places, options.level)
+        norms, order = [], []
+        for which, norm in looks:
+            norms.append(norm)
+            order.append(which)
+            tick(len(which))
+        found = np.empty(len(places))
+        found[np.concatenate(order)] = torch.cat(norms).cpu().numpy()  # a device is waited for here alone
+        if not np.isfinite(found).all():
+            raise InputError(f"{model.name}: the response of `{layer}` is not finite.")
+        return found
+
+    return look
+
+
+def _answers(model: Sees, layer: str) -> Callable[[Tensor], Tensor]:
+    """Pictures -> what `layer` gives."""
+    if isinstance(model, Taps):
+        return partial(model.measure, layer=layer)
+    if layer != "output":
+        raise UsageError(f"{model.name} is a plain function without layers; ask `output`, not `{layer}`.")
+    return model.measure
 
 
 def _changed(clean: Tensor, places: Places, level: float) -> Float[Tensor, "place channel 1 1"]:
@@ -175,23 +182,18 @@ def _swift(engine: Incremental, clean: Tensor, places: Places, level: float) -> 
 
 
 def _dense(
-    model: Model, clean: Tensor, places: Places, layer: str, level: float
+    answers: Callable[[Tensor], Tensor], clean: Tensor, places: Places, level: float
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Changed pictures, filled up with clean ones: in batches of one size all are rounded alike."""
     pixels = _changed(clean, places, level)[:, :, 0, 0]
     for which in np.array_split(np.arange(len(places)), -(-len(places) // (AT_ONCE - 1))):
         batch = clean.repeat(AT_ONCE, 1, 1, 1)
         batch[torch.arange(len(which)), :, places[which, 0], places[which, 1]] = pixels[which]
-        output = model.measure(batch, layer).double().flatten(1)
+        output = answers(batch).double().flatten(1)
         yield which, (output[: len(which)] - output[-1:]).norm(dim=1)
 
 
-def _period(model: Model, layer: str) -> int:
-    return model.stride_of(layer if layer != "output" else model.find_layer("last"))
-
-
-def _record(model: Model, values: Float[np.ndarray, "row column"], layer: str, images: int) -> Contribution:
+def _record(name: str, values: Float[np.ndarray, "row column"], layer: str, period: int, images: int) -> Contribution:
     if not values.any():
-        raise InputError(f"{model.name}: no pixel moves `{layer}`.")
-    period = _period(model, layer)
+        raise InputError(f"{name}: no pixel moves `{layer}`.")
     return Contribution(values=values / values.sum(), kind="response", layer=layer, period=period, images=images)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from perturb.errors import InputError
 from perturb.incremental.engine import Incremental, Patches, halving
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 
 CLEAN_AT_ONCE = {"cpu": 4, "cuda": 32}  # clean pictures whose activations are kept
 
@@ -22,6 +22,7 @@ class Beside:
         self.engine, self.twin, self.model = engine, twin, engine.model
         self.name, self.module, self.input_shape = self.model.name, self.model.module, self.model.input_shape
         self.device, self.untrained = self.model.device, self.model.untrained
+        self.digest, self.feature_maps = self.model.digest, self.model.feature_maps
 
     def normalise(self, pictures: Tensor) -> Tensor:
         return self.model.normalise(pictures)
@@ -69,7 +70,7 @@ class Around:
 
 
 def differences(
-    model: Model, after: Tensor, before: Tensor, picture: Int[np.ndarray, " trial"]
+    model: Differentiable, after: Tensor, before: Tensor, picture: Int[np.ndarray, " trial"]
 ) -> tuple[Int[np.ndarray, " moved"], Patches]:
     """Which trials differ at all, and the patches, of one size, outside which they do not."""
     differs = (after != before).any(1)

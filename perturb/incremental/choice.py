@@ -10,14 +10,14 @@ from perturb.errors import InputError, PerturbWarning
 from perturb.incremental.check import check
 from perturb.incremental.difference import NoRuleError
 from perturb.incremental.engine import Incremental, Patches
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 from perturb.streams import stream
 
 PLACES = {"cpu": 8, "cuda": 64}  # that outcomes are asked for at once
 Engine = Literal["auto", "incremental", "bfloat16", "dense"]
 
 
-def choose(model: Model, layer: str, wanted: Engine, *, places: int | None = None) -> Incremental | None:
+def choose(model: Differentiable, layer: str, wanted: Engine, *, places: int | None = None) -> Incremental | None:
     """The incremental engine for `layer` of `model`, checked against float64; None: dense recomputation.
 
     auto takes it where it saves work, `places` asked for at once (by default as many as outcomes want); a network that

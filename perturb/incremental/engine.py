@@ -15,7 +15,7 @@ from perturb.incremental.sliding import Convolution
 from perturb.incremental.trace import Step, trace
 from perturb.incremental.windows import Frame, Spans, alike, embed, frame, on
 from perturb.precision import full_float32
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 
 Found = TypeVar("Found")
 TRIALS_AT_ONCE = {"cpu": 192, "cuda": 1024}
@@ -41,7 +41,7 @@ class Incremental:
     `bfloat16`: differences are multiplied by weights in it, to 1 or 2 %; how exactly, check.py measures.
     """
 
-    def __init__(self, model: Model, layer: str, *, bfloat16: bool = False) -> None:
+    def __init__(self, model: Differentiable, layer: str, *, bfloat16: bool = False) -> None:
         self.model = model
         self.layer = layer
         self.bfloat16 = bfloat16

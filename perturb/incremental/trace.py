@@ -13,7 +13,7 @@ from perturb.incremental.difference import BATCH, Layout, Live, NoRuleError
 from perturb.incremental.operations import COUNTED, layout_of, rule
 from perturb.incremental.rules import Linear, Pointwise, Rule, Scale
 from perturb.incremental.simplify import named, simplify
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Traced:
         return uses
 
 
-def trace(model: Model, layer: str) -> Traced:
+def trace(model: Differentiable, layer: str) -> Traced:
     """What `layer` does to a normalised picture. Raises NoRuleError, or whatever tracing raises."""
     generator = torch.Generator().manual_seed(0)
     x = model.normalise(torch.rand(BATCH, *model.input_shape, generator=generator))

@@ -18,6 +18,10 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         (low, high), channels = self.bounds, self.input_shape[0]
+        if len(self.input_shape) != 3:
+            raise ValueError(
+                f"input_shape={self.input_shape}: expected (channel, row, column); volumes are not supported."
+            )
         if low >= high or min(self.std) <= 0 or min(self.input_shape) < 1:
             raise ValueError(f"{self}: bounds must rise, std and input_shape must be positive.")
         if not {len(self.mean), len(self.std)} <= {1, channels}:
@@ -26,6 +30,17 @@ class Preprocessing:
             raise ValueError(f"{self}: mean lies above bounds, the raw pixel range; are they (0, 255)?")
 
 
-def mean_and_std(pre: Preprocessing) -> Float[Tensor, "2 1 channel 1 1"]:
-    both = torch.broadcast_tensors(*(torch.tensor(v, dtype=torch.float64) for v in (pre.mean, pre.std)))
-    return torch.stack(both)[:, None, :, None, None]
+class Normaliser:
+    """Puts pictures in [0, 1] on the device and into the network's range; differentiable."""
+
+    def __init__(self, preprocessing: Preprocessing, device: torch.device) -> None:
+        self.bounds, self.device = preprocessing.bounds, device
+        given = (torch.tensor(v, dtype=torch.float64) for v in (preprocessing.mean, preprocessing.std))
+        self.normal: Float[Tensor, "2 1 channel 1 1"]
+        self.normal = torch.stack(torch.broadcast_tensors(*given))[:, None, :, None, None].to(device)
+
+    def __call__(self, pictures: Float[Tensor, "picture channel row column"]) -> Tensor:
+        low, high = self.bounds
+        x = pictures.to(self.device, non_blocking=True)
+        mean, std = self.normal.to(x.dtype)
+        return (low + (high - low) * x - mean) / std

@@ -1,33 +1,34 @@
 """The ways to name a model, and how each is loaded."""
 
 import difflib
-import hashlib
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from perturb.code import load_object
 from perturb.errors import InputError, PerturbError, UsageError
+from perturb.model.callable import BlackBox
 from perturb.model.network import Network
 from perturb.model.preprocessing import Preprocessing
 from perturb.model.weights import load_weights
 
+Made = nn.Module | Callable[[Tensor], Any]
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 FORMS = "torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory"
 
 
-def load(reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0) -> Network:
-    """The Model that a reference names; one of FORMS.
+def load(
+    reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0
+) -> Network | BlackBox:
+    """The model that a reference names; one of FORMS.
 
     Without weights the network is drawn with `seed`; the caller's random state is left alone. A factory takes no
-    arguments and returns a module, or `(module, Preprocessing(...))`.
+    arguments and returns a module or any other callable (see BlackBox), alone or as `(module, Preprocessing(...))`.
     Raises UsageError for an unknown name, InputError for what cannot be loaded.
     """
     scheme, _, rest = reference.rpartition(":") if ".py:" in reference else reference.partition(":")
@@ -37,10 +38,26 @@ def load(reference: str, *, weights: str | Path | None = None, device: str = "au
     loader = LOADERS.get(scheme, _from_factory)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module, preprocessing = loader(scheme, rest)
+        made, preprocessing = loader(scheme, rest)
+    if not isinstance(made, nn.Module):
+        if weights is not None:
+            raise UsageError(f"{reference} is a plain function, which takes no weights; leave out --weights.")
+        return BlackBox(made, name=reference, preprocessing=preprocessing, device=where)
     if weights is not None:
-        load_weights(module, Path(weights))
-    return Network(module, name=reference, preprocessing=preprocessing, device=where)
+        load_weights(made, Path(weights))
+    drawn = True if scheme in LOADERS and "@" not in rest and weights is None else None
+    return Network(made, name=reference, preprocessing=preprocessing, device=where, untrained=drawn)
+
+
+def load_network(reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0) -> Network:
+    """As `load`, for what needs layers, gradients or weights: raises UsageError for a plain function."""
+    model = load(reference, weights=weights, device=device, seed=seed)
+    if isinstance(model, BlackBox):
+        raise UsageError(
+            f"{reference} is a plain function: it has no layers, gradients or weights to look at; "
+            "ask `perturb map --kind response --period N` or `perturb shift`."
+        )
+    return model
 
 
 def _device(wanted: str) -> torch.device:
@@ -104,48 +121,25 @@ def _from_timm(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
     return module, Preprocessing(input_shape=shape, mean=tuple(config["mean"]), std=tuple(config["std"]))
 
 
-def _from_factory(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing | None]:
-    factory = getattr(_import_source(scheme), rest, None)
+def _from_factory(scheme: str, rest: str) -> tuple[Made, Preprocessing | None]:
+    try:
+        factory = load_object(f"{scheme}:{rest}")
+    except UsageError as error:
+        raise UsageError(f"{error} Models are named {FORMS}.") from error
     if not callable(factory):
-        raise UsageError(f"`{scheme}` has no function `{rest}`.")
+        raise UsageError(f"`{scheme}:{rest}` is no function that makes a model.")
     try:
         made = factory()
     except PerturbError:
         raise
     except Exception as error:  # the user's own code
         raise InputError(f"{scheme}:{rest} raised {type(error).__name__}: {error}") from error
-    module, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-    if not isinstance(module, nn.Module) or not isinstance(preprocessing, Preprocessing | type(None)):
-        raise InputError(f"{scheme}:{rest} must return an nn.Module or (nn.Module, perturb.Preprocessing).")
-    return module, preprocessing
-
-
-def _import_source(source: str) -> Any:
-    """Run the file or import the module that the user named as code."""
-    try:
-        if not source.endswith(".py"):
-            sys.path.insert(0, str(Path.cwd()))
-            try:
-                return importlib.import_module(source)
-            finally:
-                sys.path.remove(str(Path.cwd()))
-        path = Path(source)
-        if not path.is_file():
-            raise UsageError(f"there is no file `{source}`.")
-        name = f"{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"  # two files, one name
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        code = importlib.util.module_from_spec(spec)
-        sys.modules[name] = code  # dataclasses and pickling look it up there
-        spec.loader.exec_module(code)
-        return code
-    except PerturbError:
-        raise
-    except ModuleNotFoundError as error:
-        raise UsageError(f"`{source}` cannot be imported: {error}. Models are named {FORMS}.") from error
-    except Exception as error:  # the user's own code
-        raise InputError(f"`{source}` raised {type(error).__name__} on import: {error}") from error
+    model, preprocessing = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not callable(model) or not isinstance(preprocessing, Preprocessing | type(None)):
+        raise InputError(
+            f"{scheme}:{rest} must return an nn.Module or another callable, or (one of these, perturb.Preprocessing)."
+        )
+    return model, preprocessing
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
@@ -153,7 +147,7 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean `{close[0]}`?" if close else ""
 
 
-LOADERS: dict[str, Callable[[str, str], tuple[nn.Module, Preprocessing | None]]] = {
+LOADERS: dict[str, Callable[[str, str], tuple[Made, Preprocessing | None]]] = {
     "torchvision": _from_torchvision,
     "timm": _from_timm,
 }

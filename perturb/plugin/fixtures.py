@@ -89,13 +89,13 @@ class Perturb:
         return structural(model, model.find_layer(layer))
 
     def _model(self, net: "nn.Module | Network | str", preprocessing: "Preprocessing | None") -> "Network":
-        from perturb.model import Network, load
+        from perturb.model import Network, load_network
 
         if isinstance(net, Network):
             return net
         device = setting(self._config, "device")
         if isinstance(net, str):
-            return load(net, device=device)
+            return load_network(net, device=device)
         return Network(net, name=type(net).__name__, preprocessing=preprocessing)
 
 
@@ -108,12 +108,12 @@ def perturb(pytestconfig: pytest.Config) -> Perturb:
 @pytest.fixture(scope="session")
 def perturb_model(pytestconfig: pytest.Config) -> "Network":
     """The model that `--perturb-model` names (the first of several)."""
-    from perturb.model import load
+    from perturb.model import load_network
 
     given = setting(pytestconfig, "model")
     if not given:
         pytest.skip("no model: give --perturb-model")
-    return load(given[0], device=setting(pytestconfig, "device"))
+    return load_network(given[0], device=setting(pytestconfig, "device"))
 
 
 @pytest.fixture

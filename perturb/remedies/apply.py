@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from perturb.errors import InputError, UsageError
 from perturb.precision import full_float32
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 from perturb.records import Change, Remedy
 from perturb.remedies.downsampling import blur, mean_shortcut
 from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
 from perturb.remedies.windows import Window, pair, words
 
 
-def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module, Remedy]:
+def apply_remedy(model: Differentiable, remedy: str, *, seed: int = 0) -> tuple[nn.Module, Remedy]:
     """A changed copy of the network, and what was changed: every window that meets some pixels more often than others.
 
     `remedy` is one of KINDS, with the fate of the weights behind it: "padding:kept", "padding:fresh". Without: fresh
@@ -47,7 +47,7 @@ def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module
     return module, Remedy(kind=kind, weights=weights, changed=tuple(changed))
 
 
-def _parse(remedy: str, model: Model) -> tuple[str, Literal["kept", "fresh"]]:
+def _parse(remedy: str, model: Differentiable) -> tuple[str, Literal["kept", "fresh"]]:
     kind, _, weights = remedy.partition(":")
     if kind not in KINDS:
         close = difflib.get_close_matches(kind, list(KINDS), n=1)
@@ -60,7 +60,7 @@ def _parse(remedy: str, model: Model) -> tuple[str, Literal["kept", "fresh"]]:
     return kind, "kept" if weights == "kept" else "fresh"
 
 
-def _check_sizes(model: Model, module: nn.Module, changed: list[Change]) -> None:
+def _check_sizes(model: Differentiable, module: nn.Module, changed: list[Change]) -> None:
     """A layer that computes its own padding from the kernel would change its output's size: refuse it by name."""
     before, after = (_sizes(model, m, [c.name for c in changed]) for m in (model.module, module))
     for name, size in before.items():
@@ -70,7 +70,7 @@ def _check_sizes(model: Model, module: nn.Module, changed: list[Change]) -> None
             )
 
 
-def _sizes(model: Model, module: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
+def _sizes(model: Differentiable, module: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
     sizes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from perturb.contribution import structural
 from perturb.locations import choose, fold
-from perturb.model import Network, load
+from perturb.model import Network, load_network
 from perturb.protocols import Progress, quiet
 from perturb.remedies import apply_remedy
 from perturb.report import Report, Side
@@ -23,7 +23,7 @@ def before_and_after(
     """
     check, bench = suite.check[0], None
     for seed in seeds:
-        built = load(reference, device=device, seed=seed)
+        built = load_network(reference, device=device, seed=seed)
         bench = bench or set_up(suite, built.input_shape)
         contribution = structural(built, built.find_layer(suite.evaluator.layer))
         places = {check.name: choose(contribution, share=suite.map.share, seed=suite.seed)}
@@ -38,7 +38,7 @@ def before_and_after(
 def trained(reference: str, suite: Suite, *, device: str = "auto", progress: Progress = quiet) -> Side:
     """A trained network at the places of its energy map: training moves the lattice, so its structure does not tell."""
     measured = suite.model_copy(update={"map": suite.map.model_copy(update={"kind": "energy"})})
-    model = load(reference, device=device)
+    model = load_network(reference, device=device)
     report = qualify(model, measured, Context(wanted=Wanted(progress=progress), command="perturb demo --pretrained"))
     return Side(name="trained", seed=0, report=report, lattice=report.map.phases)
 

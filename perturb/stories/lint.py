@@ -4,11 +4,11 @@ from typing import Any
 
 from perturb.contribution import structural
 from perturb.locations import fold, imbalance
-from perturb.model import Network
+from perturb.protocols import Differentiable
 from perturb.records import Contribution
 
 
-def lint(model: Network, layer: str = "output") -> dict[str, Any]:
+def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
     """What the architecture imposes on its input, as plain data.
 
     Keys: model, layer, period, imbalance (max/min over all phases; None where a phase is strictly dead), phases

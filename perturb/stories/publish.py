@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import choose
-from perturb.model import Network, load
+from perturb.model import Network, load_network
 from perturb.plan import plan
 from perturb.protocols import Progress, quiet
 from perturb.records import Locations, Pictures, Remedy
@@ -24,13 +24,13 @@ def published(
 
     A padded network has its weights drawn afresh, and is measured at the dead and live places of the one as built.
     """
-    first = load(reference, device=device)
+    first = load_network(reference, device=device)
     bench, name = set_up(suite, first.input_shape), slug(reference)
-    if suite.task is not None or load(reference, device=device, seed=1).digest == first.digest:
+    if suite.task is not None or load_network(reference, device=device, seed=1).digest == first.digest:
         yield name, qualify(first, suite, Context(bench=bench, wanted=Wanted(progress=progress), command=command))
         return
     for seed in range(seeds):
-        built = load(reference, device=device, seed=seed)
+        built = load_network(reference, device=device, seed=seed)
         padded, remedy = _padded(built, seed)
         wanted = Wanted(places=_places(built, suite, bench.pictures), progress=progress)
         for model, done, suffix in ((built, None, ""), (padded, remedy, "-padded")):

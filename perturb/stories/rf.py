@@ -8,7 +8,7 @@ import numpy as np
 
 from perturb.contribution import centre, fit_gaussian, receptive_field
 from perturb.errors import InputError, UsageError
-from perturb.model import Network
+from perturb.protocols import Differentiable
 from perturb.records import Images, ReceptiveField
 from perturb.stats.rank import spearman
 from perturb.stories.experiment import Progress, quiet
@@ -17,7 +17,7 @@ from perturb.studies import Correlation, Field
 CONFIDENCE = 0.95
 
 
-def by_depth(model: Network, images: Images, *, progress: Progress = quiet) -> list[Field]:
+def by_depth(model: Differentiable, images: Images, *, progress: Progress = quiet) -> list[Field]:
     """The field of every block (a module at most one level down) that sees more than the one before it.
 
     Raises InputError where there is none.
@@ -28,7 +28,7 @@ def by_depth(model: Network, images: Images, *, progress: Progress = quiet) -> l
         if not wider or theory.size != wider[-1].size:
             wider.append(theory)
     if not wider:
-        raise InputError(f"{model.name} has no module with a feature map of the picture's proportions.")
+        raise InputError(f"{model.name} has no module with a feature map.")
     tick = progress(f"{model.name}: receptive fields", len(wider))
     fields = []
     for theory in wider:
@@ -37,12 +37,12 @@ def by_depth(model: Network, images: Images, *, progress: Progress = quiet) -> l
     return fields
 
 
-def at_layer(model: Network, layer: str, images: Images) -> Field:
+def at_layer(model: Differentiable, layer: str, images: Images) -> Field:
     """The field of one layer: theory, and a Gaussian laid over the `centre` map of these pictures."""
     return _measure(model, receptive_field(model, layer), images)
 
 
-def _measure(model: Network, theory: ReceptiveField, images: Images) -> Field:
+def _measure(model: Differentiable, theory: ReceptiveField, images: Images) -> Field:
     try:
         fit = fit_gaussian(centre(model, images.pixels, theory.layer).values)
     except InputError:

@@ -6,8 +6,7 @@ from jaxtyping import Bool, Float
 
 from perturb.errors import InputError
 from perturb.images import load_images
-from perturb.model import Network
-from perturb.protocols import Tick
+from perturb.protocols import Differentiable, Sees, Tick
 from perturb.records import Images, Rate
 from perturb.stats.clusters import cluster_means, mean_interval
 from perturb.stats.proportion import wilson
@@ -18,7 +17,7 @@ from perturb.studies import Consistency, Shift
 CONFIDENCE = 0.95
 
 
-def shift(model: Network, source: str, *, span: int = 8, count: int = 20, progress: Progress = quiet) -> Shift:
+def shift(model: Sees, source: str, *, span: int = 8, count: int = 20, progress: Progress = quiet) -> Shift:
     """Sum |f(crop) - f(crop moved by t)| and the share of equal labels, for every t of 0 to `span` rows and columns.
 
     The sum is told in units of the mean sum between two photographs: 0 is unmoved, 1 as different as another picture.
@@ -28,7 +27,7 @@ def shift(model: Network, source: str, *, span: int = 8, count: int = 20, progre
     """
     channels, rows, columns = model.input_shape
     images = load_images(source, shape=(channels, rows + span, columns + span), crops=1, count=count)
-    if model.untrained:
+    if model.untrained and isinstance(model, Differentiable):
         model.settle(torch.from_numpy(images.pixels[:, :, :rows, :columns].copy()))
     outputs = _outputs(model, images, span, progress("moving crops", len(images.pixels)))
     still = outputs[:, :1, :1]
@@ -50,14 +49,14 @@ def shift(model: Network, source: str, *, span: int = 8, count: int = 20, progre
 
 
 def _outputs(
-    model: Network, images: Images, span: int, tick: Tick
+    model: Sees, images: Images, span: int, tick: Tick
 ) -> Float[np.ndarray, "image row_offset column_offset output"]:
     rows, columns = model.input_shape[1:]
     found = []
     for picture in torch.from_numpy(images.pixels):
         windows = picture.unfold(1, rows, 1).unfold(2, columns, 1)  # channel, row offset, column offset, row, column
         moved = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
-        outputs = torch.cat([model.measure(part).double().cpu() for part in moved.split(model.batch)])
+        outputs = model.measure(moved).double().cpu()
         if outputs[0].numel() > outputs.shape[1]:
             raise InputError(f"{model.name} gives {tuple(outputs.shape[1:])} a picture: that moves with the crop.")
         found.append(outputs.flatten(1).unflatten(0, (span + 1, span + 1)).numpy())

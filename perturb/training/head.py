@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 from perturb.streams import stream
 
 
-def with_head(model: Model, outputs: int, *, seed: int) -> nn.Module:
+def with_head(model: Differentiable, outputs: int, *, seed: int) -> nn.Module:
     """A copy of the network with `outputs` outputs, the last layer drawn anew.
 
     Its last linear layer or convolution to run is replaced; a network that gives a feature map gets global average
@@ -53,7 +53,7 @@ def fresh(module: nn.Module, *, seed: int) -> nn.Module:
     return module
 
 
-def _last(model: Model, module: nn.Module) -> tuple[str | None, Tensor]:
+def _last(model: Differentiable, module: nn.Module) -> tuple[str | None, Tensor]:
     """The name of the linear layer or convolution that runs last, and what the network gives."""
     ran: list[str] = []
 

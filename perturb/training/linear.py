@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from perturb.errors import InputError
-from perturb.protocols import Model
+from perturb.protocols import Taps
 from perturb.training.lessons import Lessons
 
 PASSES = 4  # epochs of lessons that it learns from: as many places for each picture
 C = 0.1  # scikit-learn's inverse penalty
 
 
-def linear_head(model: Model, layer: str, lessons: Lessons, *, seed: int) -> Callable[[Tensor], Tensor]:
+def linear_head(model: Taps, layer: str, lessons: Lessons, *, seed: int) -> Callable[[Tensor], Tensor]:
     """A logistic regression on the largest value of each standardised channel: what `layer` gives -> logits."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

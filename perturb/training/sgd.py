@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from perturb.errors import InputError
-from perturb.protocols import Model, Tick
+from perturb.protocols import Differentiable, Tick
 from perturb.streams import stream
 from perturb.training.checkpoint import Trained, resume, save
 from perturb.training.lessons import Lessons
@@ -19,7 +19,7 @@ from perturb.training.recipe import Recipe
 
 def train(
     module: nn.Module,
-    model: Model,
+    model: Differentiable,
     lessons: Lessons,
     validation: Lessons,
     recipe: Recipe,
@@ -61,7 +61,7 @@ def train(
     return trained
 
 
-def _lay_out(module: nn.Module, model: Model) -> None:
+def _lay_out(module: nn.Module, model: Differentiable) -> None:
     """Channels last, which in bfloat16 on an H200 is 1.5 to 2.5 times as quick, unless the network takes it nowhere."""
     module.eval().to(memory_format=torch.channels_last)
     try:
@@ -73,7 +73,7 @@ def _lay_out(module: nn.Module, model: Model) -> None:
 
 def _epoch(
     module: nn.Module,
-    model: Model,
+    model: Differentiable,
     lessons: Lessons,
     recipe: Recipe,
     optimiser: torch.optim.SGD,
@@ -100,7 +100,7 @@ def _epoch(
     return total / len(lessons)
 
 
-def _accuracy(module: nn.Module, model: Model, validation: Lessons, batch: int) -> float:
+def _accuracy(module: nn.Module, model: Differentiable, validation: Lessons, batch: int) -> float:
     """Share of right answers, always on the same pictures at the same places."""
     module.eval()
     right = 0
@@ -117,7 +117,7 @@ def _note(trained: Trained, recipe: Recipe) -> str:
     return f"epoch {trained.epochs}/{recipe.epochs}, loss {trained.loss:.3f}, accuracy {trained.accuracy:.3f}"
 
 
-def _key(module: nn.Module, model: Model, shown: tuple[Lessons, Lessons], recipe: Recipe, seed: int) -> str:
+def _key(module: nn.Module, model: Differentiable, shown: tuple[Lessons, Lessons], recipe: Recipe, seed: int) -> str:
     """Sixteen digits of what determines the weights that come out: where they start, what is shown, and how."""
     digest = sha256(f"{[lessons.digest for lessons in shown]} {recipe!r} {seed}".encode())
     ramp = torch.linspace(0, 1, math.prod(model.input_shape)).view(1, *model.input_shape)

@@ -12,13 +12,13 @@ from torch import nn
 from perturb.contribution.linearised import Linearised
 from perturb.contribution.torus import CanvasError
 from perturb.errors import InputError, PerturbError
-from perturb.protocols import Model
+from perturb.protocols import Differentiable
 from perturb.records import Contribution, Window
 
 LARGEST_CANVAS = 1024
 
 
-def structural(model: Model, layer: str = "output") -> Contribution:
+def structural(model: Differentiable, layer: str = "output") -> Contribution:
     """The expected squared input gradient of `layer` under independent zero-mean weights of variance 1/fan_in.
 
     Propagated on a torus, whose period is the returned map's size: `values` is one T x T cell, in float64, scaled to
@@ -34,7 +34,7 @@ def structural(model: Model, layer: str = "output") -> Contribution:
     return Contribution(values=cell / cell.sum(), kind="structural", layer=layer, period=period, windows=tuple(windows))
 
 
-def _on_some_torus(model: Model, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
+def _on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     """A small torus if the network allows; else the size it was made for; else one that most windows divide."""
     rows, columns = model.input_shape[1:]
     reason: Exception | None = None
@@ -49,7 +49,7 @@ def _on_some_torus(model: Model, layer: str) -> tuple[Float[np.ndarray, "row col
     raise InputError(f"{model.name}: `{layer}` cannot be followed on a torus: {reason}{advice}.") from reason
 
 
-def _on_torus(model: Model, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
+def _on_torus(model: Differentiable, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     while canvas <= LARGEST_CANVAS:
         try:
             return _propagate(model, layer, (canvas, canvas))
@@ -59,7 +59,7 @@ def _on_torus(model: Model, layer: str, canvas: int) -> tuple[Float[np.ndarray, 
 
 
 def _propagate(
-    model: Model, layer: str, canvas: tuple[int, int]
+    model: Differentiable, layer: str, canvas: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
     with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current) as recorder:

@@ -1,0 +1,56 @@
+"""The private copy of the user's module: made, identified, and its weights judged."""
+
+import copy
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from perturb.errors import InputError
+
+
+def private_copy(module: nn.Module, name: str) -> nn.Module:
+    """A copy in evaluation mode, frozen; the module handed in is left as it was found.
+
+    Raises InputError for a module that cannot be copied or followed, and for weights that are not finite.
+    """
+    if any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()):
+        raise InputError(f"{name} is a scripted module, which cannot be followed; hand over the plain nn.Module.")
+    try:
+        private = copy.deepcopy(getattr(module, "_orig_mod", module))  # _orig_mod: under torch.compile
+    except Exception as error:
+        raise InputError(f"{name} cannot be copied: {first_line(error)}") from error
+    for key, value in private.state_dict().items():
+        _check_weight(name, key, value)
+    return private.eval().requires_grad_(False)
+
+
+def _check_weight(name: str, key: str, value: object) -> None:
+    if not isinstance(value, Tensor | torch.dtype) or (isinstance(value, Tensor) and value.is_quantized):
+        raise InputError(
+            f"{name}: weight `{key}` is quantised or no tensor, and cannot be followed; let the factory return the "
+            "float network, or `lambda x: network(x)`, which is measured as a black box."
+        )
+    if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+        raise InputError(f"{name}: weight `{key}` holds NaN or infinity.")
+
+
+def digest_of(module: nn.Module) -> str:
+    """SHA-256 over the names, types, shapes and bytes of parameters and buffers."""
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def looks_untrained(module: nn.Module) -> bool:
+    """Whether its batch normalisation has no statistics yet; False where it has none to tell by."""
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    pairs = [(m.running_mean, m.running_var) for m in norms]
+    tracked = [(mean, var) for mean, var in pairs if mean is not None and var is not None]
+    return bool(tracked) and all(not mean.any() and bool(torch.all(var == 1)) for mean, var in tracked)
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,149 @@
+"""A plain function as a model: what it can be asked, and one line for what it cannot."""
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from toys import network, window
+
+from perturb import Preprocessing, load
+from perturb.cli import main
+from perturb.contribution import KINDS, Options, full_scan
+from perturb.errors import InputError, UsageError
+from perturb.images import load_images
+from perturb.model import BlackBox
+from perturb.protocols import Sees, Taps
+
+SHAPE = (3, 32, 32)
+SMALL = Preprocessing(input_shape=SHAPE, mean=(0.5,), std=(0.25,))
+BOXES = """
+import numpy as np
+from perturb import Preprocessing
+SMALL = Preprocessing(input_shape=(3, 16, 16))
+def every_second(x): return np.asarray(x)[:, :, ::2, ::2].reshape(len(x), -1)
+def box(): return every_second, SMALL
+def plain(): return lambda x: x.mean((2, 3))
+def odd(): return every_second, "not preprocessing"
+"""
+
+
+@pytest.fixture
+def boxes(tmp_path, monkeypatch):
+    (tmp_path / "boxes.py").write_text(BOXES)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    return result.exit_code, result.output
+
+
+def box(function, **given):
+    return BlackBox(function, preprocessing=SMALL, **given)
+
+
+def test_it_is_given_what_a_network_is_given():
+    """Normalised float32 batches, and its arrays or tensors come back row by row."""
+    pictures = torch.rand(11, *SHAPE)
+    seen = []
+
+    def function(x):
+        seen.append(x)
+        return x.mean((2, 3)).numpy()
+
+    found = box(function).measure(pictures)
+    torch.testing.assert_close(found, ((pictures - 0.5) / 0.25).mean((2, 3)))
+    assert {x.dtype for x in seen} == {torch.float32}
+    assert not any(x.requires_grad for x in seen)
+
+
+def test_its_response_is_that_of_the_network_inside_it():
+    """At every pixel, and by phases; the network tells its own period, the function is told."""
+    pictures = load_images("noise", shape=SHAPE, count=2).pixels
+    inside = network(window(3, padding=1), shape=SHAPE)
+    outside = BlackBox(lambda x: inside.module(x).numpy(), preprocessing=Preprocessing(input_shape=SHAPE))
+    wanted = full_scan(inside, pictures, "output", Options(engine="dense"))
+    found = full_scan(outside, pictures, "output", Options(period=2))
+    np.testing.assert_allclose(found.values, wanted.values, rtol=1e-4, atol=1e-9)
+    assert found.period == wanted.period == 2
+    assert KINDS["response"](outside, pictures, "output", Options(period=2)).kind == "response"
+
+
+def test_it_fills_the_first_seat_alone():
+    model = box(lambda x: x.flatten(1))
+    assert isinstance(model, Sees)
+    assert not isinstance(model, Taps)
+
+
+def test_functions_that_answer_differently_have_other_digests():
+    one, again, other, named = (
+        box(lambda x: x.mean((2, 3)), name="f"),
+        box(lambda x: x.mean((2, 3)), name="f"),
+        box(lambda x: x.mean((2, 3)) + 1e-3, name="f"),
+        box(lambda x: x.mean((2, 3)), name="g"),
+    )
+    assert one.digest == again.digest
+    assert len({one.digest, other.digest, named.digest}) == 3
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: {"boxes": x}, "returns a dict, not a tensor"),
+        (lambda x: x.sum(), r"returns \(\) for 1 pictures, not one row a picture"),
+        (lambda x: torch.rand(len(x), 2), "draws random numbers"),
+        (lambda x: x.flatten(1) - x.mean(), r"f\(batch\)\[i\] is not f\(x_i\)"),
+        (lambda x: x.flatten(1) / 0, "NaN or infinity"),
+        (lambda x: x.view(1, 7), r"does not accept a picture of shape \(3, 32, 32\)"),
+    ],
+)
+def test_what_is_no_answer_is_refused_by_name(function, words):
+    with pytest.raises(InputError, match=words):
+        box(function)
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "words"),
+    [
+        ("output", Options(), "which period"),
+        ("last", Options(period=2), "without layers"),
+        ("output", Options(period=33), "33 does not fit a picture of 32 x 32"),
+    ],
+)
+def test_a_scan_needs_a_period_that_fits_and_no_layer(layer, options, words):
+    with pytest.raises(UsageError, match=words):
+        full_scan(box(lambda x: x.flatten(1)), np.zeros((1, *SHAPE), np.float32), layer, options)
+
+
+def test_on_the_command_line(boxes):
+    """Every second pixel is read: of 2 x 2 phases one is alive."""
+    assert isinstance(load("boxes.py:box"), BlackBox)
+    asked = ("map", "boxes.py:box", "--kind", "response", "--images", "noise", "--count", 2)
+    code, said = run(*asked, "--period", 2, "--out", "map.npy")
+    assert (code, "period 2" in said) == (0, True), said
+    values = np.load("map.npy")
+    assert values[::2, ::2].sum() == pytest.approx(1)
+    assert run("shift", "boxes.py:box", "--images", "noise", "--count", 3, "--span", 4)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("map", "boxes.py:box"), "--kind response --period N"),
+        (("map", "boxes.py:box", "--kind", "structural"), "--kind response --period N"),
+        (("map", "boxes.py:box", "--kind", "structural", "--period", 2), "finds its own period"),
+        (("lint", "boxes.py:box"), "`perturb map --kind response --period N` or `perturb shift`"),
+        (("rf", "boxes.py:box"), "`perturb shift`"),
+        (("qualify", "boxes.py:box"), "`perturb shift`"),
+        (("map", "boxes.py:box", "--remedy", "padding"), "no layers, gradients or weights"),
+        (("map", "boxes.py:box", "--weights", "w.pt"), "takes no weights"),
+    ],
+)
+def test_what_it_cannot_be_asked_is_said_in_one_line(boxes, arguments, words):
+    code, said = run(*arguments)
+    assert (code, words in said, said.count("\n")) == (2, True, 1), said
+
+
+def test_only_preprocessing_stands_beside_it(boxes):
+    with pytest.raises(InputError, match=r"or \(one of these, perturb\.Preprocessing\)"):
+        load("boxes.py:odd")
