@@ -25,15 +25,17 @@ class Scratch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distance(Reading):
-    """How far the network's output lies from the clean picture's; `power` shapes the distance."""
+class Entropy(Reading):
+    """How undecided the network's output is, as the entropy of its softmax; `move` is how far the output moved."""
 
-    power: float = 1.0
+    words = "the entropy of the output"
+    temperature: float = 1.0
     noise: float = 0.01
     layer: str = "output"
 
     def evidence(self, outputs, asked, known):
-        return (outputs - outputs.mean(0)).flatten(1).norm(dim=1) ** self.power
+        share = (outputs.flatten(1) / self.temperature).softmax(1)
+        return -(share * share.log()).sum(1)
 
     def measures(self, outputs, asked):
         return {"move": (outputs - outputs[asked.twin]).flatten(1).norm(dim=1)}

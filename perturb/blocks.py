@@ -32,15 +32,11 @@ def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> li
 
 def only(images: Images, which: np.ndarray) -> Images:
     """These images; photographs keep their numbers."""
-    return replace(
-        images, pixels=images.pixels[which], photograph=images.photograph[which], crop=images.crop[which]
-    )
+    return replace(images, pixels=images.pixels[which], photograph=images.photograph[which], crop=images.crop[which])
 
 
 def _only(trials: Trials, which: np.ndarray) -> Trials:
-    return replace(
-        trials, dead=trials.dead[which], live=trials.live[which], photograph=trials.photograph[which]
-    )
+    return replace(trials, dead=trials.dead[which], live=trials.live[which], photograph=trials.photograph[which])
 
 
 def joined(parts: Sequence[Observation]) -> Observation:
@@ -59,8 +55,6 @@ def _concatenated(parts: Sequence[Observation], axis: int, threshold_axis: int, 
         evidence=np.concatenate([part.evidence for part in parts], axis),
         realised=np.concatenate([part.realised for part in parts], axis),
         threshold=np.concatenate([part.threshold for part in parts], threshold_axis),
-        measures={
-            name: np.concatenate([part.measures[name] for part in parts], axis) for name in parts[0].measures
-        },
+        measures={name: np.concatenate([part.measures[name] for part in parts], axis) for name in parts[0].measures},
         photograph=photograph,
     )

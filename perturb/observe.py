@@ -114,7 +114,11 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
         for shot in range(exposure.shots)
     ]
     return Shown(
-        shots=np.array(shots), clean=clean, changed=np.stack(changed), twin=np.array(twin), number=number,
+        shots=np.array(shots),
+        clean=clean,
+        changed=np.stack(changed),
+        twin=np.array(twin),
+        number=number,
         realised=realised,
     )
 
@@ -175,7 +179,10 @@ def _amplitudes(answer: Answer, shown: Shown, asked: Asked, by: Experimenter) ->
     number = shown.number[0, :, 1:]
     found = flipping(flips, shown.clean[0], asked.place[number].reshape(-1, 2), asked.size, bound)
     amplitude = np.pad(found.reshape(1, *number.shape), ((0, 0), (0, 0), (1, 0)), constant_values=np.nan)
-    return {"flipping-amplitude": np.minimum(amplitude, bound), "unflipped": np.where(np.isnan(amplitude), np.nan, amplitude == np.inf)}
+    return {
+        "flipping-amplitude": np.minimum(amplitude, bound),
+        "unflipped": np.where(np.isnan(amplitude), np.nan, amplitude == np.inf),
+    }
 
 
 def _grain(shape: tuple[int, ...], noise: float, rng: np.random.Generator) -> Picture | np.float32:

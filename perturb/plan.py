@@ -174,7 +174,9 @@ def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tup
     """How the task is learnt, and the evaluator that reads what was learnt."""
     if suite.task and kind == "features":
         head = load_kind("label", evaluators.KINDS)
-        return Training(regime="probe", seeds=suite.training.seeds if suite.training else 1), head(layer=evaluator.layer)
+        return Training(regime="probe", seeds=suite.training.seeds if suite.training else 1), head(
+            layer=evaluator.layer
+        )
     own = check.training.model_dump(exclude_unset=True) if check.training else {}
     if suite.training is None and not own:
         return Training(), evaluator
@@ -205,7 +207,7 @@ def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training
     task: Task = kind.prepare(put, level, setting)
     if outputs and outputs != task.outputs:
         raise UsageError(
-            f"{model.name} has {outputs} outputs and the task {task.outputs} classes; let it learn them: write [training]."
+            f"{model.name} has {outputs} outputs and the task {task.outputs} classes: let it learn them, by [training]."
         )
     return task
 
@@ -215,9 +217,7 @@ def _outputs(model: Sees) -> int:
     return int(np.prod(model.measure(torch.from_numpy(blank)).shape[1:]))
 
 
-def _faults(
-    suite: Suite, check: CheckTable, evaluator: Evaluator, training: Training, task: Task
-) -> dict[str, bool]:
+def _faults(suite: Suite, check: CheckTable, evaluator: Evaluator, training: Training, task: Task) -> dict[str, bool]:
     """What does not go together, and whether it is so here."""
     kind = (check.evaluator or suite.evaluator).kind or ("label" if suite.task else "change")
     pinned = not isinstance(evaluator.threshold, float)
@@ -228,8 +228,8 @@ def _faults(
             "search needs a [task].": check.search,
         }
     return {
-        f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use kind = "
-        "'label'.": pinned,
+        f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use "
+        "kind = 'label'.": pinned,
         "level = 'calibrated' is for suites without [task]: give a number.": not isinstance(check.level, float),
     }
 

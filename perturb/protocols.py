@@ -3,19 +3,18 @@
 Axis names, everywhere: image, pair, picture, channel, row, column, output, phase, cluster.
 """
 
+from __future__ import annotations  # so that reading a suite loads neither NumPy nor torch
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Float, Int
-
-from perturb.records import Clean, Contribution, Effect, Observation, OperatingPoint
-
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float, Int
     from torch import Tensor, device, nn
 
-    Pictures = Float[Tensor, "image picture channel row column"]
+    from perturb.records import Clean, Contribution, Effect, Observation, OperatingPoint
 
 
 @runtime_checkable
@@ -28,10 +27,10 @@ class Sees(Protocol):
     name: str
     digest: str  # two models that answer differently have different ones
     input_shape: tuple[int, int, int]  # (channel, row, column)
-    device: "device"
+    device: device
     untrained: bool  # its weights are known to be drawn
 
-    def measure(self, pictures: "Tensor") -> "Tensor":
+    def measure(self, pictures: Tensor) -> Tensor:
         """Pictures -> the model's own outputs, one row a picture, in batches that fit; NaN raises InputError."""
 
 
@@ -43,7 +42,7 @@ class Taps(Sees, Protocol):
     def feature_maps(self) -> tuple[str, ...]:
         """The layers that give one, in the order in which they run."""
 
-    def measure(self, pictures: "Tensor", layer: str = "output") -> "Tensor":
+    def measure(self, pictures: Tensor, layer: str = "output") -> Tensor:
         """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""
 
     def find_layer(self, wanted: str) -> str:
@@ -57,18 +56,18 @@ class Taps(Sees, Protocol):
 class Differentiable(Taps, Protocol):
     """A model that also gives gradients and its module."""
 
-    module: "nn.Module"  # a private copy, in evaluation mode, frozen
+    module: nn.Module  # a private copy, in evaluation mode, frozen
 
-    def normalise(self, pictures: "Float[Tensor, 'picture channel row column']") -> "Tensor":
+    def normalise(self, pictures: Float[Tensor, "picture channel row column"]) -> Tensor:
         """Pictures as the network wants them, on its device; differentiable."""
 
-    def propagate(self, x: "Tensor", layer: str = "output", *, folded: bool = False) -> "Tensor":
+    def propagate(self, x: Tensor, layer: str = "output", *, folded: bool = False) -> Tensor:
         """Normalised input -> what `layer` gives; differentiable. A spatial layer gives (n, channel, row, column).
 
         `folded`: float32 `x` may go through a quicker form of `module` that gives the same to rounding.
         """
 
-    def settle(self, pictures: "Float[Tensor, 'picture channel row column']") -> None:
+    def settle(self, pictures: Float[Tensor, "picture channel row column"]) -> None:
         """Give batch normalisation the statistics of these pictures."""
 
 
@@ -205,10 +204,10 @@ class Evaluator(Protocol):
         """Clean shots of each image that it studies; 0: it studies none."""
 
     @property
-    def threshold(self) -> "float | Literal['image', 'common']":
+    def threshold(self) -> float | Literal["image", "common"]:
         """Pinned on each image's own shots, pinned on the clean calibration pictures, or given."""
 
-    def study(self, outputs: Any) -> "tuple[Any, Any]":
+    def study(self, outputs: Any) -> tuple[Any, Any]:
         """Outputs of clean shots of one image -> what is to be known of it, and the evidence of each shot."""
 
     def evidence(self, outputs: Any, asked: Asked, known: Any) -> Any:
@@ -242,7 +241,5 @@ class Quantity(Protocol):
     def misfit(self, point: OperatingPoint) -> str:
         """Why it cannot be asked at this operating point; empty if it can."""
 
-    def effect(
-        self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int
-    ) -> Effect:
+    def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         """The estimate with its interval; the caller adds name, version and words."""

@@ -16,7 +16,17 @@ import numpy as np
 
 from perturb import files
 from perturb.errors import InputError, UsageError
-from perturb.records import ARMS, Conditions, Contribution, Images, Locations, Measurement, Observation, OperatingPoint, Trials
+from perturb.records import (
+    ARMS,
+    Conditions,
+    Contribution,
+    Images,
+    Locations,
+    Measurement,
+    Observation,
+    OperatingPoint,
+    Trials,
+)
 from perturb.report import Report, from_json
 
 TRIALS = 2  # schema of trials.npz; 1 had one seed, and an array for each arm

@@ -7,7 +7,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from perturb import contribution, evaluators, perturbations, quantities, tasks
@@ -151,7 +160,9 @@ class Suite(_Table):
     map: MapTable = MapTable()
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
     evaluator: EvaluatorTable = EvaluatorTable()
-    training: TrainingTable | None = Field(None, description="the model learns the task first; without it, it is as it is")
+    training: TrainingTable | None = Field(
+        None, description="the model learns the task first; without it, it is as it is"
+    )
     check: tuple[CheckTable, ...] = Field(min_length=1)
     models: dict[str, ModelTable | str] = Field({}, description="what pytest qualifies: name -> reference or table")
     expected_failures: dict[str, str] = Field(

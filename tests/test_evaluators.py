@@ -49,7 +49,7 @@ def test_a_tied_label_is_not_right():
 
 
 def test_labels_need_two_classes():
-    with pytest.raises(UsageError, match=r"gives \(1,\) for a picture: there are no labels"):
+    with pytest.raises(UsageError, match=r"gives \(1,\) for a picture: no labels"):
         Label().evidence(torch.zeros(2, 1), asked([0, 0]), None)
 
 

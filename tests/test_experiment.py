@@ -173,7 +173,9 @@ def test_two_seeds_are_two_trainings_with_places_of_their_own(leaves):
 
     few = only(leaves, np.arange(12))
     few = replace(few, names=few.names[:12], digests=few.digests[:12])
-    module = nn.Sequential(window(3, padding=1, channels=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    module = nn.Sequential(
+        window(3, padding=1, channels=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
     recipe = replace(RECIPES["short"], epochs=1)
     found, effect = experiment(
         module,

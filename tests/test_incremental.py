@@ -5,13 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from perturb.detectors import AsIs, Reference
 from torch import nn
 from torch.nn import functional as F
 from toys import SHAPE, Residual, Squared, network, plain, window
 
 from perturb import apply_remedy, load
 from perturb.contribution import structural
-from perturb.detectors import AsIs, Reference
 from perturb.errors import InputError, PerturbWarning
 from perturb.images import split
 from perturb.incremental import Beside, Incremental, Patches, Sweep, called, choose, pointwise, rules

@@ -23,7 +23,8 @@ from perturb import Preprocessing
 
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1)), Preprocessing(input_shape=(3, 64, 64))
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1))
+    return module, Preprocessing(input_shape=(3, 64, 64))
 """
 
 
@@ -39,7 +40,10 @@ def test_every_kind_loads_and_says_what_it_is(room):
         ("pixel", ""),
         ("package.module:Class", ""),
         ("folder/file.py:Class", ""),
-        ("pixle", "is unknown, expected one of ['pixel', 'box', 'noise', 'digit'] or package.module:Name. Did you mean"),
+        (
+            "pixle",
+            "is unknown, expected one of ['pixel', 'box', 'noise', 'digit'] or package.module:Name. Did you mean",
+        ),
         ("os.system", "is unknown"),
         ("a:b:c", "is unknown"),
         ("module:with space", "is unknown"),
@@ -68,7 +72,10 @@ def test_the_schema_of_a_suite_holds_every_kind_and_anybodys():
 
 
 def test_a_missing_object_is_one_line(tmp_path):
-    for reference, words in (("nothing.py:Ring", "there is no file `nothing.py`"), ("math:Ring", "`math` has no `Ring`")):
+    for reference, words in (
+        ("nothing.py:Ring", "there is no file `nothing.py`"),
+        ("math:Ring", "`math` has no `Ring`"),
+    ):
         with pytest.raises(UsageError, match=words):
             load_kind(reference, perturbations.KINDS, tmp_path)
 
@@ -82,12 +89,12 @@ def test_a_strangers_perturbation_evaluator_and_quantity(tmp_path, monkeypatch):
     report = from_json((tmp_path / "run" / "report.json").read_text())
     (experiment,), (finding,) = report.experiments, report.findings
     assert (experiment.thing, experiment.perturbation) == ("a short scratch", "Scratch(size=4)")
-    assert experiment.evaluator == "custom.py:Distance"
+    assert experiment.evaluator == "custom.py:Entropy"
     assert [m.name for m in experiment.measures] == ["detected", "told-apart", "move"]
     assert finding.effect.words == "how much less the output moves at dead places"
     assert finding.effect.value == pytest.approx(experiment.measures[2].difference.value)
     assert "a short scratch" in (tmp_path / "run" / "report.html").read_text()
-    assert load_suite(str(EXAMPLE)).evaluator.model_extra == {"power": 2.0}
+    assert load_suite(str(EXAMPLE)).evaluator.model_extra == {"temperature": 2.0}
 
 
 def test_the_example_stays_small():

@@ -28,7 +28,9 @@ LABELS = OperatingPoint(false_alarms=None, clean="right", chance=0.5)
 
 
 def exposure(perturbation=None, *, levels=(0.25, 0.5), noise=0.02, shots=2):
-    return Exposure(task=Presence(perturbation=perturbation or Noise(size=2), level=1.0), levels=levels, noise=noise, shots=shots)
+    return Exposure(
+        task=Presence(perturbation=perturbation or Noise(size=2), level=1.0), levels=levels, noise=noise, shots=shots
+    )
 
 
 def designed(images, *, pairs=2, size=2):
@@ -105,7 +107,12 @@ class Told(Reading):
     threshold: float = 0.0
 
     def evidence(self, outputs, asked, known):
-        told = {"row": asked.place[:, 0], "truth": asked.truth, "twin": asked.twin, "size": np.full(len(asked.twin), asked.size)}
+        told = {
+            "row": asked.place[:, 0],
+            "truth": asked.truth,
+            "twin": asked.twin,
+            "size": np.full(len(asked.twin), asked.size),
+        }
         return told[self.what]
 
 
@@ -241,7 +248,9 @@ def test_evidence_that_is_no_number_is_refused(leaves):
     ):
         broken = Broken()
         broken.value = value
-        by = experimenter(network(window(2)), look=Look(model=network(window(2)), layer="output"), evaluator=broken, threshold=0.0)
+        by = experimenter(
+            network(window(2)), look=Look(model=network(window(2)), layer="output"), evaluator=broken, threshold=0.0
+        )
         with pytest.raises(InputError, match=words):
             observe(block, by)
 

@@ -177,17 +177,26 @@ def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
         ("level = 0.5", "", "give a number"),
         ('"box"', '"digit"', "'presence' does not go with perturbation.kind = 'digit'"),
         ('kind = "presence"', 'kind = "digits"', "'digits' does not go with perturbation.kind = 'box'"),
-        ("accuracy-loss", "miss-rate", r"'miss-rate' needs a threshold that is pinned .* which a \[task\] does not have"),
+        (
+            "accuracy-loss",
+            "miss-rate",
+            r"'miss-rate' needs a threshold that is pinned .* which a \[task\] does not have",
+        ),
         ("accuracy-loss", "flip-rate", "'flip-rate' is about labelled pictures.* expected one of .'accuracy-loss'"),
-        ('kind = "presence"', 'kind = "labels"', "'accuracy-loss' is about a perturbation that is to be found"),
-        ("size = 1", "size = 1, colour = [1, 0, 0], mode = 'add', seize = 3", "seize is not a key.* Did you mean 'size'"),
+        (
+            "size = 1",
+            "size = 1, colour = [1, 0, 0], mode = 'add', seize = 3",
+            "seize is not a key.* Did you mean 'size'",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_told(old, new, words):
     text = text_of()
     assert old in text
     with pytest.raises(UsageError, match=words):
-        qualify(model(), parse_suite(text.replace(old, new).replace('name = "digit"', 'name = "box"'), "tiny.perturb.toml"))
+        qualify(
+            model(), parse_suite(text.replace(old, new).replace('name = "digit"', 'name = "box"'), "tiny.perturb.toml")
+        )
 
 
 @pytest.mark.parametrize(
@@ -201,6 +210,11 @@ def test_what_does_not_go_together_is_told(old, new, words):
 def test_what_an_evaluator_without_a_task_may_not_be(text, words):
     with pytest.raises(UsageError, match=words):
         qualify(model(), parse_suite(f'name = "s"\n[images]\nsource = "noise"\n[evaluator]\n{text}\n{CHECK}', "s.toml"))
+
+
+def test_labels_are_only_disturbed():
+    with pytest.raises(UsageError, match="'accuracy-loss' is about a perturbation that is to be found"):
+        qualify(model(), suite("labels", "as-is"))
 
 
 def test_the_papers_suites_are_shipped_with_its_recipe():

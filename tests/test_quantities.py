@@ -163,7 +163,9 @@ def test_the_ceiling_is_of_dead_places_and_the_floor_of_live_ones():
     assert saturation(above, rare + 0.9, FLOOR) == ""
 
 
-@pytest.mark.parametrize(("live", "dead", "expected"), [(0.49, 0, "floor"), (0.5, 0, ""), (1, 0.98, ""), (1, 0.99, "ceiling")])
+@pytest.mark.parametrize(
+    ("live", "dead", "expected"), [(0.49, 0, "floor"), (0.5, 0, ""), (1, 0.98, ""), (1, 0.99, "ceiling")]
+)
 def test_pinned_saturation_at_its_limits(live, dead, expected):
     count = 100
     seen = observed((np.arange(count) < dead * count)[:, None], (np.arange(count) < live * count)[:, None])

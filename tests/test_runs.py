@@ -8,13 +8,11 @@ import pytest
 from toyruns import KEPT, a_measurement, a_run
 
 from perturb.errors import InputError
-from perturb.quantities.detection import detected
-from perturb.records import ARMS
 from perturb.files import encode as written
-from perturb.records import Contribution
+from perturb.quantities.detection import detected
+from perturb.records import ARMS, Contribution
 from perturb.report import SCHEMA
 from perturb.runs import FILES, decode, encode, identify, read, table
-
 
 DEAD = ARMS.index("dead")
 
@@ -75,7 +73,10 @@ def repacked(data, header=None, **arrays):
     ("arrays", "words"),
     [
         ({"measured__pixel__realised": None}, "measured/pixel/realised: is missing"),
-        ({"measured__pixel__realised": np.ones((1, 4, 3, 3))}, "floats of shape 1 x 4 x 2 x 3, got float64 of 1 x 4 x 3 x"),
+        (
+            {"measured__pixel__realised": np.ones((1, 4, 3, 3))},
+            "floats of shape 1 x 4 x 2 x 3, got float64 of 1 x 4 x 3 x",
+        ),
         ({"measured__pixel__evidence": np.ones(4)}, "floats of shape 1 x any x any x 3, got float64 of 4"),
         ({"measured__pixel__threshold": np.ones(())}, "expected floats of shape 1 x 4, got float64 of one number"),
         ({"measured__pixel__photograph": np.ones(4)}, "photograph: expected integers of shape 4, got float64 of 4"),

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
+from perturb.detectors import Reference
 from torch import nn
 from toys import network, plain, window
 
 from perturb import case, relations, strategies
 from perturb.contribution import structural
-from perturb.detectors import Reference
 from perturb.errors import InputError
 from perturb.locations import choose
 from perturb.perturbations.patches import Box, Noise, Pixel

@@ -33,8 +33,14 @@ def test_shipped_suites_are_valid():
         (CHECK.replace("0.1", "nan"), "at_most = nan: input should be a finite number"),
         (CHECK + "level = 2\n", r"level = 2: input should be less than or equal to 1"),
         (CHECK + "levle = 0.5\n", "levle is not a key.* Did you mean 'level'"),
-        ('[detector]\nkind = "reference"\n' + CHECK, r"detector is not a key any more: write \[evaluator\] with kind change"),
-        ('[evaluator]\nkind = "label"\nlyer = "0"\n' + CHECK, r"\[evaluator\] lyer is not a key.* Did you mean 'layer'"),
+        (
+            '[detector]\nkind = "reference"\n' + CHECK,
+            r"detector is not a key any more: write \[evaluator\] with kind change",
+        ),
+        (
+            '[evaluator]\nkind = "label"\nlyer = "0"\n' + CHECK,
+            r"\[evaluator\] lyer is not a key.* Did you mean 'layer'",
+        ),
         ('[evaluator]\nkind = "lable"\n' + CHECK, r"\[evaluator\] kind = 'lable' is unknown.* Did you mean 'label'"),
         ('[task]\nkind = "my.module:Task"\n' + CHECK, r"\[task\] kind = 'my.module:Task' is unknown"),
         ("x = [", "not TOML"),

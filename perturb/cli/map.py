@@ -55,7 +55,7 @@ def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options:
 
     if out is not None and Path(out).suffix not in (".png", ".npy"):
         raise UsageError(f"--out {out}: expected a .png or .npy file.")
-    model = choice.see()
+    model, _ = choice.see()
     if options.period is not None and not KINDS[kind].pictures:
         raise UsageError(f"--period {options.period}: a {kind} map finds its own period; leave it out.")
     found = _estimate(model, kind, layer or KINDS[kind].layer, shown, options)

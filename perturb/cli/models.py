@@ -27,13 +27,13 @@ class Choice:
     seed: int
     remedy: str | None
 
-    def see(self) -> "Network | BlackBox":
-        """The model, for a command that can do with its answers alone."""
+    def see(self) -> "tuple[Network | BlackBox, Remedy | None]":
+        """The model, for a command that can do with its answers alone, and what was done to it."""
         from perturb.model import load
 
         if self.remedy is not None:
-            return self.load()[0]
-        return load(self.model, weights=self.weights, device=self.device, seed=self.seed)
+            return self.load()
+        return load(self.model, weights=self.weights, device=self.device, seed=self.seed), None
 
     def load(self) -> "tuple[Network, Remedy | None]":
         """The network, and what was done to it. Raises UsageError for a plain function.

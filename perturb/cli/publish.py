@@ -8,12 +8,13 @@ import click
 from perturb.cli.files import folder, written
 from perturb.cli.models import DEVICE, EPILOG
 from perturb.cli.terminal import console, progress
+from perturb.training.recipe import RECIPES
 
 
 @click.command(epilog=EPILOG)
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--suite", default="paper-reference", show_default=True, help="A shipped name or a .perturb.toml file.")
-@click.option("--recipe", type=click.Choice(["paper", "short"]), help="How long to train, in place of the suite's.")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), help="How long to train, in place of the suite's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of untrained weights.")
 @DEVICE
 @click.option("--into", default="reports", show_default=True, type=click.Path(file_okay=False), help="Their folder.")

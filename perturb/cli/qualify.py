@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -9,21 +10,58 @@ import click
 from perturb.cli.baseline import CHANGED, read_baseline
 from perturb.cli.files import HISTORY, folder, kept, save
 from perturb.cli.models import EPILOG, Choice, model_options
+from perturb.cli.options import as_record
 from perturb.cli.terminal import console, progress
+from perturb.training.recipe import RECIPES
 
 if TYPE_CHECKING:
     from perturb.incremental import Engine
+    from perturb.suite import Suite
 
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
 WORST_FIRST = (4, 1, 3, 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What was said of the suite on the command line."""
+
+    suite: str
+    images: str | None
+    recipe: str | None
+    baseline: str | None
+
+    def load(self) -> "Suite":
+        from perturb.suite import load_suite
+
+        return load_suite(self.suite).reading(self.images).taught(self.recipe)
+
+    def words(self) -> list[str]:
+        """The options that say the same again."""
+        given = {
+            "--suite": self.suite,
+            "--images": self.images,
+            "--recipe": self.recipe,
+            "--baseline": self.baseline,
+        }
+        return [word for option, value in given.items() if value for word in (option, value)]
+
+
+question_options = as_record(
+    "question",
+    Question,
+    click.option(
+        "--suite", default="small-perturbation", show_default=True, help="A shipped name or a .perturb.toml file."
+    ),
+    click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's."),
+    click.option("--recipe", type=click.Choice(list(RECIPES)), help="How long to train, in place of the suite's."),
+    click.option("--baseline", type=click.Path(dir_okay=False), help="Also say what changed since this baseline."),
+)
+
+
 @click.command(epilog=EPILOG)
 @model_options
-@click.option(
-    "--suite", default="small-perturbation", show_default=True, help="A shipped name or a .perturb.toml file."
-)
-@click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's.")
+@question_options
 @click.option(
     "--engine",
     type=click.Choice(["auto", "incremental", "bfloat16", "dense"]),
@@ -31,48 +69,36 @@ WORST_FIRST = (4, 1, 3, 0)
     show_default=True,
     help="Compute what each perturbation changes (bfloat16: to 1 or 2 %), or the whole network anew.",
 )
-@click.option("--recipe", type=click.Choice(["paper", "short"]), help="How long to train, in place of the suite's.")
 @click.option(
     "--out", type=click.Path(file_okay=False), help="Folder for report.html, .md, .json, trials and checkpoints."
 )
-@click.option("--baseline", type=click.Path(dir_okay=False), help="Also say what changed since this baseline.")
 @HISTORY
-def command(
-    choice: Choice,
-    suite: str,
-    images: str | None,
-    engine: "Engine",
-    recipe: str | None,
-    out: str | None,
-    baseline: str | None,
-    history: str,
-) -> None:
+def command(choice: Choice, question: Question, engine: "Engine", out: str | None, history: str) -> None:
     """Measure a model by a suite and judge: the main job. The run is kept in the history.
 
     With --baseline each check is measured at the baseline's places and level as well, and the exit code is that of the
     worse of verdict and change.
     """
-    from perturb.suite import load_suite
-
-    asked, where = load_suite(suite).reading(images).taught(recipe), folder(out)
-    past = read_baseline(baseline, asked) if baseline else None
+    suite, where = question.load(), folder(out)
+    past = read_baseline(question.baseline, suite) if question.baseline else None
 
     from perturb.baseline import compare, conditions
     from perturb.render import terminal
     from perturb.render.changes import changes
     from perturb.runs import encode
-    from perturb.stories.qualify import examine
+    from perturb.stories.experiment import Wanted
+    from perturb.stories.qualify import Context, examine
 
-    network, remedy = choice.load()
-    given = {"--suite": suite, "--images": images, "--recipe": recipe, "--baseline": baseline}
-    said = [word for option, value in given.items() if value for word in (option, value)]
-    again = shlex.join(["perturb", "qualify", *choice.words(), *said])
+    model, remedy = choice.see()
+    again = shlex.join(["perturb", "qualify", *choice.words(), *question.words()])
     with progress() as begin:
-        at = conditions(past) if past else None
-        keep = where and where / "training"
-        run = examine(
-            network, asked, conditions=at, engine=engine, command=again, remedy=remedy, keep=keep, progress=begin
+        wanted = Wanted(
+            conditions=conditions(past) if past else {},
+            engine=engine,
+            keep=where and where / "training",
+            progress=begin,
         )
+        run = examine(model, suite, Context(wanted=wanted, command=again, remedy=remedy))
     files = encode(run)
     digest = kept(files, history)
     since = compare(past, run, digest) if past else None

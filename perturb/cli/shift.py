@@ -20,7 +20,7 @@ def command(choice: Choice, images: str, count: int, span: int, as_json: bool) -
     from perturb.render import shift as view
     from perturb.stories.shift import shift
 
-    model = choice.see()
+    model, _ = choice.see()
     with progress() as begin:
         found = shift(model, images, span=span, count=count, progress=begin)
     if as_json:

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from perturb.contribution.kinds import Estimator, Options
-from perturb.protocols import Sees
 
 _HOMES = {
     "centre": "perturb.contribution.gradient",
@@ -38,7 +37,7 @@ KINDS = {
     "energy": Estimator(function="perturb.contribution.gradient:energy"),
     "target": Estimator(function="perturb.contribution.gradient:target"),
     "centre": Estimator(function="perturb.contribution.gradient:centre", layer="last"),
-    "response": Estimator(function="perturb.contribution.response:response", needs=Sees),
+    "response": Estimator(function="perturb.contribution.response:response", needs="Sees"),
 }
 
 __all__ = [
@@ -54,30 +53,3 @@ __all__ = [
     "structural",
     "target",
 ]
-
-from dataclasses import dataclass
-from typing import Any
-
-
-@dataclass
-class Options:
-    probes: int = 8
-    level: float = 0.5
-    period: int | None = None
-    seed: int = 0
-    tick: Any = None
-
-
-def _structural(model, pixels, layer, options):
-    return structural(model, layer)
-
-
-def _energy(model, pixels, layer, options):
-    return energy(model, pixels, layer, probes=options.probes, seed=options.seed, tick=options.tick)
-
-
-def _target(model, pixels, layer, options):
-    return target(model, pixels, tick=options.tick)
-
-
-KINDS = {"structural": _structural, "energy": _energy, "target": _target, "centre": None, "response": None}

@@ -1,21 +1,25 @@
 """What estimators of contribution maps are given, and how one is called by the name of its kind."""
 
+from __future__ import annotations  # a suite reads the table of kinds without NumPy
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from jaxtyping import Float
-
+from perturb import protocols
 from perturb.errors import UsageError
-from perturb.protocols import Differentiable, Sees, Tick, silent
-from perturb.records import Contribution
+from perturb.protocols import Tick, silent
 
 if TYPE_CHECKING:
-    from perturb.incremental import Engine
+    import numpy as np
+    from jaxtyping import Float
 
-Pictures = Float[np.ndarray, "image channel row column"]
+    from perturb.incremental import Engine
+    from perturb.protocols import Sees
+    from perturb.records import Contribution
+
+    Pictures = Float[np.ndarray, "image channel row column"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Options:
     full: bool = False  # response: every pixel instead of phases and borders
     precision: float = 0.05  # response: of half of the phases' means, where pictures end
     period: int | None = None  # of a model without feature maps, whose strides would tell
-    engine: "Engine" = "auto"  # response: how outputs are computed
+    engine: Engine = "auto"  # response: how outputs are computed
     seed: int = 0
     tick: Tick = silent
 
@@ -42,13 +46,13 @@ class Estimator:
     """One kind of map: where its function is, what it asks of a model, and where it looks unless told."""
 
     function: str  # "module:function", imported when it is called
-    needs: type = Differentiable
+    needs: Literal["Sees", "Differentiable"] = "Differentiable"  # a seat of perturb.protocols
     layer: str = "output"
     pictures: bool = True  # whether it is measured on pictures
 
     def check(self, model: Sees) -> None:
         """Raises UsageError for a model that lacks what this kind needs."""
-        if not isinstance(model, self.needs):
+        if not isinstance(model, getattr(protocols, self.needs)):
             raise UsageError(
                 f"{model.name} is a plain function: it has no layers or gradients for this kind of map; "
                 "ask `--kind response --period N`."

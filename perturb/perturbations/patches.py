@@ -90,4 +90,3 @@ def _put(picture: Picture, place: tuple[int, int], size: int, mode: Mode, level:
         patch += np.float32(level) * (value - patch)
     np.clip(patch, 0, 1, out=patch)
     return changed
-

@@ -57,9 +57,7 @@ class Paired:
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         difference = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
         table = by_photograph(difference, seen.photograph)
-        return mean_effect(
-            table, confidence=confidence, seed=seed, limit=self.limit, saturated=self.saturated(seen)
-        )
+        return mean_effect(table, confidence=confidence, seed=seed, limit=self.limit, saturated=self.saturated(seen))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,5 +38,9 @@ class OfMap:
         )
 
 
-IMBALANCE = OfMap(value=imbalance, version=1, words="contribution of the liveliest phase over that of the deadest", range=(1, np.inf))
-DEAD_SHARE = OfMap(value=dead_share, version=1, words="share of phases that contribute less than half the mean", range=(0, 1))
+IMBALANCE = OfMap(
+    value=imbalance, version=1, words="contribution of the liveliest phase over that of the deadest", range=(1, np.inf)
+)
+DEAD_SHARE = OfMap(
+    value=dead_share, version=1, words="share of phases that contribute less than half the mean", range=(0, 1)
+)

@@ -30,7 +30,7 @@ CLEAN, DEAD, LIVE = range(len(ARMS))
 
 
 def prove(pictures: Pictures, *, seed: int) -> tuple[Control, ...]:
-    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), each by change detection."""
+    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), each by detecting change."""
     return (*_strictly_dead(pictures, seed), _balanced(pictures, seed))
 
 
@@ -46,7 +46,7 @@ def prove_classifier(judged: Images, *, seed: int) -> tuple[Control, Control]:
         Control(
             name="no change at strictly dead pixels",
             expected="1 x 1 kernel with stride 2: scores change at no dead place, and at every live one",
-            observed=f"changed at {1 - untouched:.0%} of dead and {seen:.0%} of live places, {blind[..., 0].size} pairs",
+            observed=f"changed at {1 - untouched:.0%} of dead, {seen:.0%} of live places; {blind[..., 0].size} pairs",
             passed=untouched == seen == 1,
         ),
         Control(

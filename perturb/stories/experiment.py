@@ -133,7 +133,14 @@ def _mapped(
     layer = model.find_layer(plan.map_layer) if isinstance(model, Taps) else "output"
     name = f"{plan.name}: {layer}" if own else layer
     if name not in maps or (own and plan.training.seeds > 1):
-        found = estimate(model, plan.map, layer, as_shown(model.input_shape, plan.task, images), seed=plan.seed, progress=wanted.progress)
+        found = estimate(
+            model,
+            plan.map,
+            layer,
+            as_shown(model.input_shape, plan.task, images),
+            seed=plan.seed,
+            progress=wanted.progress,
+        )
         maps.setdefault(name, found)
         return found
     return maps[name]

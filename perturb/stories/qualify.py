@@ -1,7 +1,7 @@
 """The main job: does this model lose accuracy at its dead pixels, and is that within the claim?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from perturb.contribution import centre, fit_gaussian, receptive_field
 from perturb.errors import InputError, UsageError
-from perturb.protocols import Differentiable
+from perturb.protocols import Differentiable, Progress, quiet
 from perturb.records import Images, ReceptiveField
 from perturb.stats.rank import spearman
-from perturb.stories.experiment import Progress, quiet
 from perturb.studies import Correlation, Field
 
 CONFIDENCE = 0.95

@@ -99,7 +99,7 @@ def _settled(model: Sees, suite: Suite) -> Pictures:
 
 
 def _eye(model: Sees, plan: ExperimentPlan, pictures: Pictures, aim: Aim) -> Eye:
-    """A perturbation is missed by the plan's evaluator, or it flips the label that the model gives the clean picture."""
+    """A perturbation is missed by the plan's evaluator, or it flips the label of the clean picture."""
     put = plan.task.perturbation  # type: ignore[attr-defined]
     if hasattr(plan.evaluator, "learn"):
         raise InputError("evaluator.kind = 'features' is taught anew at each level: search with 'change' or 'score'.")
@@ -179,9 +179,7 @@ def _lowest(eye: Eye, image: Images, places: Int[np.ndarray, "place 2"], purpose
     trials = Trials(dead=dead[None], live=live[None], photograph=image.photograph, seed=0, purpose=purpose)
     seen = observe(Block(images=image, trials=trials), eye.by)
     shown = eye.shows(seen.evidence[0, :, 0], seen.threshold[0])
-    found = np.concatenate(
-        [np.where(shown[0, :, 0], np.nan, _from_which_on(shown[:, :, arm])) for arm in (DEAD, LIVE)]
-    )
+    found = np.concatenate([np.where(shown[0, :, 0], np.nan, _from_which_on(shown[:, :, arm])) for arm in (DEAD, LIVE)])
     return found if len(places) == 2 * half else np.delete(found, half)
 
 

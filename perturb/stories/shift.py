@@ -6,11 +6,10 @@ from jaxtyping import Bool, Float
 
 from perturb.errors import InputError
 from perturb.images import load_images
-from perturb.protocols import Differentiable, Sees, Tick
+from perturb.protocols import Differentiable, Progress, Sees, Tick, quiet
 from perturb.records import Images, Rate
 from perturb.stats.clusters import cluster_means, mean_interval
 from perturb.stats.proportion import wilson
-from perturb.stories.experiment import Progress, quiet
 from perturb.streams import stream
 from perturb.studies import Consistency, Shift
 
