@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from test_stats import an_effect
+from test_verdict import an_effect
 
 from perturb.changes import LOSS, Change, Changes, Pairing, Shift, decide, from_json, judge, overall, to_json
 
