@@ -1,4 +1,4 @@
-"""From a map to the two arms: the phases where a perturbation contributes least and most."""
+"""Dead and live phases of a contribution map: where a perturbation contributes least, and most."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,15 +8,15 @@ from perturb.streams import stream
 
 Phases = Float[np.ndarray, "phase_row phase_column"]
 
-FLAT = 1 + 1e-9  # max/min up to which a structural map is balanced: its accuracy is far better, an effect far larger
-SMALLEST_CELL = 8  # side of the cell in which a balanced network's arms are drawn
+SLACK = 1e-9  # share of the largest phase below which phases count as equal: above rounding, below any real effect
+SMALLEST_CELL = 8  # least side of the cell in which the random arms of a balanced map are drawn
 
 
 def fold(contribution: Contribution, period: int | None = None) -> Phases:
-    """Mean contribution of each phase (row mod T, column mod T), counted from the image's top left.
+    """Mean contribution of each phase (row mod T, column mod T), scaled to mean 1; the image's top left is (0, 0).
 
-    Rows and columns nearer to the border than an eighth of the map are left out of a measured map, as far as whole
-    cells remain; a structural map has no border. Scaled to mean 1. `period` defaults to the map's own.
+    A measured map loses an eighth of its rows and columns at each border, rounded up to whole cells, as long as two
+    cells remain along that axis. A structural map has no border. `period` defaults to the map's own.
     """
     values = contribution.values
     period = period or contribution.period
@@ -45,23 +45,26 @@ def dead_share(phases: Phases, below: float = 0.5) -> float:
 
 
 def patch_sum(phases: Phases, size: int) -> Phases:
-    """What a size x size patch with its top left at each phase covers; the lattice repeats."""
+    """The sum of the phases under a size x size patch whose top left lies at each phase; the lattice repeats."""
     return sum(np.roll(phases, (-r, -c), (0, 1)) for r in range(size) for c in range(size))  # type: ignore[return-value]
 
 
 def choose(contribution: Contribution, *, size: int = 1, share: float = 0.05, seed: int = 0) -> Locations:
     """The `share` of phases (at least one) where a size x size patch contributes least, and most.
 
-    Of a structural map, equal phases stay together, so an arm may be larger than its share. A balanced map has no
-    dead arm: both arms are then drawn at random, without overlap, so that "no loss" is measured and not assumed.
+    Equal phases stay together, so an arm may be larger than its share. The two arms have no phase in common: a value
+    that both would hold goes to the dead arm if it is the smallest, to the live arm if it is the largest, and else to
+    neither. A balanced map has no dead arm: both arms are then drawn at random, without overlap, so that "no loss" is
+    measured and not assumed.
     """
     phases = patch_sum(fold(contribution), size)
-    if phases.max() <= FLAT * phases.min():
-        return _random_arms(contribution.period, share, seed)
     flat = np.sort(phases.ravel())
+    slack = SLACK * flat[-1]
+    if flat[-1] - flat[0] <= slack:
+        return _random_arms(contribution.period, share, seed)
     last = max(1, round(share * flat.size)) - 1
-    slack = 1e-9 * flat[-1]
-    dead, live = phases <= flat[last] + slack, phases >= flat[-1 - last] - slack
+    dead = (phases <= flat[last] + slack) & (phases < flat[-1] - slack)
+    live = (phases >= flat[-1 - last] - slack) & (phases > flat[0] + slack)
     return Locations(
         dead=np.argwhere(dead & ~live), live=np.argwhere(live & ~dead), period=contribution.period, balanced=False
     )
@@ -83,7 +86,7 @@ def below_and_above(contribution: Contribution, *, dead_below: float, live_above
 
 
 def anywhere(period: int) -> Locations:
-    """Both arms are all phases: what a detector is trained on."""
+    """Every phase in both arms: where a detector is trained."""
     every = np.argwhere(np.ones((period, period), dtype=bool))
     return Locations(dead=every, live=every, period=period, balanced=True)
 

@@ -1,5 +1,6 @@
-"""Claim x Effect -> Verdict. A large p-value never passes a model."""
+"""A verdict from a claim and an effect. A large p-value alone never passes a model."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ SATURATED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A check before it is decided; `effect_at` gives its effect with an interval of the confidence asked for."""
+    """A check before it is decided; `effect_at(confidence)` gives its effect with an interval at that confidence."""
 
     check: str
     claim: Claim
@@ -24,7 +25,10 @@ class Question:
 
 
 def judge(questions: Sequence[Question]) -> list[Finding]:
-    """A finding for each question. Holm's procedure shares the error rate among those with sampling error."""
+    """A finding for each question, in their order.
+
+    Holm's procedure shares the error rate among the effects with sampling error; exact ones take no part in it.
+    """
     first = [q.effect_at(q.claim.confidence) for q in questions]
     sampled = [i for i, effect in enumerate(first) if effect.method not in ("exact", "as measured")]
 
@@ -40,12 +44,13 @@ def judge(questions: Sequence[Question]) -> list[Finding]:
 
 
 def decide(claim: Claim, effect: Effect) -> tuple[Verdict, str]:
-    """PASS iff the interval's upper end is at most the margin, FAIL iff its lower end is above it.
+    """The verdict and the reason for it: FAIL if the whole interval is above the margin, PASS if none of it is.
 
-    No PASS where a loss of the margin's size could have been missed, or where detection is saturated.
+    INCONCLUSIVE where the margin lies within the interval. Instead of PASS, INCONCLUSIVE where detection is saturated
+    or an effect of the margin's size could have been missed.
     Raises ValueError for an effect that is not finite: NaN decides nothing.
     """
-    if not all(-1e309 < number < 1e309 for number in (effect.value, effect.low, effect.high, effect.detectable)):
+    if not all(map(math.isfinite, (effect.value, effect.low, effect.high, effect.detectable))):
         raise ValueError(f"effect of {effect.quantity} is not finite: {effect}")
     margin = claim.at_most
     if effect.low > margin:
@@ -74,13 +79,22 @@ def overall(findings: Sequence[Finding], controls: Sequence[Control]) -> Verdict
 
 def _finding(question: Question, effect: Effect) -> Finding:
     verdict, reason = decide(question.claim, effect)
-    needed = None
-    if verdict == Verdict.INCONCLUSIVE and not effect.saturated:
-        margin = question.claim.at_most
-        distance = abs(margin - effect.value)
-        if effect.value < 0 < margin:  # within the margin, and a loss of its size would have been seen
-            distance = margin
-        needed = clusters_to_decide(distance, effect.spread, effect.confidence, effect.n)
+    undecided = verdict == Verdict.INCONCLUSIVE and not effect.saturated
     return Finding(
-        check=question.check, claim=question.claim, effect=effect, verdict=verdict, reason=reason, images_needed=needed
+        check=question.check,
+        claim=question.claim,
+        effect=effect,
+        verdict=verdict,
+        reason=reason,
+        images_needed=_images_needed(question.claim.at_most, effect) if undecided else None,
     )
+
+
+def _images_needed(margin: float, effect: Effect) -> int | None:
+    """Photographs that would decide if the effect is truly what was measured; None where no number would.
+
+    FAIL needs the value told from the margin. PASS needs that too, and that an effect of the margin's size would have
+    been seen: the margin itself bounds the distance, and with a margin of 0 or less nothing measured ever passes.
+    """
+    distance = effect.value - margin if effect.value > margin else min(margin - effect.value, margin)
+    return clusters_to_decide(distance, effect.spread, effect.confidence, effect.n)

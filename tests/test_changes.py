@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from test_stats import an_effect
+from test_verdict import an_effect
 
 from perturb.changes import LOSS, Change, Changes, Pairing, RunSummary, Shift, decide, from_json, judge, overall
 from perturb.errors import InputError

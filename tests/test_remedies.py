@@ -14,6 +14,7 @@ from perturb.errors import InputError, UsageError
 from perturb.locations import fold, imbalance
 from perturb.model import load_weights, save_weights
 from perturb.remedies import KINDS
+from perturb.remedies.windows import uneven, words
 
 ALL_CURE = ("padding", "slicing", "blurpool", "space-to-depth")
 
@@ -209,7 +210,7 @@ def test_weights_that_a_layer_makes_itself_are_not_kept():
 
 
 @pytest.mark.parametrize(
-    ("module", "remedy", "words"),
+    ("module", "remedy", "told"),
     [
         (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 2, dilation=2)), "padding", "layer `0`: dilation .* shares a factor"),
         (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, padding_mode="reflect")), "slicing", "layer `0`: padding reflect"),
@@ -218,15 +219,84 @@ def test_weights_that_a_layer_makes_itself_are_not_kept():
         (nn.Sequential(nn.Conv2d(3, 4, 5, 3)), "blurpool", r"layer `0`: stride \(3, 3\) is no power of 2"),
     ],
 )
-def test_refused_by_name(module, remedy, words):
-    with pytest.raises(InputError, match=words):
+def test_refused_by_name(module, remedy, told):
+    with pytest.raises(InputError, match=told):
         apply_remedy(network(module), remedy)
 
 
 @pytest.mark.parametrize(
-    ("remedy", "words"),
+    ("remedy", "told"),
     [("blurpol", "Did you mean `blurpool`"), ("padding:new", "expected padding, padding:kept or padding:fresh")],
 )
-def test_unknown_remedies(remedy, words):
-    with pytest.raises(UsageError, match=words):
+def test_unknown_remedies(remedy, told):
+    with pytest.raises(UsageError, match=told):
         apply_remedy(network(window(3)), remedy)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "after"),
+    [
+        ((3, 3), (2, 2), {"padding": "4 x 4 / 2", "slicing": "2 x 2 / 2", "space-to-depth": "6 x 6 / 2"}),
+        ((7, 7), (2, 2), {"padding": "8 x 8 / 2", "slicing": "6 x 6 / 2", "space-to-depth": "14 x 14 / 2"}),
+        ((3, 3), (2, 1), {"padding": "4 x 3 / 2 x 1", "slicing": "2 x 3 / 2 x 1", "space-to-depth": "6 x 3 / 2 x 1"}),
+        (
+            (1, 1),
+            (2, 2),
+            {"padding": "2 x 2 / 2", "space-to-depth": "2 x 2 / 2", "mean-shortcut": "mean 2 x 2 / 2, 1 x 1 / 1"},
+        ),
+        ((5, 5), (3, 3), {"padding": "6 x 6 / 3", "slicing": "3 x 3 / 3", "space-to-depth": "15 x 15 / 3"}),
+    ],
+)
+def test_the_sizes_that_each_remedy_gives(kernel, stride, after):
+    """Up, down to a multiple of the stride, or k s; a size and a stride of its own for rows and columns."""
+    for remedy, told in after.items():
+        built = network(nn.Sequential(nn.Conv2d(3, 4, kernel, stride, tuple(k // 2 for k in kernel))))
+        module, done = apply_remedy(built, remedy)
+        assert done.changed[0].after == told
+        assert structural(built.with_module(module)).period == 1
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "meets_unevenly"),
+    [
+        (1, 1, False),
+        (3, 1, False),
+        (2, 2, False),
+        (4, 2, False),
+        (3, 2, True),
+        ((4, 3), (2, 2), True),
+        ((4, 3), (2, 1), False),
+    ],
+)
+def test_a_window_is_uneven_where_its_kernel_is_no_multiple_of_its_stride(kernel, stride, meets_unevenly):
+    assert uneven(nn.Conv2d(3, 3, kernel, stride)) == meets_unevenly
+    assert uneven(nn.MaxPool2d(kernel, stride)) == meets_unevenly
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "told"), [((3, 3), (2, 2), "3 x 3 / 2"), ((1, 5), (2, 1), "1 x 5 / 2 x 1")]
+)
+def test_a_window_in_words(kernel, stride, told):
+    assert words(kernel, stride) == told
+
+
+def test_a_widened_max_pool_takes_the_largest_of_its_own_pixels():
+    """3 x 3 becomes 4 x 4, right and below; beyond the picture is nothing, not 0."""
+    pool = treated(nn.Sequential(nn.Conv2d(3, 3, 1), nn.MaxPool2d(3, 2, 1)), "padding:kept").module[1]
+    x = -torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0)) - 1
+    found = pool(x)
+    assert found.shape == (1, 3, 5, 5)
+    for row in range(5):
+        for column in range(5):
+            covered = x[..., max(0, 2 * row - 1) : 2 * row + 3, max(0, 2 * column - 1) : 2 * column + 3]
+            torch.testing.assert_close(found[..., row, column], covered.amax((2, 3)))
+
+
+def test_blur_lets_a_constant_through_and_stops_the_finest_stripes():
+    """A binomial filter has weight 1 at frequency 0 and none at the highest."""
+    module = nn.Sequential(nn.Conv2d(3, 1, 1, 2, bias=False))
+    module[0].weight.data.fill_(1 / 3)
+    blurred = treated(module, "blurpool:kept").module[0]
+    flat, stripes = torch.full((1, 3, 16, 16), 0.7), torch.arange(16).remainder(2).float().expand(1, 3, 16, 16)
+    torch.testing.assert_close(blurred(flat), torch.full((1, 1, 8, 8), 0.7))
+    torch.testing.assert_close(blurred(stripes)[..., 1:-1], torch.full((1, 1, 8, 6), 0.5))

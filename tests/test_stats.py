@@ -1,26 +1,42 @@
-"""Closed forms, then calibration by simulation at the sizes that the suites use."""
-
-from dataclasses import replace
+"""Closed forms and published values, then calibration by simulation at the sizes that the suites use."""
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
-from perturb.records import Claim, Control, Effect, Finding, Verdict
 from perturb.stats.bootstrap import bca_interval, resampled_means
-from perturb.stats.clusters import cluster_means, crossed_interval, mcnemar_pvalue, mean_interval
+from perturb.stats.clusters import cluster_means, crossed_interval, mcnemar_pvalue, mean_interval, spread
 from perturb.stats.multiplicity import holm
 from perturb.stats.power import clusters_to_decide, detectable
 from perturb.stats.proportion import wilson
 from perturb.stats.rank import spearman
-from perturb.verdict import Question, decide, judge, overall
 
 
 def test_cluster_means_weigh_clusters_alike():
+    """In ascending order of the clusters' numbers, whatever the order of the trials."""
     values = np.array([1.0, 0, 0, 1, 1])
     np.testing.assert_allclose(cluster_means(values, np.array([7, 7, 7, 9, 9])), [1 / 3, 1])
+    np.testing.assert_allclose(cluster_means(values, np.array([9, 2, 9, 2, 2])), [2 / 3, 1 / 2])
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.floats(-1, 1)), min_size=1, max_size=30))
+def test_cluster_means_are_each_clusters_mean(trials):
+    groups: dict[int, list[float]] = {}
+    for cluster, value in trials:
+        groups.setdefault(cluster, []).append(value)
+    found = cluster_means(np.array([v for _, v in trials]), np.array([c for c, _ in trials]))
+    np.testing.assert_allclose(found, [np.mean(groups[c]) for c in sorted(groups)], atol=1e-12)
+
+
+def test_spread_is_that_of_a_sample():
+    """Divided by n - 1; 0 where all are equal, although the sum of 0.1 rounds."""
+    assert spread(np.array([0.0, 1.0])) == pytest.approx(0.5**0.5)
+    assert spread(np.array([2.0, 4, 4, 4, 5, 5, 7, 9])) == pytest.approx((32 / 7) ** 0.5)
+    assert np.full(3, 0.1).std(ddof=1) > 0
+    assert spread(np.full(3, 0.1)) == 0
+    assert spread(np.ones(1)) == 0
 
 
 def test_t_interval_of_few_clusters_is_scipys(rng):
@@ -29,6 +45,46 @@ def test_t_interval_of_few_clusters_is_scipys(rng):
     low, high, method = mean_interval(means, 0.9, rng=rng)
     assert (low, high) == pytest.approx((expected.low, expected.high))
     assert method == "t over 12 clusters"
+
+
+@pytest.mark.parametrize(("clusters", "method"), [(2, "t"), (29, "t"), (30, "BCa bootstrap"), (90, "BCa bootstrap")])
+def test_the_bootstrap_begins_at_thirty_clusters(clusters, method, rng):
+    assert mean_interval(rng.normal(size=clusters), 0.9, rng=rng)[2] == f"{method} over {clusters} clusters"
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=29), st.floats(-3, 3), st.floats(0.1, 10))
+def test_an_interval_moves_and_scales_with_its_values(values, shift, scale):
+    means = np.array(values)
+    assume(np.ptp(means) > 1e-3)
+    low, high, _ = mean_interval(means, 0.95, rng=np.random.default_rng(0))
+    found = mean_interval(shift + scale * means, 0.95, rng=np.random.default_rng(0))[:2]
+    assert found == pytest.approx((shift + scale * low, shift + scale * high), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n", "ones", "ends"),
+    [(100, 5, (2, 10)), (100, 10, (6, 16)), (60, 6, (3, 11))],
+)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_bca_of_two_values_is_exact(n, ones, ends, mirrored):
+    """Resampled means of 0 and 1 are binomial, so the whole interval is known, and its ends are counts.
+
+    The accelerated quantiles are computed here from binomial probabilities. Without acceleration or without the
+    correction of bias an end is another count.
+    """
+    counts, share = np.arange(n + 1), ones / n
+    below, up_to = (stats.binom.cdf(ones - one, n, share) for one in (1, 0))
+    bias, pull = special.ndtri((below + up_to) / 2), (1 - 2 * share) / (6 * (n * share * (1 - share)) ** 0.5)
+    expected = []
+    for z in (-1.6449, 1.6449):
+        quantile = stats.norm.cdf(bias + (bias + z) / (1 - pull * (bias + z)))
+        expected.append(int(counts[stats.binom.cdf(counts, n, share) >= quantile][0]))
+    assert tuple(expected) == ends
+    values = np.repeat([0.0, 1.0], [n - ones, ones])
+    found = bca_interval(1 - values if mirrored else values, 0.9, 100_000, np.random.default_rng(0))
+    if mirrored:
+        found = (1 - found[1], 1 - found[0])
+    assert np.multiply(found, n) == pytest.approx(ends)
 
 
 @pytest.mark.parametrize("distinct", [3, 40])
@@ -53,20 +109,78 @@ def test_all_clusters_equal_is_the_point(rng):
         mean_interval(np.ones(1), 0.95, rng=rng)
 
 
-def test_one_pair_a_cluster_is_the_exact_mcnemar_test():
-    """10 discordant one way, 2 the other: p = 2 P(X <= 2), X ~ B(12, 1/2)."""
-    means = np.array([1.0] * 10 + [-1.0] * 2 + [0.0] * 20)
-    assert mcnemar_pvalue(means) == pytest.approx(2 * stats.binom.cdf(2, 12, 0.5))
-    assert mcnemar_pvalue(np.zeros(5)) == 1
+@pytest.mark.parametrize(
+    ("above", "below", "pvalue"),
+    [(0, 0, 1), (1, 0, 1), (5, 0, 1 / 16), (8, 1, 20 / 512), (6, 2, 74 / 256), (3, 3, 1), (10, 2, 158 / 4096)],
+)
+@pytest.mark.parametrize("size", [1.0, 0.01])
+def test_one_pair_a_cluster_is_the_exact_mcnemar_test(above, below, pvalue, size):
+    """Twice the binomial tail, counted by hand: 8 against 1 is 2 (1 + 9) / 2^9. Neither size nor ties matter."""
+    means = np.repeat([size, -1.0, 0.0], [above, below, 20])
+    assert mcnemar_pvalue(means) == pytest.approx(pvalue)
+    assert mcnemar_pvalue(-means) == mcnemar_pvalue(means[::-1]) == pytest.approx(pvalue)
 
 
-def test_wilson_of_independent_trials_is_scipys():
-    outcomes = np.array([1.0] * 30 + [0.0] * 70)
-    expected = stats.binomtest(30, 100).proportion_ci(0.95, "wilson")
-    assert wilson(outcomes, 100, 0.95) == pytest.approx((expected.low, expected.high), abs=2e-3)
+def test_mcnemars_test_keeps_its_level():
+    """Of symmetric differences over 25 clusters at most 5 % have p <= 0.05."""
+    rng = np.random.default_rng(0)
+    found = [mcnemar_pvalue(np.sign(means)) for means in rng.integers(-1, 2, (1500, 25))]
+    assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * (0.05 * 0.95 / 1500) ** 0.5
 
 
-@pytest.mark.parametrize(("seeds", "clusters", "share"), [(3, 45, 0.5), (3, 45, 0.0), (5, 20, 1.0)])
+# Newcombe (1998), Statistics in Medicine 17, table I, method 3
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_of_independent_trials_is_newcombes_table(right, n, low, high):
+    """A trial each: the clusters' variance costs them (n - 1/2) / (n + 1/2), which is less than one of them."""
+    outcomes = np.repeat([1.0, 0.0], [right, n - right])
+    found = wilson(outcomes, n, 0.95)
+    assert found == pytest.approx((low, high), abs=0.25 / n)
+    assert wilson(1 - outcomes, n, 0.95) == pytest.approx((1 - found[1], 1 - found[0]))
+
+
+@pytest.mark.parametrize(("right", "n"), [(1, 12), (6, 12), (30, 100), (99, 100)])
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.999])
+def test_wilson_inverts_the_score_test(right, n, confidence):
+    """At either end the standardised distance from the share is the normal quantile."""
+    share, effective = right / n, n * (n - 0.5) / (n + 0.5)
+    for end in wilson(np.repeat([1.0, 0.0], [right, n - right]), n, confidence):
+        z = abs(share - end) / (end * (1 - end) / effective) ** 0.5
+        assert 2 * stats.norm.cdf(z) - 1 == pytest.approx(confidence)
+
+
+def test_wilson_never_takes_clusters_for_more_than_their_trials():
+    """Ten photographs with one hit in two trials each: as like as can be, they are still 20 trials."""
+    expected = stats.binomtest(10, 20).proportion_ci(0.95, "wilson")
+    assert wilson(np.full(10, 0.5), 20, 0.95) == pytest.approx((expected.low, expected.high))
+
+
+def test_wilson_counts_clusters_that_agree_within_as_single_trials():
+    """A thousand trials each do not help where a photograph is either all 0 or all 1."""
+    means = np.repeat([0.0, 1.0], [6, 6])
+    assert wilson(means, 12_000, 0.95) == wilson(means, 12, 0.95)
+
+
+def test_crossed_interval_by_hand():
+    """Means over seeds 1, 2, 3 (s = 1, t_2 = 4.3027), over clusters 1, 3 (s = sqrt 2, t_1 = 12.7062)."""
+    table = np.array([[0.0, 1, 2], [2, 3, 4]])
+    half = (4.3027**2 * 1 / 3 + 12.7062**2 * 2 / 2) ** 0.5
+    assert crossed_interval(table, 0.95) == pytest.approx((2 - half, 2 + half), rel=1e-4)
+    assert crossed_interval(table.T, 0.95) == pytest.approx(crossed_interval(table, 0.95))
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_seeds_that_agree_add_nothing(seeds, rng):
+    """The interval is then Student's t over clusters, whatever their number."""
+    means = rng.normal(size=8)
+    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    found = crossed_interval(np.tile(means, (seeds, 1)), 0.95)
+    assert found == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("seeds", "clusters", "share"), [(3, 45, 0.5), (3, 45, 0.0), (5, 20, 1.0), (2, 30, 0.5)])
 def test_crossed_interval_covers_with_few_seeds(rng, seeds, clusters, share):
     """The true mean is 0; `share` is the seeds' standard deviation beside the clusters' of 1 and a rest of 1."""
     missed = 0
@@ -123,6 +237,40 @@ def test_wilson_contains_its_share_and_stays_in_range(means):
     assert np.mean(means) - 1e-12 <= high <= 1
 
 
+def read_at(pvalues, confidences):
+    """Confidences that Holm gives to checks which are decided at c iff p <= 1 - c."""
+    return holm([lambda c, p=p: p <= 1 - c + 1e-12 for p in pvalues], confidences)
+
+
+@pytest.mark.parametrize(
+    ("pvalues", "used"),
+    [
+        ([], []),
+        ([0.05], [0.95]),
+        ([0.01, 0.04, 0.03, 0.005], [0.9875, 0.975, 0.975, 0.9875]),  # 1 and 4 leave at 1/80, 2 and 3 stop at 1/40
+        ([0.03, 0.04], [0.975, 0.975]),  # neither: Hochberg's step-up would decide both
+        ([0.02, 0.04], [0.975, 0.95]),  # both: Bonferroni would decide one
+        ([0.04, 0.02], [0.95, 0.975]),
+        ([0.05 / 3, 0.025, 0.05], [1 - 0.05 / 3, 0.975, 0.95]),  # one leaves a round, each at its bound
+        ([0.05, 0.025, 0.0167], [1 - 0.05 / 3] * 3),  # the smallest just misses: all stop
+    ],
+)
+def test_holm_step_by_step(pvalues, used):
+    """At 0.05: the smallest of m against 0.05 / m, the next against 0.05 / (m - 1), until one is not decided."""
+    assert read_at(pvalues, [0.95] * len(pvalues)) == pytest.approx(used)
+
+
+def test_holm_divides_each_checks_own_error():
+    assert read_at([1.0, 1.0], [0.9, 0.98]) == pytest.approx([0.95, 0.99])
+
+
+@given(st.lists(st.floats(0, 0.2), min_size=1, max_size=6), st.randoms())
+def test_holm_does_not_hang_on_the_order_of_the_checks(pvalues, random):
+    order = random.sample(range(len(pvalues)), len(pvalues))
+    used = read_at(pvalues, [0.95] * len(pvalues))
+    assert read_at([pvalues[i] for i in order], [0.95] * len(pvalues)) == [used[i] for i in order]
+
+
 def test_holm_by_intervals_is_holm():
     """Against the textbook procedure on p-values: a check is decided at c iff p <= 1 - c."""
     rng = np.random.default_rng(0)
@@ -144,6 +292,40 @@ def test_detectable_never_trusts_a_handful(n):
     assert (1 - detectable(0.0, n, 0.95)) ** n < 0.05
     assert (1 - detectable(1e-9, n, 0.95)) ** n == pytest.approx(0.2)
     assert detectable(0.2, 100, 0.95) == pytest.approx((1.984 + 0.845) * 0.02, rel=1e-2)
+
+
+def test_detectable_by_hand():
+    """(t_{0.975, 9} + t_{0.8, 9}) / sqrt(10) = (2.2622 + 0.8834) / 3.1623, from printed tables."""
+    assert detectable(1.0, 10, 0.95) == pytest.approx(0.99471, rel=1e-4)
+    assert detectable(0.5, 10, 0.95) == pytest.approx(0.99471 / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(("n", "least"), [(17, 0.2), (74, 0.05)])
+def test_as_many_equal_photographs_as_the_readme_says(n, least):
+    """The README: where all give the same, it asks for 17 of them at a claim of 0.2, for 74 at 0.05."""
+    assert detectable(0.0, n, 0.95) <= least < detectable(0.0, n - 1, 0.95)
+    assert clusters_to_decide(least, 0.0, 0.95) == n
+
+
+# G*Power 3.1, t tests, difference from constant (one sample), two-sided 0.05, power 0.8: Cohen's d and n
+@pytest.mark.parametrize(("d", "n"), [(0.2, 199), (0.3, 90), (0.5, 34), (0.8, 15)])
+def test_the_number_that_would_decide_is_gpowers(d, n):
+    assert clusters_to_decide(d, 1.0, 0.95) == n
+
+
+@given(st.floats(0.01, 1), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]), st.integers(2, 300))
+def test_the_number_that_would_decide_is_the_first(distance, between, confidence, have):
+    """Every larger number would do, no smaller one above `have` would."""
+    n = clusters_to_decide(distance, between, confidence, have)
+    assert n > have
+    assert detectable(between, n, confidence) <= distance
+    assert detectable(between, 2 * n, confidence) <= distance
+    assert n == have + 1 or detectable(between, n - 1, confidence) > distance
+
+
+@pytest.mark.parametrize("distance", [0.0, -0.1, 1e-5])
+def test_no_number_that_anybody_has_would_decide(distance):
+    assert clusters_to_decide(distance, 0.3, 0.95) is None
 
 
 def test_the_number_that_would_decide_decides(rng):
@@ -179,98 +361,6 @@ def test_intervals_cover(clusters, pairs, live, dead, experiments, least):
     assert inside / experiments >= least
 
 
-@pytest.mark.parametrize(("clusters", "experiments"), [(12, 1000), (38, 200)])
-def test_no_verdict_errs_beyond_its_level(clusters, experiments):
-    """A true loss exactly at the margin: FAIL in at most 2.5 %, PASS in at most 2.5 %, plus simulation error."""
-    rng = np.random.default_rng(2)
-    truth = simulated(rng, 200_000, 4, 0.85, 0.75, 0.05).mean()
-    found = []
-    for _ in range(experiments):
-        means = simulated(rng, clusters, 16, 0.85, 0.75, 0.05)
-        low, high, method = mean_interval(means, 0.95, rng=rng)
-        effect = an_effect(means.mean(), low, high, detectable=0.0, method=method, n=clusters)
-        found.append(decide(Claim(quantity="accuracy-loss", at_most=truth, confidence=0.95), effect)[0])
-    allowed = 0.025 + 3 * np.sqrt(0.025 * 0.975 / experiments)
-    assert found.count(Verdict.FAIL) / experiments <= allowed
-    assert found.count(Verdict.PASS) / experiments <= allowed
-
-
-def an_effect(value, low, high, *, detectable=0.01, saturated="", method="t", n=40, pvalue=0.5):
-    return Effect(
-        quantity="accuracy-loss",
-        version=1,
-        value=value,
-        low=low,
-        high=high,
-        n=n,
-        method=method,
-        confidence=0.95,
-        pvalue=pvalue,
-        detectable=detectable,
-        spread=0.1,
-        saturated=saturated,
-    )
-
-
-CLAIM = Claim(quantity="accuracy-loss", at_most=0.1, confidence=0.95)
-
-
-@pytest.mark.parametrize(
-    ("effect", "verdict", "words"),
-    [
-        (an_effect(0.05, 0.01, 0.1), Verdict.PASS, "whole interval lies within"),
-        (an_effect(0.3, 0.11, 0.4), Verdict.FAIL, "above"),
-        (an_effect(0.1, 0.05, 0.2), Verdict.INCONCLUSIVE, "contains 0.1"),
-        (an_effect(0.0, 0.0, 0.0, detectable=0.3), Verdict.INCONCLUSIVE, "could have been missed"),
-        (an_effect(0.0, 0.0, 0.01, saturated="floor"), Verdict.INCONCLUSIVE, "at the floor"),
-        (an_effect(0.5, 0.4, 0.6, saturated="floor"), Verdict.FAIL, "above"),
-    ],
-)
-def test_the_decision_rule(effect, verdict, words):
-    found, reason = decide(CLAIM, effect)
-    assert found == verdict
-    assert words in reason
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_what_is_not_finite_decides_nothing(bad):
-    for effect in (
-        an_effect(bad, 0, 0),
-        an_effect(0, bad, 0),
-        an_effect(0, 0, bad),
-        an_effect(0, 0, 0, detectable=bad),
-    ):
-        with pytest.raises(ValueError, match="not finite"):
-            decide(CLAIM, effect)
-
-
-def test_two_checks_are_read_at_a_stricter_confidence():
-    """One clear check and one near the margin: the clear one leaves, the other is read at the full level again."""
-    clear = Question(check="a", claim=CLAIM, effect_at=lambda c: an_effect(0.5, 0.4, 0.6))
-    near = Question(check="b", claim=CLAIM, effect_at=lambda c: an_effect(0.12, 0.12 - c / 10, 0.12 + c / 10))
-    first, second = judge([clear, near])
-    assert (first.verdict, second.verdict) == (Verdict.FAIL, Verdict.INCONCLUSIVE)
-    assert second.images_needed == clusters_to_decide(0.12 - CLAIM.at_most, near.effect_at(0.95).spread, 0.95)
-
-
-def test_a_value_far_above_a_small_margin_needs_few_photographs_to_fail():
-    claim = Claim(quantity="accuracy-loss", at_most=0.01, confidence=0.95)
-    wide = replace(an_effect(0.5, -0.1, 1.0, n=4), spread=0.4)
-    assert judge([Question(check="a", claim=claim, effect_at=lambda c: wide)])[0].images_needed < 10
-
-
-def test_overall_is_the_worst_and_a_failed_control_is_invalid():
-    def one(verdict):
-        return Finding(check="x", claim=CLAIM, effect=an_effect(0, 0, 0), verdict=verdict, reason="")
-
-    ok = Control(name="c", expected="e", observed="o", passed=True)
-    assert overall([one(Verdict.PASS), one(Verdict.INCONCLUSIVE)], [ok]) == Verdict.INCONCLUSIVE
-    assert overall([one(Verdict.INCONCLUSIVE), one(Verdict.FAIL)], [ok]) == Verdict.FAIL
-    broken = Control(name="c", expected="e", observed="o", passed=False)
-    assert overall([one(Verdict.PASS)], [ok, broken]) == Verdict.INVALID
-    assert overall([], [ok]) == Verdict.INVALID
-
-
 def test_rank_correlation_covers_its_truth():
     """Spearman's rho by scipy; its 95 % interval holds the true value in at least 93 % of normal samples of 8."""
     rng = np.random.default_rng(0)
@@ -289,3 +379,26 @@ def test_rank_correlation_at_its_ends():
     assert (rho, low < 0.5) == (1.0, True)
     with pytest.raises(ValueError, match="at least 4"):
         spearman(np.ones(3), np.ones(3), 0.95)
+
+
+def test_rank_correlations_variance_by_hand():
+    """d^2 = 4 over 5 things: rho = 1 - 24/120 = 0.8, variance (1 + 0.32) / 2, tanh(atanh 0.8 -+ 1.96 sqrt 0.66)."""
+    first, second = np.array([1.0, 2, 3, 4, 5]), np.array([2.0, 1, 4, 3, 5])
+    assert spearman(first, second, 0.95) == pytest.approx((0.8, -0.45712, 0.99084), abs=1e-5)
+    assert spearman(first, -second, 0.95) == pytest.approx((-0.8, -0.99084, 0.45712), abs=1e-5)
+
+
+def test_rank_correlation_of_one_value_says_nothing():
+    rho, low, high = spearman(np.ones(6), np.arange(6.0), 0.95)
+    assert (np.isnan(rho), low, high) == (True, -1, 1)
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=4, max_size=12))
+def test_ranks_with_ties_are_scipys_and_only_ranks_count(pairs):
+    first, second = np.array(pairs, dtype=float).T
+    assume(np.ptp(first) > 0 and np.ptp(second) > 0)
+    rho, low, high = spearman(first, second, 0.9)
+    assert rho == pytest.approx(stats.spearmanr(first, second).statistic)
+    assert -1 < low < high < 1
+    assert spearman(np.exp(first), second**3, 0.9) == (rho, low, high)
+    assert spearman(second, first, 0.9) == pytest.approx((rho, low, high))

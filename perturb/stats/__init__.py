@@ -1,1 +1,1 @@
-"""Arrays in, numbers out; a statistician meets no pixel here."""
+"""Statistics of arrays: intervals, tests, power. Nothing here knows about pictures or models."""

@@ -5,15 +5,16 @@ from jaxtyping import Float
 from scipy.special import ndtr, ndtri
 
 AT_ONCE = 10_000_000  # draws held in memory
-DRAWS_A_COUNT = 16  # picking values one by one is that much faster than drawing how often a value comes
+DRAWS_A_COUNT = 16  # values drawn one by one in the time that it takes to draw one count of a multinomial
 
 
 def resampled_means(
     values: Float[np.ndarray, " value"], resamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " resample"]:
-    """Means of resamples of `values`, of their number, with replacement.
+    """Means of resamples of `values`: each has as many values, drawn with replacement.
 
-    Where few values differ, a resample is drawn as how often each comes, a multinomial: the law is the same.
+    Where there are few distinct values, the number of times that each occurs is drawn instead, as a multinomial: the
+    distribution of the means is the same.
     """
     n = len(values)
     distinct, counts = np.unique(values, return_counts=True)
@@ -30,8 +31,9 @@ def bca_interval(
 ) -> tuple[float, float]:
     """Bias-corrected and accelerated bootstrap interval of the mean: Efron (1987).
 
-    The jackknife of a mean is known in closed form: a = sum (x - mean)^3 / (6 (sum (x - mean)^2)^(3/2)). Resamples
-    whose mean is the mean, but for the order in which they were added up, count half on either side of it.
+    The acceleration of a mean has a closed form: a = sum (x - mean)^3 / (6 (sum (x - mean)^2)^(3/2)). A resample
+    whose mean equals that of `values`, up to the rounding of the sum, counts half below it and half above.
+    Undefined where all values are equal.
     """
     found = resampled_means(values, resamples, rng)
     mean = values.mean()

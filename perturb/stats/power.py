@@ -1,4 +1,4 @@
-"""What an experiment of this size could have seen, and what size would decide."""
+"""The smallest effect that an experiment could have seen, and the size of one that would decide."""
 
 import math
 from bisect import bisect_left
@@ -13,11 +13,11 @@ TOO_MANY = 1_000_000
 
 
 def detectable(spread: float, n: int, confidence: float) -> float:
-    """The smallest mean difference that n clusters would have shown.
+    """The smallest mean difference that n clusters would have shown with power 0.8, given the spread between them.
 
-    (t_{1-a/2} + t_{0.8}) s / sqrt(n), that is with power 0.8; and at least the share of clusters of which n would have
-    met one with that power, so that a handful of like outcomes proves nothing. Where all are equal nothing tells how
-    they vary, not even that they do: there it is Wilson's upper end for none of n, which is stricter.
+    (t_{1-a/2} + t_{0.8}) s / sqrt(n), and never below 1 - 0.2^(1/n): if a smaller share of all clusters showed the
+    effect, n of them would contain none with a chance above 0.2. Where all clusters are equal, s says nothing about
+    how clusters vary: there it is the upper end of Wilson's interval for 0 of n, which is larger.
     """
     if spread == 0:
         return wilson(np.zeros(n), n, confidence)[1]
@@ -26,12 +26,10 @@ def detectable(spread: float, n: int, confidence: float) -> float:
 
 
 def clusters_to_decide(distance: float, spread: float, confidence: float, have: int = 1) -> int | None:
-    """Clusters with which a true value this far from the margin would be told from it, with power 0.8.
+    """The number of clusters that would tell a true value from a margin at this distance, with power 0.8.
 
-    More than the `have` that did not decide. None where no number that anybody has would do.
+    Always more than `have`, the number that did not decide. None from a million on, and for a distance of 0 or less.
     """
-    if distance <= 0:
-        return None
     sizes = range(have + 1, TOO_MANY)
     first = bisect_left(sizes, -distance, key=lambda n: -detectable(spread, n, confidence))
     return sizes[first] if first < len(sizes) else None

@@ -4,16 +4,17 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-UNSEEN = np.array([0.0, 1.0])  # clusters that might have been: a quarter of each counts
-QUARTER = 0.25
+UNSEEN = np.array([0.0, 1.0])  # two clusters added to those seen, to estimate how clusters vary
+QUARTER = 0.25  # of each of them
 
 
 def wilson(means: Float[np.ndarray, " cluster"], trials: int, confidence: float) -> tuple[float, float]:
     """Wilson (1927) interval of the mean share, with the effective number of trials p (1 - p) / var(mean).
 
-    Clusters cost information, and a few do not tell how much: their variance is estimated as though a quarter of a
-    cluster more had shown nothing but 0, and a quarter nothing but 1. That it covers is simulated in the tests; from
-    the clusters' own variance twelve of them cover 0.83 where they differ much.
+    Trials in clusters carry less information than independent ones, and a few clusters do not show how much less.
+    So p and the variance are estimated with half a cluster more: a quarter of one that is all 0, a quarter of one that
+    is all 1. With the clusters' own variance, an interval of 0.95 over twelve clusters that differ much covers 0.83.
+    `trials` bounds the effective number. An end is exactly 0 or 1 where every trial is.
     """
     share, n = float(means.mean()), len(means)
     seen, weight = np.concatenate([means, UNSEEN]), np.concatenate([np.ones(n), np.full(2, QUARTER)])

@@ -1,4 +1,4 @@
-"""Rank correlation of a handful of things: no straight line is assumed."""
+"""Rank correlation of a few things: it assumes a monotonic relation, not a straight line."""
 
 import numpy as np
 from jaxtyping import Float
@@ -10,8 +10,8 @@ def spearman(
 ) -> tuple[float, float, float]:
     """Spearman's rho and its interval: Fisher's z with variance (1 + rho^2/2)/(n - 3), Bonett and Wright (2000).
 
-    Ties share their mean rank, infinities are the largest. NaN where one side has a single value. Raises ValueError
-    below 4 things.
+    Tied values share their mean rank; infinity ranks above every number. Where one side has a single value, rho is
+    NaN and the interval -1 to 1. Raises ValueError below 4 things.
     """
     n = len(first)
     if n < 4:
@@ -20,7 +20,7 @@ def spearman(
     if min(np.ptp(side) for side in ranks) == 0:
         return float("nan"), -1.0, 1.0
     rho = float(np.corrcoef(*ranks)[0, 1])
-    short_of_one = 1 - 6 / (n * (n**2 - 1))  # half the step between the values that rho can take
+    short_of_one = 1 - 6 / (n * (n**2 - 1))  # half-way to 1 from the next smaller rho
     z = np.arctanh(np.clip(rho, -short_of_one, short_of_one))
     half = float(stats.norm.ppf((1 + confidence) / 2)) * np.sqrt((1 + rho**2 / 2) / (n - 3))
     return rho, float(np.tanh(z - half)), float(np.tanh(z + half))
