@@ -22,6 +22,7 @@ from perturb.records import Verdict
 from perturb.render import html, notebook
 from perturb.render.trend import courses, trend
 from perturb.report import Side, from_json
+from perturb.stories.qualify import Context
 from perturb.suite import parse_suite
 
 EVIL = "<img src=x onerror=\"document.title='owned'\">"
@@ -59,7 +60,8 @@ def found(tmp_path_factory) -> Report:
     module.add_module("<b>layer</b>", window(1))
     model = network(module, name=EVIL)
     suite = parse_suite(SUITE.format(folder=folder, kind="energy", layer="<b>layer</b>"), "tiny.perturb.toml")
-    return qualify(model, suite, command=f"perturb qualify '{EVIL}' </pre><script>document.title='owned'</script>")
+    command = f"perturb qualify '{EVIL}' </pre><script>document.title='owned'</script>"
+    return qualify(model, suite, Context(command=command))
 
 
 @pytest.fixture(scope="session")

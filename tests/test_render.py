@@ -20,13 +20,14 @@ from rich.console import Console
 from toyruns import REPORT
 
 from perturb.case import Case
-from perturb.history import Entry, Series
-from perturb.perturbations.patches import Box, Noise, Pixel
+from perturb.history import Entry, Point, Series
+from perturb.perturbations.patches import Pixel
 from perturb.records import (
     Change,
     Contribution,
     Effect,
     GaussianFit,
+    Measure,
     Rate,
     ReceptiveField,
     Remedy,
@@ -90,41 +91,29 @@ def test_the_finding_that_a_verdict_hangs_on():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "of_loss", "of_map"),
+    ("verdict", "told"),
     [
-        (Verdict.PASS, "Small changes are noticed at dead pixels as at live ones", "Every claim holds"),
-        (Verdict.FAIL, "Small changes go unnoticed at dead pixels", "A claim does not hold"),
-        (Verdict.INCONCLUSIVE, *["Not decided: too little evidence either way"] * 2),
-        (Verdict.INVALID, *["The instrument failed, so nothing is decided"] * 2),
+        (Verdict.PASS, "Accuracy lost at dead places stays within the claim (0.35 of 0.1)"),
+        (Verdict.FAIL, "Accuracy lost at dead places exceeds the claim: 0.35, at most 0.1 was claimed"),
+        (Verdict.INCONCLUSIVE, "Not decided: too little evidence either way"),
+        (Verdict.INVALID, "The instrument failed, so nothing is decided"),
     ],
 )
-def test_a_verdict_in_words(verdict, of_loss, of_map):
-    """Of a loss it tells what was seen, of a map what is claimed."""
-    assert (
-        words.title(found_with(verdict)) == words.title(found_with(verdict, quantity="accuracy-loss-2afc")) == of_loss
-    )
-    assert words.title(found_with(verdict, quantity="imbalance")) == of_map
+def test_a_verdict_in_words(verdict, told):
+    assert words.title(found_with(verdict)) == told
 
 
-def test_quantities_in_words_and_others_by_their_name():
-    assert words.measure("imbalance") == "liveliest / deadest phase"
-    assert words.measure("miss-rate") == "share missed at dead places"
-    assert words.measure("my-own") == "my-own"
+def test_a_quantity_without_words_goes_by_its_name():
+    assert words.quantity(FINDING.effect) == "accuracy lost at dead places"
+    assert words.quantity(replace(FINDING.effect, words="", quantity="my.module:OWN")) == "my.module:OWN"
 
 
-@pytest.mark.parametrize(
-    ("what", "told"),
-    [
-        (Pixel(), "one changed pixel"),
-        (Box(size=3), "a small box"),
-        (Noise(), "a small patch of noise"),
-        (f"Existence(perturbation={Box()!r}, level=1.0)", "a small box"),
-        ("Digits(canvas=(3, 64, 64))", "a small digit"),
-        ("Scratch(length=9)", "the perturbation Scratch(length=9)"),
-    ],
-)
-def test_small_things_in_words(what, told):
-    assert words.small_thing(what if isinstance(what, str) else repr(what)) == told
+def test_numbers_of_an_earlier_version_are_marked():
+    assert words.outdated(REPORT).startswith("Measured by an earlier version of accuracy-loss, which drew other trials")
+    effects = [replace(f, effect=replace(f.effect, version=2)) for f in REPORT.findings]
+    assert words.outdated(replace(REPORT, findings=tuple(effects))) == ""
+    foreign = replace(FINDING, effect=replace(FINDING.effect, quantity="my.module:OWN", version=0))
+    assert words.outdated(replace(REPORT, findings=(foreign,))) == ""
 
 
 # numbers
@@ -156,16 +145,16 @@ def test_a_training_in_words():
     [
         (False, None, "net.py:three"),
         (True, None, "net.py:three (untrained, normalisation settled on calibration pictures)"),
-        (False, {"kind": "padding", "weights": "kept"}, "net.py:three (remedy padding, weights kept)"),
+        (False, Remedy(kind="padding", weights="kept", changed=()), "net.py:three (remedy padding, weights kept)"),
         (
             True,
-            {"kind": "pool", "weights": "fresh"},
+            Remedy(kind="pool", weights="fresh", changed=()),
             "net.py:three (untrained, normalisation settled on calibration pictures; remedy pool, weights fresh)",
         ),
     ],
 )
 def test_a_model_in_words(untrained, treated, told):
-    assert terminal.describe(dict(REPORT.model) | {"untrained": untrained, "remedy": treated}) == told
+    assert terminal.describe(replace(REPORT.model, untrained=untrained, remedy=treated)) == told
 
 
 def test_a_finding_in_the_terminal():
@@ -198,7 +187,7 @@ def test_detection_by_arm_in_the_terminal():
         "0.107 (sought)",
         "0.45 [0.31, 0.60]",
         "0.80 [0.65, 0.90]",
-        "0.12 [0.05, 0.27]",
+        "false alarms 0.12 [0.05, 0.27]",
         "10 (40)",
     ]
     assert box.startswith("box    0.067 (sought)")
@@ -213,7 +202,7 @@ def test_the_text_under_a_failing_check():
         "INCONCLUSIVE: net.py:three: accuracy-loss 0.35 [0.06, 0.64], claimed at most 0.1",
         "  the interval contains 0.1; n = 10 photographs, t over 10 clusters",
         "  about 110 photographs would decide",
-        "  Pixel(size=1, mode='add', colour=(1.0, 1.0, 1.0)) at level 0.107: seen 45% of the time at dead places, "
+        "  Pixel(size=1, mode='add', colour=(1.0, 1.0, 1.0)) at level 0.107: noticed 45% of the time at dead places, "
         "80% at live ones (40 pairs)",
         "  worst: dead-leaves-15, judged crop 9: missed at (22, 30) (evidence 2.75, threshold 4.07), "
         "seen at (23, 31) (6.74)",
@@ -239,9 +228,11 @@ def test_a_check_that_shares_the_only_experiment():
     """Two checks of one perturbation: both tell the same numbers. With two experiments, neither is guessed."""
     other = replace(FINDING, check="other")
     shared = replace(REPORT, findings=(FINDING, other), experiments=(EXPERIMENT,))
-    assert "seen 45% of the time" in diagnosis.diagnosis(shared, "other")
+    assert "noticed 45% of the time" in diagnosis.diagnosis(shared, "other")
     assert "of the time" not in diagnosis.diagnosis(replace(REPORT, findings=(other,)), "other")
-    quiet = replace(shared, experiments=(replace(EXPERIMENT, worst=None),), provenance={"command": ""})
+    quiet = replace(
+        shared, experiments=(replace(EXPERIMENT, worst=None),), provenance=replace(REPORT.provenance, command="")
+    )
     assert not re.search("worst:|again:", diagnosis.diagnosis(quiet, "other"))
     with pytest.raises(StopIteration):
         diagnosis.diagnosis(REPORT, "none")
@@ -310,7 +301,19 @@ def an_entry(run="0123456789abcdef", verdict="PASS"):
 
 def a_series(*values, at_most=0.1, suite="smoke", verdict="FAIL"):
     points = tuple(
-        {"value": v, "low": v - 0.1, "high": v + 0.1, "at_most": at_most, "verdict": verdict} for v in values
+        Point(
+            run="r",
+            timestamp="2026-03-01T08:09:10+00:00",
+            check="pixel",
+            quantity="accuracy-loss",
+            value=v,
+            low=v - 0.1,
+            high=v + 0.1,
+            n=12,
+            at_most=at_most,
+            verdict=verdict,
+        )
+        for v in values
     )
     return Series(suite=suite, suite_digest="d", model="net", check="pixel", points=points)
 
@@ -422,8 +425,8 @@ def test_a_reference_without_where_it_is_from(model, name):
 def test_accuracy_against_the_length_of_training():
     """10, 100 and 1000 epochs lie evenly on the axis; a point for each arm at its share, with its interval."""
     went = Training(seed=0, epochs=10, best_epoch=1, lessons=1, accuracy=1.0, loss=0.0, seconds=0.0)
-    rates = {"dead": a_rate(0.25, 0.0, 0.5), "live": a_rate(1.0, 0.75, 1.0)}
-    trained = [replace(EXPERIMENT, rates=rates, training=(replace(went, epochs=n),)) for n in (10, 100, 1000)]
+    measures = (Measure(name="detected", dead=a_rate(0.25, 0.0, 0.5), live=a_rate(1.0, 0.75, 1.0)),)
+    trained = [replace(EXPERIMENT, measures=measures, training=(replace(went, epochs=n),)) for n in (10, 100, 1000)]
     text = chart.lengths(replace(REPORT, experiments=tuple(trained)))
     dots = shapes(text, "circle")[1]
     assert [(d["fill"], float(d["cy"])) for d in dots] == [(chart.RED, 185.0)] * 3 + [(chart.BLUE, 20.0)] * 3

@@ -12,11 +12,12 @@ from perturb import load
 from perturb.errors import InputError
 from perturb.images import load_images, split
 from perturb.perturbations.patches import Box
-from perturb.tasks import Existence, Intensity, Labels
+from perturb.tasks.labels import Labels
+from perturb.tasks.micro import Intensity, Presence
 from perturb.training import RECIPES, Lessons, Recipe, fresh, linear_head, train, with_head
 from perturb.training.checkpoint import Trained, resume, save
 
-RED = Existence(perturbation=Box(size=4, mode="replace", colour=(1.0, 0.0, 0.0)), level=1.0)
+RED = Presence(perturbation=Box(size=4, mode="replace", colour=(1.0, 0.0, 0.0)), level=1.0)
 QUICK = Recipe(epochs=4, batch=16, rate=0.05)
 
 
@@ -224,7 +225,7 @@ def test_a_lessons_place_does_not_hang_on_the_batch_size(lessons):
 
 def test_lessons_are_known_by_what_they_show(lessons):
     images = load_images("dead-leaves", shape=(3, 32, 32), count=6)
-    task = Existence(perturbation=Box(size=5), level=1.0)
+    task = Presence(perturbation=Box(size=5), level=1.0)
     digests = {Lessons(images, RED).digest, Lessons(images, task).digest, lessons[0].digest, lessons[1].digest}
     assert len(digests) == 4
     assert Lessons(images, RED).digest in digests

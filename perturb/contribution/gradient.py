@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.optimize import OptimizeWarning, curve_fit
 from torch import Tensor
 
-from perturb.contribution.kinds import DEFAULTS, Options, Pictures
+from perturb.contribution.kinds import DEFAULTS, Options
 from perturb.contribution.period import period_of
 from perturb.contribution.reach import receptive_field
 from perturb.errors import InputError
@@ -17,6 +17,7 @@ from perturb.protocols import Differentiable
 from perturb.records import Contribution, GaussianFit, ReceptiveField
 from perturb.streams import stream
 
+Pictures = Float[np.ndarray, "image channel row column"]
 BATCH = {"cpu": 4, "cuda": 16}  # pictures at once: on a CPU more of them leave the cache
 WORTH_CROPPING = 0.7  # of the picture: beyond it a crop saves little
 

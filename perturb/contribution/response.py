@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
-from perturb.contribution.kinds import DEFAULTS, Options, Pictures
+from perturb.contribution.kinds import DEFAULTS, Options
 from perturb.contribution.period import period_of
 from perturb.errors import InputError, UsageError
 from perturb.incremental import Incremental, Patches, choose
@@ -18,6 +18,7 @@ from perturb.protocols import Differentiable, Sees, Taps, Tick, silent
 from perturb.records import Contribution
 from perturb.streams import stream
 
+Pictures = Float[np.ndarray, "image channel row column"]
 Places = Int[np.ndarray, "place 2"]
 Look = Callable[[Float[np.ndarray, "channel row column"], Places, Tick], Float[np.ndarray, " place"]]
 AT_ONCE = 64  # pictures recomputed densely: a multiple of the batches that a model makes of them
