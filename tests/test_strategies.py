@@ -78,10 +78,10 @@ def test_a_mirror_permutes_the_phases():
 
 
 class Meddling(nn.Module):
-    """Centres each picture on its batch's mean: what it gives to one depends on the others."""
+    """Centres each picture on its batch's mean, of three and more: loading tries two."""
 
     def forward(self, x):
-        return x - x.mean(0, keepdim=True)
+        return x - x.mean(0, keepdim=True) if len(x) > 2 else x
 
 
 class Striped(nn.Module):
