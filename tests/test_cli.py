@@ -37,7 +37,6 @@ def random():
     class R(nn.Module):
         def forward(self, x): return nn.functional.dropout(x, 0.5)
     return R(), SMALL
-def lopsided(): return nn.Conv2d(3, 4, 3, (1, 2), 1), SMALL
 def broken():
     class B(nn.Module):
         def forward(self, x):
