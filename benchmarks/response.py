@@ -1,4 +1,4 @@
-"""Phases and borders in 2.9 % of the places, against every place."""
+"""The quotient scan, which measures 2.9 % of the places, against the full scan."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import torch
 from benchmarks.timing import DEVICE, once, table
 from perturb.contribution import full_scan, quotient_scan
 from perturb.images import load_images
-from perturb.incremental import choose
+from perturb.incremental import choose_engine
 from perturb.locations import fold
 from perturb.model import load
 from perturb.records import Contribution
@@ -19,7 +19,7 @@ def report() -> Iterator[str]:
     pictures = load_images("noise", shape=model.input_shape, count=64).pixels
     model.settle(torch.from_numpy(pictures[:16]))
     layer = model.find_layer("stride:4")
-    engine = choose(model, layer, "auto", places=1000)
+    engine = choose_engine(model, layer, "auto", places=1000)
     rows = []
     for count in (4, 16, 64):
         found: dict[str, Contribution] = {}

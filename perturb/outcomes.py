@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from perturb.incremental import Beside, Incremental
+from perturb.incremental import ChangedBatch, Incremental
 from perturb.protocols import Detector, Model, Tick, silent
 from perturb.records import Images, Outcomes, Trials
 from perturb.tasks.presence import Arm, Presence, Shown
@@ -59,7 +59,7 @@ def collect(
         known, clean = detector.study(model, shots)
         seen_by: Model = model
         if engine is not None:
-            seen_by = Beside(engine, _twins(retakes.shape[:4], shown_arms.index("clean")))
+            seen_by = ChangedBatch(engine, _twins(retakes.shape[:4], shown_arms.index("clean")))
         found = detector.evidence(seen_by, known, retakes.flatten(1, 3)).unflatten(1, retakes.shape[1:4])
         realised = np.stack([s.realised for s in waiting])
         parts.append((clean.double().cpu().numpy(), found.double().cpu().numpy(), realised))

@@ -6,7 +6,7 @@ import torch
 from toys import network, plain
 
 from perturb.contribution import energy, quotient_scan
-from perturb.incremental import choose
+from perturb.incremental import choose_engine
 from perturb.incremental.products import Weights
 from perturb.precision import full_float32
 
@@ -74,6 +74,6 @@ def test_forward_and_backward_passes_and_sweeps_are_in_full_float32(monkeypatch)
 
     model, swept, over = network(plain()), [], Weights.over
     monkeypatch.setattr(Weights, "over", lambda *given, **named: (swept.append(state()[0]), over(*given, **named))[1])
-    engine = choose(model, "output", "incremental")
+    engine = choose_engine(model, "output", "incremental")
     quotient_scan(model, pictures[:1], "output", level=0.1, engine=engine)
     assert set(swept) == {"ieee"}

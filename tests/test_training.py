@@ -13,7 +13,7 @@ from perturb.errors import InputError
 from perturb.images import load_images, split
 from perturb.perturbation import Box
 from perturb.tasks import Existence, Labels
-from perturb.training import RECIPES, Lessons, Recipe, fresh, linear_head, train, with_head
+from perturb.training import RECIPES, Lessons, Recipe, TrainingSetup, fresh, linear_head, train, with_head
 
 RED = Existence(perturbation=Box(size=4, mode="replace", colour=(1.0, 0.0, 0.0)), level=1.0)
 QUICK = Recipe(epochs=4, batch=16, rate=0.05)
@@ -43,7 +43,11 @@ def small():
 def trained(lessons, *, seed=0, keep=None, tick=silent, recipe=QUICK):
     model = small()
     module = with_head(model, 2, seed=seed)
-    return train(module, model, *lessons, recipe, seed=seed, keep=keep, tick=tick), module
+    return train(module, model, setup(lessons, recipe, seed), keep=keep, tick=tick), module
+
+
+def setup(lessons, recipe=QUICK, seed=0):
+    return TrainingSetup(lessons=lessons[0], validation=lessons[1], recipe=recipe, seed=seed)
 
 
 def same(a, b):
@@ -95,7 +99,7 @@ def test_the_caller_keeps_its_randomness_and_its_model(lessons):
     before = copy.deepcopy(model.module)
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    train(with_head(model, 2, seed=0), model, *lessons, QUICK, seed=0, keep=None, tick=silent)
+    train(with_head(model, 2, seed=0), model, setup(lessons), keep=None, tick=silent)
     assert torch.equal(torch.get_rng_state(), state)
     assert same(before, model.module)
 
@@ -122,7 +126,7 @@ class Viewed(nn.Module):
 def test_a_network_that_flattens_by_view_is_trained(lessons):
     model = network(Viewed(), shape=(3, 32, 32))
     module = with_head(model, 2, seed=0)
-    assert train(module, model, *lessons, QUICK, seed=0, keep=None, tick=silent).epochs == QUICK.epochs
+    assert train(module, model, setup(lessons), keep=None, tick=silent).epochs == QUICK.epochs
 
 
 def test_a_training_that_diverges_is_an_error(lessons):

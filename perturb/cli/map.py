@@ -53,7 +53,7 @@ def command(
 
     from perturb import contribution
     from perturb.images import load_images
-    from perturb.incremental import choose
+    from perturb.incremental import choose_engine
     from perturb.locations import fold, imbalance
     from perturb.render import terminal
 
@@ -79,7 +79,7 @@ def command(
                 found = contribution.centre(network, pictures, where, tick=tick)
             else:
                 scan = contribution.full_scan if full else contribution.quotient_scan
-                engine = choose(network, where, "auto", places=1000)
+                engine = choose_engine(network, where, "auto", places=1000)
                 found = scan(network, pictures, where, level=level, engine=engine, tick=tick)
     phases = fold(found)
     view = console()

@@ -169,7 +169,7 @@ def _swift(engine: Incremental, clean: Tensor, places: Places, level: float) -> 
     after, before = _changed(clean, places, level), clean[0, :, places[:, 0], places[:, 1]].T[:, :, None, None]
     values = (engine.model.normalise(after.double()) - engine.model.normalise(before.double())).float()
     patches = Patches(picture=np.zeros(len(places), dtype=int), start=places, values=values)
-    for which, move in engine.look(clean).changes(patches):
+    for which, move in engine.run_clean(clean).changes(patches):
         still = values.new_zeros(len(which), 1)
         yield which, (still if move is None else move.values).flatten(1).double().norm(dim=1)
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from perturb import measures
 from perturb.errors import InputError, UsageError
 from perturb.images import split
-from perturb.incremental import Around, Engine, Incremental, called
-from perturb.incremental import choose as choose_engine
+from perturb.incremental import ChangedCopies, Engine, Incremental, choose_engine, engine_name
 from perturb.locations import choose
 from perturb.model import Network
 from perturb.protocols import Perturbation, Task
@@ -22,7 +21,7 @@ from perturb.responses import Classifier, Look, respond, together
 from perturb.stories.experiment import Progress, quiet
 from perturb.suite import CheckTable, Suite
 from perturb.tasks import Digits, Existence, Intensity, Labels
-from perturb.training import RECIPES, Lessons, Recipe, fresh, linear_head, train, with_head
+from perturb.training import RECIPES, Lessons, Recipe, TrainingSetup, fresh, linear_head, train, with_head
 from perturb.trials import design, interior_cells
 
 TRAINING_SHARE = 70 / 85  # of the pictures that are not judged: 70 to train on, 15 to choose the best epoch by
@@ -100,7 +99,7 @@ def classify(
     """Responses of one classifier for each seed on the judged images, their account, and the first one's map.
 
     `estimate` maps the network that learnt, on pictures that are not judged, and so tells its dead places from the
-    live ones, unless `places` are given. Checkpoints go to `keep`. `engine`: see incremental.choose.
+    live ones, unless `places` are given. Checkpoints go to `keep`. `engine`: see incremental.choose_engine.
     Raises UsageError or InputError where model, task and pictures do not fit together.
     """
     labels = _labels(assignment, model, judged)
@@ -127,7 +126,7 @@ def classify(
         maps.append(contribution)
         where.append(locations)
     responses = together(parts)
-    account = _account(assignment, maps[0].layer, where[0], responses, tuple(training), called(swift))
+    account = _account(assignment, maps[0].layer, where[0], responses, tuple(training), engine_name(swift))
     return responses, account, maps[0]
 
 
@@ -148,7 +147,8 @@ def _learn(
     if assignment.regime == "from-scratch":
         fresh(module, seed=seed)
     tick = progress(f"{assignment.name}: training {seed}", recipe.epochs * lessons.batches(recipe.batch))
-    done = train(module, model, lessons, validation, recipe, seed=seed, keep=keep, tick=tick)
+    setup = TrainingSetup(lessons=lessons, validation=validation, recipe=recipe, seed=seed)
+    done = train(module, model, setup, keep=keep, tick=tick)
     network = model.with_module(module)
     how = Training(
         seed=seed,
@@ -181,7 +181,7 @@ def _dense(network: Network, layer: str, head: Head, *, double: bool) -> Look:
 
 def _incremental(engine: Incremental, head: Head) -> Look:
     def look(clean: Tensor) -> Classifier:
-        around = Around(engine, clean)
+        around = ChangedCopies(engine, clean)
         return lambda pictures: head(around.measure(pictures, np.zeros(len(pictures), dtype=int)))
 
     return look

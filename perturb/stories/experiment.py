@@ -8,7 +8,7 @@ import numpy as np
 from perturb import quantities
 from perturb.errors import InputError
 from perturb.exhibits import Sweep
-from perturb.incremental import Engine, Incremental, called, choose
+from perturb.incremental import Engine, Incremental, choose_engine, engine_name
 from perturb.locations import anywhere
 from perturb.outcomes import collect, fit, observe, pin_threshold
 from perturb.protocols import Detector, Model, Perturbation, Tick, silent
@@ -78,7 +78,7 @@ def measure(
     Everything that is learnt - the level, a probe's weights, a threshold that is not an image's own - is learnt on
     `calibration`. Raises InputError where calibration finds no level at which a number can be had.
     """
-    engine = choose(model, protocol.detector.layer, protocol.engine)
+    engine = choose_engine(model, protocol.detector.layer, protocol.engine)
     tick = progress(f"{protocol.name}: level", len(calibration.pixels))
     known = _learn(model, protocol, locations, calibration, engine, tick)
     trials = _judged_trials(protocol, locations, judged)
@@ -93,7 +93,7 @@ def measure(
         engine=engine,
         tick=progress(f"{protocol.name}: judging", len(judged.pixels)),
     )
-    account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged), called(engine))
+    account = _account(protocol, known, locations, outcomes, _worst(outcomes, trials, judged), engine_name(engine))
     conditions = Conditions(level=known.level, locations=locations)
     measurement = Measurement(conditions=conditions, trials=trials, outcomes=outcomes)
     return Measured(measurement=measurement, account=account, sweep=known.sweep)

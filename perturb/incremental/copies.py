@@ -1,4 +1,4 @@
-"""A Model that is told which of its pictures are changed copies of others, and computes what changed."""
+"""Pictures that are copies of clean ones with small changes: the engine computes only what changed."""
 
 import numpy as np
 import torch
@@ -9,13 +9,13 @@ from perturb.errors import InputError
 from perturb.incremental.engine import Incremental, Patches, halving
 from perturb.protocols import Model
 
-CLEAN_AT_ONCE = {"cpu": 4, "cuda": 32}  # clean pictures whose activations are kept
+CLEAN_AT_ONCE = {"cpu": 4, "cuda": 32}  # clean pictures whose activations are held in memory
 
 
-class Beside:
-    """The engine's model, but picture i of `len(twin)` is measured as picture `twin[i]` with a small change.
+class ChangedBatch:
+    """The engine's model for a batch in which picture i is a copy of picture `twin[i]` with a small change.
 
-    A picture that is its own twin is clean. Pictures in other numbers, and other layers, go to the model itself.
+    A picture that is its own twin is clean. Batches of another size, and other layers, go to the model itself.
     """
 
     def __init__(self, engine: Incremental, twin: Int[np.ndarray, " picture"]) -> None:
@@ -41,37 +41,41 @@ class Beside:
         clean, family = np.unique(self.twin, return_inverse=True)
         at_once = CLEAN_AT_ONCE[self.engine.device.type]
 
-        def beside(families: np.ndarray) -> tuple[np.ndarray, Tensor]:
+        def measure_families(families: np.ndarray) -> tuple[np.ndarray, Tensor]:
             members = np.flatnonzero(np.isin(family, families))
-            around = Around(self.engine, pictures[clean[families]])
-            return members, around.measure(pictures[members], family[members] - families[0])
+            copies = ChangedCopies(self.engine, pictures[clean[families]])
+            return members, copies.measure(pictures[members], family[members] - families[0])
 
         families = np.split(np.arange(len(clean)), range(at_once, len(clean), at_once))
-        order, parts = zip(*(found for _, found in halving(families, beside)), strict=True)
+        order, parts = zip(*(found for _, found in halving(families, measure_families)), strict=True)
         return torch.cat(parts)[np.argsort(np.concatenate(order))]
 
 
-class Around:
-    """Clean pictures, and what the engine's layer gives for copies of them with small changes."""
+class ChangedCopies:
+    """Clean pictures, and the outputs of the engine's layer for copies of them with small changes."""
 
     def __init__(self, engine: Incremental, clean: Float[Tensor, "clean channel row column"]) -> None:
-        self.model, self.layer, self.clean, self.sweep = engine.model, engine.layer, clean, engine.look(clean)
+        self.model, self.layer, self.clean = engine.model, engine.layer, clean
+        self.activations = engine.run_clean(clean)
 
     def measure(
         self, pictures: Float[Tensor, "picture channel row column"], copied: Int[np.ndarray, " picture"]
     ) -> Tensor:
-        """Picture i is clean picture `copied[i]` with a change. Raises InputError for what is not finite."""
-        moved, patches = differences(self.model, pictures, self.clean[copied], copied)
-        found = self.sweep.after(copied, moved, patches)
+        """The layer's output for pictures of which picture i is clean picture `copied[i]` with a change.
+
+        Raises InputError if an output is not finite.
+        """
+        moved, patches = patches_between(self.model, pictures, self.clean[copied], copied)
+        found = self.activations.with_patches(copied, moved, patches)
         if not torch.isfinite(found).all():
             raise InputError(f"{self.model.name}: `{self.layer}` is not finite (NaN or infinity) for some pictures.")
         return found
 
 
-def differences(
+def patches_between(
     model: Model, after: Tensor, before: Tensor, picture: Int[np.ndarray, " trial"]
 ) -> tuple[Int[np.ndarray, " moved"], Patches]:
-    """Which trials differ at all, and the patches, of one size, outside which they do not."""
+    """Which trials differ from their clean picture, and their differences in patches of one size."""
     differs = (after != before).any(1)
     (top, bottom), (left, right) = (_ends(differs.any(axis).cpu().numpy()) for axis in (2, 1))
     moved = np.flatnonzero(bottom > top)
@@ -83,7 +87,7 @@ def differences(
 
 
 def _ends(differs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First differing position, and the one behind the last; 0 and 0 where none differs."""
+    """The first position that differs and the one after the last; 0 and 0 where none differs."""
     some = differs.any(1)
     return np.where(some, differs.argmax(1), 0), np.where(some, differs.shape[1] - differs[:, ::-1].argmax(1), 0)
 
