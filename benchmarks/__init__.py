@@ -1,1 +1,1 @@
-"""Side by side with the peers: the same work, interleaved in one run, results compared. `python -m benchmarks`."""
+"""Benchmarks against other tools: the same work, interleaved in one run, results compared. `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""`uv run --group bench python -m benchmarks [SECTION ...]`: tables in Markdown on the standard output."""
+"""`uv run --group bench python -m benchmarks [SECTION ...]`: Markdown tables on standard output."""
 
 import sys
 from importlib import import_module
@@ -8,9 +8,9 @@ import torch
 SECTIONS = {
     "bootstrap": "10^4 resamples of 10^4 outcomes, BCa",
     "gradient": "Gradient map of the central unit of layer4, ResNet-18, 8 pictures",
-    "sweep": "Random places, one picture, the network's output, float32, exact",
+    "engine": "Random places, one picture, the network's output, float32, exact",
     "places": "Cost against the number of places",
-    "start": "What a person waits for",
+    "start": "Waiting times",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }
 

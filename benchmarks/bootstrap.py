@@ -1,4 +1,4 @@
-"""Interval of a mean: ours against scipy.stats.bootstrap."""
+"""The confidence interval of a mean: ours against scipy.stats.bootstrap."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The gradient of the central unit: ours against the loop of OpenERF, on the same pictures."""
+"""The gradient map of the central unit: ours against OpenERF on the same pictures."""
 
 from collections.abc import Iterator
 

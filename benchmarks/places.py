@@ -1,8 +1,8 @@
-"""What a place costs when more of one picture's are asked at once: the more, the more alike they can be grouped."""
+"""Cost of a place against the number of places of one picture: with more places, groups are more similar."""
 
 from collections.abc import Iterator
 
-from benchmarks.sweep import Case, Work
+from benchmarks.engine import Case, Work
 from benchmarks.timing import DEVICE, digits, interleaved, table
 
 COUNTS = (8, 32, 128, 512) if DEVICE == "cpu" else (32, 128, 512, 2048)

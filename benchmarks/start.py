@@ -1,4 +1,4 @@
-"""What a person waits for: the command line's start, and the lint of every torchvision network for pictures."""
+"""Waiting times: starting the command line, and lint of every torchvision network for images."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def report() -> Iterator[str]:
         try:
             model = load(f"torchvision:{name}", device="cpu")
             seconds[name] = once(lambda: lint(model))  # noqa: B023
-        except InputError:  # no rule for an operation
+        except InputError:  # lint has no rule for an operation
             continue
     slowest = max(seconds, key=seconds.__getitem__)
     rows.append([f"lint, median of {len(seconds)} networks", f"{median(seconds.values()):.2f} s"])

@@ -1,4 +1,4 @@
-"""Interleaved timing on a machine that others use too, and Markdown tables of it."""
+"""Interleaved timing on a shared machine, and Markdown tables."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,10 +14,10 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def interleaved(rivals: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each rival, all in turn, after one round that does not count.
+    """Median seconds of each rival. They run in turn; the first round does not count.
 
-    On a CPU processor time of this process: what others do on the machine does not enter it, and on one thread it is
-    wall time. On an accelerator wall time until all is done there.
+    On a CPU this is the processor time of the process: other processes do not affect it, and on one thread it equals
+    wall time. On an accelerator it is wall time until the device is idle.
     """
     taken: dict[str, list[float]] = {name: [] for name in rivals}
     for turn in range(rounds + 1):
@@ -42,26 +42,26 @@ def _now() -> float:
 
 
 def fastest(rivals: Mapping[int, Callable[[], object]]) -> int:
-    """The batch size whose run is shortest."""
+    """The batch size with the shortest run."""
     taken = {size: interleaved({"": run}, 1)[""] for size, run in rivals.items()}
     return min(taken, key=taken.__getitem__)
 
 
 def digits(seconds: float) -> str:
-    """Milliseconds to three digits."""
+    """Milliseconds to three significant digits."""
     return f"{1000 * seconds:.3g}" if seconds < 1 else f"{1000 * seconds:.0f}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A Markdown table, line by line as the rows come."""
+    """A Markdown table, one line at a time."""
     for line in chain([head, ["---"] * len(head)], rows):
         yield "| " + " | ".join(str(cell) for cell in line) + " |\n"
 
 
 def peak() -> float:
-    """Multiply-adds a second of a float32 matrix product that fills the device, by the quicker library.
+    """Multiply-adds per second of a large float32 matrix product, with the faster of torch and oneDNN.
 
-    torch's own is half as quick as oneDNN on some processors.
+    On some processors torch is half as fast.
     """
     size = 1024 if DEVICE == "cpu" else 8192
     a = torch.randn(size, size, device=DEVICE)

@@ -1,14 +1,14 @@
-"""What can go wrong at the edge: each kind carries the exit code that the command line ends with."""
+"""Errors that a user can cause. Each class has the exit code of the command line."""
 
 
 class PerturbError(Exception):
-    """Wanted, got, way out - in one line."""
+    """An error in one line: what was wanted, what was given, and how to fix it."""
 
     exit_code = 4
 
 
 class UsageError(PerturbError):
-    """A name, an option or a suite's key that does not exist or does not fit."""
+    """A name, an option or a suite key that does not exist, or has a wrong value."""
 
     exit_code = 2
 
@@ -18,8 +18,8 @@ class InputError(PerturbError):
 
 
 class PerturbWarning(UserWarning):
-    """Something was left out or assumed, and the run went on."""
+    """The run continues, but something was left out or assumed."""
 
 
 class UnsupportedOperationError(InputError):
-    """A network does something for which the structural map has no rule; the operation and its layer are named."""
+    """The structural map has no rule for an operation of the network; the message names it and its layer."""

@@ -1,4 +1,4 @@
-"""The precision that differences are measured in."""
+"""Full float32 precision, in which differences are measured."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,15 @@ from typing import Any
 import torch
 
 SWITCHES = "cudnn.conv cudnn.rnn cuda.matmul mkldnn.conv mkldnn.matmul"
-LEGACY = {"tf32": "high", "bf16": "medium"}  # torch keeps two accounts, and refuses to read where they differ
+LEGACY = {
+    "tf32": "high",
+    "bf16": "medium",
+}  # torch keeps these settings twice and refuses to read them where they differ
 
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Float32 as IEEE has it, whatever the process allows: TF32, cuDNN's default, would drown small differences."""
+    """IEEE float32 inside this context, whatever the process allows: TF32, cuDNN's default, hides small differences."""
     switches: tuple[Any, ...] = attrgetter(*SWITCHES.split())(torch.backends)
     before = [switch.fp32_precision for switch in switches]
     try:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import tomllib
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,16 +22,17 @@ from pydantic_core import PydanticCustomError
 
 from perturb import contribution, evaluators, perturbations, quantities, tasks
 from perturb.errors import UsageError
-from perturb.kinds import CUSTOM, Kinds, complaint, is_custom, near
+from perturb.kinds import CUSTOM, complaint, is_custom, near
+from perturb.training.recipe import RECIPES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 
-MAPS = {name: where for name, where in contribution.KINDS.items() if name != "centre"}  # one unit's map judges no pixel
+MAPS = [name for name in contribution.KINDS if name != "centre"]  # the map of one unit judges no pixel
 
 
-def kind_of(kinds: Kinds, *, custom: bool = True) -> Any:
+def kind_of(kinds: Collection[str], *, custom: bool = True) -> Any:
     """The type of a key that names a kind of this table; with `custom` also anybody's object."""
 
     def check(kind: str) -> str:
@@ -77,7 +79,7 @@ class TrainingTable(_Table):
     regime: Literal["fine-tuned", "from-scratch"] = Field(
         "from-scratch", description="from the given weights with a new last layer, or from weights drawn anew"
     )
-    recipe: Literal["paper", "short"] = Field("paper", description="the paper's 200 epochs, or 20 for two cores")
+    recipe: kind_of(RECIPES, custom=False) = Field("paper", description="the paper's 200 epochs, or 20 for two cores")  # type: ignore[valid-type]
     epochs: int | None = Field(None, ge=1, description="in place of the recipe's")
     seeds: int = Field(1, ge=1, description="trainings, each from weights of its own")
 

@@ -164,7 +164,7 @@ def test_folder_of_pictures(work):
         (("lint", "net.py:random"), 4, "draws random numbers in evaluation mode"),
         (("shift", "net.py:dead", "--images", "noise", "--count", "4"), 4, "that moves with the crop"),
         (("lint", "net.py:dead", "--weights", "nan.pt"), 4, "weight `0.weight` holds NaN"),
-        (("lint", "net.py:even", "--remedy", "padding"), 4, "no window that padding is made for"),
+        (("lint", "net.py:even", "--remedy", "padding"), 4, "remedy `padding` found no layer to change"),
         (("lint", "net.py:dead", "--device", "tpu"), 2, "device `tpu` is unknown"),
         (("map", "net.py:dead", "--out", "map.jpg"), 2, "expected a .png or .npy file"),
         (("qualify", "net.py:dead", "--suite", "absent"), 2, "no suite `absent`"),
@@ -172,7 +172,7 @@ def test_folder_of_pictures(work):
         (
             ("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--images", "folder:empty"),
             4,
-            "holds no pictures",
+            "no pictures in folder",
         ),
         (("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "net.py/x"), 2, "cannot be written"),
     ],

@@ -5,24 +5,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perturb.detectors import AsIs, Reference
 from torch import nn
 from torch.nn import functional as F
 from toys import SHAPE, Residual, Squared, network, plain, window
+from toyseen import experiment
 
 from perturb import apply_remedy, load
-from perturb.contribution import structural
 from perturb.errors import InputError, PerturbWarning
-from perturb.images import split
-from perturb.incremental import Beside, Incremental, Patches, Sweep, called, choose, pointwise, rules
+from perturb.evaluators.change import Change
+from perturb.evaluators.score import Score
+from perturb.incremental import Incremental, Patches, choose_engine, engine_name, measure_copies, pointwise, rules
 from perturb.incremental.attention import softmax
 from perturb.incremental.check import MismatchError, check
+from perturb.incremental.engine import CleanPictures
 from perturb.incremental.pointwise import KINDS, SMOOTH
 from perturb.incremental.products import Weights
-from perturb.incremental.windows import Spans, alike, hull, slide
-from perturb.locations import choose as choose_places
+from perturb.incremental.windows import Spans, group_alike, hull, slide
 from perturb.perturbations.patches import Noise, Pixel
-from perturb.stories.experiment import Protocol, run
+from perturb.stories.experiment import Wanted
+from perturb.tasks.micro import Presence
 
 
 class Gated(nn.Module):
@@ -186,7 +187,7 @@ NETWORKS = {
 
 
 def changes(engine, pictures, patches):
-    sweep = engine.look(pictures)
+    sweep = engine.run_clean(pictures)
     found = sweep.output.new_zeros(len(patches), *sweep.output.shape[1:])
     sweep.add(found, np.arange(len(patches)), patches)
     return found, sweep
@@ -383,14 +384,14 @@ def test_memory_that_runs_out_halves_what_is_computed_at_once(rng, monkeypatch):
     engine = Incremental(network(plain()), "output")
     pictures, patches = torch.rand(2, *SHAPE), some_patches(rng)
     wanted, _ = changes(engine, pictures, patches)
-    through = Sweep._through
+    through = CleanPictures._through
 
     def small(sweep, patches, spans, trials):
         if len(trials) > 2:
             raise torch.OutOfMemoryError
         return through(sweep, patches, spans, trials)
 
-    monkeypatch.setattr(Sweep, "_through", small)
+    monkeypatch.setattr(CleanPictures, "_through", small)
     found, _ = changes(engine, pictures, patches)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
@@ -451,21 +452,22 @@ def test_a_map_that_is_flattened_by_view_is_taken_and_followed():
 
 def test_where_nothing_is_saved_groups_stay_whole():
     zeros = np.zeros(100)
-    assert [len(group) for group in alike(zeros, zeros, np.full(100, 0.02), 0.0)] == [50, 50]
+    assert [len(group) for group in group_alike(zeros, zeros, np.full(100, 0.02), 0.0)] == [50, 50]
 
 
 def test_memory_that_runs_out_halves_the_clean_pictures_kept(rng, monkeypatch):
     model = network(plain())
-    pictures, twin = torch.rand(6, *SHAPE), np.array([0, 1, 2, 0, 1, 2])
-    beside, look = Beside(Incremental(model, "3"), twin), Incremental.look
+    pictures, copied = torch.rand(6, *SHAPE), np.array([0, 1, 2, 0, 1, 2])
+    engine, look = Incremental(model, "3"), Incremental.run_clean
 
     def small(engine, clean):
         if len(clean) > 1:
             raise torch.OutOfMemoryError
         return look(engine, clean)
 
-    monkeypatch.setattr(Incremental, "look", small)
-    torch.testing.assert_close(beside.measure(pictures, "3"), model.measure(pictures, "3"), rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(Incremental, "run_clean", small)
+    found = measure_copies(engine, pictures[:3], pictures, copied)
+    torch.testing.assert_close(found, model.measure(pictures, "3"), rtol=1e-4, atol=1e-5)
 
 
 class Sorted(nn.Module):
@@ -477,10 +479,10 @@ class Sorted(nn.Module):
 def test_what_cannot_be_followed_is_recomputed_and_said(module):
     model = network(module)
     with pytest.warns(PerturbWarning, match="cannot be evaluated incrementally"):
-        assert choose(model, "output", "auto") is None
+        assert choose_engine(model, "output", "auto") is None
     with pytest.raises(InputError, match="use --engine dense"):
-        choose(model, "output", "incremental")
-    assert choose(model, "output", "dense") is None
+        choose_engine(model, "output", "incremental")
+    assert choose_engine(model, "output", "dense") is None
 
 
 def test_a_shuffle_keeps_the_window():
@@ -493,30 +495,30 @@ def test_a_shuffle_keeps_the_window():
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=60), st.integers(1, 9), st.floats(0, 1e4))
 def test_windows_computed_together_are_few_and_alike(sizes, most, overhead):
     rows, columns = np.array(sizes, dtype=float).reshape(-1, 2).T
-    groups = alike(rows, columns, np.full(len(sizes), 1 / most), overhead)
+    groups = group_alike(rows, columns, np.full(len(sizes), 1 / most), overhead)
     np.testing.assert_array_equal(np.sort(np.concatenate([*groups, []])), np.arange(len(sizes)))
     assert all(1 <= len(group) <= most for group in groups)
 
 
 def test_small_windows_are_not_computed_at_the_size_of_large_ones():
     rows, columns = np.tile([2.0, 9.0], 8), np.repeat([3.0, 4.0], 8)
-    groups = alike(rows, columns, np.full(16, 1 / 8), 1e9)
+    groups = group_alike(rows, columns, np.full(16, 1 / 8), 1e9)
     assert [np.ptp(rows[group]) for group in groups] == [0, 0]
-    groups = alike(rows, columns, np.full(16, 1 / 8), 1.0)
+    groups = group_alike(rows, columns, np.full(16, 1 / 8), 1.0)
     assert [(np.ptp(rows[group]), np.ptp(columns[group])) for group in groups] == [(0, 0)] * 4
 
 
 def test_many_windows_of_one_size_fill_their_groups():
-    groups = alike(np.full(1000, 3.0), np.full(1000, 4.0), np.full(1000, 1 / 24), 1e9)
+    groups = group_alike(np.full(1000, 3.0), np.full(1000, 4.0), np.full(1000, 1 / 24), 1e9)
     assert min(map(len, groups)) >= 23
-    groups = alike(np.full(5, 3.0), np.full(5, 4.0), np.full(5, 3.0), 1e9)
+    groups = group_alike(np.full(5, 3.0), np.full(5, 4.0), np.full(5, 3.0), 1e9)
     assert [len(group) for group in groups] == [1] * 5  # each is more than fits
 
 
 def test_auto_takes_the_engine_that_saves_work():
-    assert choose(network(plain(), shape=(3, 512, 512)), "output", "auto") is not None
-    assert choose(network(plain()), "output", "auto") is None  # so small that each step's overhead is more
-    assert choose(network(Gated(), shape=(3, 512, 512)), "output", "auto") is None
+    assert choose_engine(network(plain(), shape=(3, 512, 512)), "output", "auto") is not None
+    assert choose_engine(network(plain()), "output", "auto") is None  # so small that each step's overhead is more
+    assert choose_engine(network(Gated(), shape=(3, 512, 512)), "output", "auto") is None
 
 
 def test_a_product_of_activations_is_followed():
@@ -532,53 +534,39 @@ def test_measured_beside_its_twin_a_picture_is_what_it_is_alone(rng):
     pictures[0, :, 5, 9] = 0
     pictures[2, 1, 60:, 60:] = 1
     pictures[6] = torch.rand(SHAPE)
-    found = Beside(Incremental(model, "3"), twin).measure(pictures, "3")
+    clean, copied = np.unique(twin, return_inverse=True)
+    found = measure_copies(Incremental(model, "3"), pictures[clean], pictures, copied)
     torch.testing.assert_close(found, model.measure(pictures, "3"), rtol=1e-4, atol=1e-5)
     assert torch.equal(found[4], found[3])
 
 
-def outcomes_of(engine, module, detector, perturbation, leaves):
-    model = network(module)
-    calibration, judged = split(leaves, share=0.3, seed=0)
-    protocol = Protocol(
-        name="toy",
-        perturbation=perturbation,
-        detector=detector,
-        level=None,
-        live_target=0.85,
-        false_alarms=0.05,
-        pairs=3,
-        seed=0,
-        engine=engine,
-    )
-    return run(model, protocol, choose_places(structural(model, "0")), calibration, judged)
-
-
 @pytest.mark.parametrize(
-    ("detector", "perturbation"), [(Reference(layer="0"), Pixel()), (AsIs(output=1), Noise(size=3))]
+    ("evaluator", "perturbation"), [(Change(layer="0"), Pixel()), (Score(output=1), Noise(size=3))]
 )
-def test_outcomes_do_not_depend_on_the_engine(detector, perturbation, leaves):
+def test_observations_do_not_depend_on_the_engine(evaluator, perturbation, leaves):
     torch.manual_seed(0)
     module = window(3, padding=1)
-    if isinstance(detector, AsIs):
+    if isinstance(evaluator, Score):
         module.extend([nn.ReLU(), nn.Conv2d(16, 4, 32)])
-    (dense, account), (swift, other) = (
-        outcomes_of(engine, module, detector, perturbation, leaves) for engine in ("dense", "incremental")
+    task = Presence(perturbation=perturbation, level=1.0)
+    dense, swift = (
+        experiment(module, leaves, evaluator=evaluator, task=task, pairs=3, wanted=Wanted(engine=engine))[0]
+        for engine in ("dense", "incremental")
     )
-    for arm in ("clean", "dead", "live"):
-        np.testing.assert_allclose(getattr(swift, arm), getattr(dense, arm), rtol=1e-4, atol=1e-6)
-    assert swift.realised_live == pytest.approx(dense.realised_live)
-    assert (account.engine, other.engine) == ("dense", "incremental")
-    assert account.level == pytest.approx(other.level, rel=1e-4)
+    one, other = dense.measurement.seen, swift.measurement.seen
+    np.testing.assert_allclose(other.evidence, one.evidence, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(other.realised, one.realised, rtol=1e-4)
+    assert (dense.engine, swift.engine) == ("dense", "incremental")
+    assert one.levels == pytest.approx(other.levels, rel=1e-4)
 
 
 def test_bfloat16_is_asked_for_says_its_error_and_keeps_zero():
     model = network(nn.Sequential(*window(3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1)))
-    engine, exact = choose(model, "output", "bfloat16"), choose(model, "output", "incremental")
+    engine, exact = choose_engine(model, "output", "bfloat16"), choose_engine(model, "output", "incremental")
     assert 1e-4 < engine.error < 2e-2
     assert exact.error < 1e-5
-    assert called(engine) == f"incremental, bfloat16 (changes to {engine.error:.1%})"
-    assert called(exact) == "incremental"
+    assert engine_name(engine) == f"incremental, bfloat16 (changes to {engine.error:.1%})"
+    assert engine_name(exact) == "incremental"
     picture, start = torch.rand(1, *model.input_shape), np.array([[20, 20], [33, 40]])
     values = torch.tensor([0.0, 1 / 255]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
     patches = Patches(picture=np.zeros(2, dtype=int), start=start, values=values)

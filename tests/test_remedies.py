@@ -80,7 +80,7 @@ def test_a_strided_shortcut_becomes_balanced():
     shortcut = nn.Sequential(nn.Conv2d(3, 6, 1, 2))
     for remedy in ("padding", "mean-shortcut", "blurpool", "space-to-depth"):
         assert imbalance(fold(structural(treated(shortcut, remedy)), 2)) == pytest.approx(1, abs=1e-12)
-    with pytest.raises(InputError, match="no window that slicing is made for"):
+    with pytest.raises(InputError, match="remedy `slicing` found no layer to change"):
         treated(shortcut, "slicing")
 
 
@@ -203,7 +203,7 @@ class Standardised(nn.Conv2d):
 def test_weights_that_a_layer_makes_itself_are_not_kept():
     built = network(nn.Sequential(Standardised(3, 4, 3, 2, 1)))
     for remedy in ("padding:kept", "space-to-depth:kept"):
-        with pytest.raises(InputError, match="layer `0` makes its own weights"):
+        with pytest.raises(InputError, match="layer `0` computes its own weights"):
             apply_remedy(built, remedy)
     module, done = apply_remedy(built, "padding:fresh")
     assert (done.weights, module[0].kernel_size) == ("fresh", (4, 4))
@@ -214,9 +214,9 @@ def test_weights_that_a_layer_makes_itself_are_not_kept():
     [
         (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 2, dilation=2)), "padding", "layer `0`: dilation .* shares a factor"),
         (nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, padding_mode="reflect")), "slicing", "layer `0`: padding reflect"),
-        (nn.Sequential(nn.Conv2d(3, 4, 3, padding="same")), "padding", "no window that padding is made for"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, padding="same")), "padding", "remedy `padding` found no layer to change"),
         (nn.Sequential(OwnPadding(3, 4, 3, 2)), "padding", "layer `0` computes its own padding"),
-        (nn.Sequential(nn.Conv2d(3, 4, 5, 3)), "blurpool", r"layer `0`: stride \(3, 3\) is no power of 2"),
+        (nn.Sequential(nn.Conv2d(3, 4, 5, 3)), "blurpool", r"layer `0`: stride \(3, 3\) is not a power of 2"),
     ],
 )
 def test_refused_by_name(module, remedy, told):

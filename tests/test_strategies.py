@@ -95,17 +95,9 @@ def test_levels_are_whole_greys_between_their_bounds(least, most, ends):
     assert round(hypothesis.find(drawn, lambda level: level * 255 >= ends[1] - 1e-9) * 255, 9) == ends[1]
 
 
-<<<<<<< HEAD
 @given(strategies.levels(0.1, 0.2))
 def test_levels_stay_within_their_bounds(level):
     assert 26 <= round(level * 255, 9) <= 51
-=======
-class Meddling(nn.Module):
-    """Centres each picture on its batch's mean, of three and more: loading tries two."""
-
-    def forward(self, x):
-        return x - x.mean(0, keepdim=True) if len(x) > 2 else x
->>>>>>> 79a15f6ac723d41cc874806ae894c15bc5e916a6
 
 
 @given(st.integers(1, 6).flatmap(lambda n: st.tuples(st.just(n), strategies.perturbations(n))))

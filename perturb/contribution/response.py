@@ -13,7 +13,7 @@ from torch import Tensor
 from perturb.contribution.kinds import DEFAULTS, Options
 from perturb.contribution.period import period_of
 from perturb.errors import InputError, UsageError
-from perturb.incremental import Incremental, Patches, choose
+from perturb.incremental import Incremental, Patches, choose_engine
 from perturb.protocols import Differentiable, Sees, Taps, Tick, silent
 from perturb.records import Contribution
 from perturb.streams import stream
@@ -135,7 +135,7 @@ def _precise(by_phase: Float[np.ndarray, "image phase_row phase_column"], precis
 
 def _look(model: Sees, layer: str, options: Options) -> Look:
     """What gives ||F(x + d e_p) - F(x)|| at each of some places of a picture."""
-    engine = choose(model, layer, options.engine, places=PLACES) if isinstance(model, Differentiable) else None
+    engine = choose_engine(model, layer, options.engine, places=PLACES) if isinstance(model, Differentiable) else None
 
     def look(picture: Float[np.ndarray, "channel row column"], places: Places, tick: Tick) -> np.ndarray:
         clean = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None]
@@ -177,7 +177,7 @@ def _swift(engine: Incremental, clean: Tensor, places: Places, level: float) -> 
     after, before = _changed(clean, places, level), clean[0, :, places[:, 0], places[:, 1]].T[:, :, None, None]
     values = (engine.model.normalise(after.double()) - engine.model.normalise(before.double())).float()
     patches = Patches(picture=np.zeros(len(places), dtype=int), start=places, values=values)
-    for which, move in engine.look(clean).changes(patches):
+    for which, move in engine.run_clean(clean).changes(patches):
         still = values.new_zeros(len(which), 1)
         yield which, (still if move is None else move.values).flatten(1).double().norm(dim=1)
 

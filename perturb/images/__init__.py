@@ -9,8 +9,8 @@ from jaxtyping import Float
 from perturb.errors import InputError, UsageError
 from perturb.images.content import digest_of, gathered
 from perturb.images.digits import mnist, scikit_digits
+from perturb.images.generated import GENERATED, dead_leaves
 from perturb.images.labelled import LAYOUTS, load_labelled
-from perturb.images.made import MADE, dead_leaves
 from perturb.images.reading import in_folder, opened_in_turn, random_crop
 from perturb.records import Images
 from perturb.streams import stream
@@ -47,8 +47,8 @@ def load_images(source: str, *, shape: tuple[int, int, int], crops: int = 4, cou
         return scikit_digits(shape, count=count, seed=seed)
     if kind == "mnist" and rest:
         return mnist(Path(rest), shape, count=count, seed=seed)
-    if kind in MADE and not rest:
-        draw = MADE[kind]
+    if kind in GENERATED and not rest:
+        draw = GENERATED[kind]
         made = [draw(shape, stream(seed, f"images/{kind}/{i}")) for i in range(count)]
         return gathered(np.stack(made), tuple(f"{kind}-{i}" for i in range(count)), source)
     if source == "built-in":

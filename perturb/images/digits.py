@@ -1,6 +1,7 @@
-"""Handwritten digits: scikit-learn's, which need no download, or MNIST from the files that torchvision keeps."""
+"""Handwritten digits: those of scikit-learn, which need no download, or MNIST from torchvision's files."""
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ Labels = Int[np.ndarray, " digit"]
 
 
 def scikit_digits(shape: tuple[int, int, int], *, count: int, seed: int) -> Images:
-    """`count` of scikit-learn's 1797 digits, 8 x 8 in 17 greys, enlarged to `shape`."""
+    """`count` of scikit-learn's 1797 digits (8 x 8 pixels, 17 grey levels), enlarged to `shape`."""
     from sklearn.datasets import load_digits
 
     values, labels = load_digits(return_X_y=True)
@@ -26,10 +27,10 @@ def scikit_digits(shape: tuple[int, int, int], *, count: int, seed: int) -> Imag
 
 
 def mnist(root: Path, shape: tuple[int, int, int], *, count: int, seed: int) -> Images:
-    """`count` of MNIST's 70 000 digits, 28 x 28, brought to `shape`; from `MNIST/raw`, gzipped or not."""
+    """`count` of MNIST's 70 000 digits (28 x 28), resized to `shape`, from the files in MNIST/raw, gzipped or not."""
     raw = next((root / place for place in ("MNIST/raw", "raw", ".") if _file(root / place, "train-images-idx3")), None)
     if raw is None:
-        raise UsageError(f"images: `{root}` holds no MNIST: wanted MNIST/raw/train-images-idx3-ubyte in it.")
+        raise UsageError(f"`images`: no MNIST in `{root}`, expected the file MNIST/raw/train-images-idx3-ubyte in it.")
     values = np.concatenate([_idx(raw, f"{part}-images-idx3") for part in ("train", "t10k")])
     labels = np.concatenate([_idx(raw, f"{part}-labels-idx1") for part in ("train", "t10k")]).astype(np.int64)
     return _images(values, labels, shape, f"mnist:{root}", count, seed)
@@ -43,7 +44,7 @@ def _images(values: Values, labels: Labels, shape: tuple[int, int, int], source:
 
 
 def _drawn(values: UInt8[np.ndarray, "row column"], channels: int) -> Image.Image:
-    """In all channels alike."""
+    """The digit in grey: the same values in every channel."""
     return Image.fromarray(values).convert("L" if channels == 1 else "RGB")
 
 
@@ -53,12 +54,21 @@ def _file(folder: Path, name: str) -> Path | None:
 
 
 def _idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
-    """An IDX file: two zeros, the type (8: bytes), the number of axes, each axis's length, then the values."""
+    """The values of an IDX file: two zeros, the type (8: bytes), the number of axes, their lengths, the values.
+
+    Raises InputError for a file that is damaged or of another type.
+    """
     path = _file(folder, name)
     if path is None:
-        raise UsageError(f"images: `{folder}/{name}-ubyte` is missing.")
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    axes = np.frombuffer(data, ">u4", count=data[3], offset=4) if data[:3] == b"\0\0\x08" else ()
+        raise UsageError(
+            f"`images`: the file `{folder}/{name}-ubyte` is missing; copy it there or download MNIST again."
+        )
+    damaged = InputError(f"`images`: `{path}` is not a complete IDX file of bytes; copy or download it again.")
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        axes = np.frombuffer(data, ">u4", count=data[3], offset=4) if data[:3] == b"\0\0\x08" else ()
+    except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:  # cut short, or not gzipped at all
+        raise damaged from error
     if not len(axes) or len(data) != 4 + 4 * len(axes) + int(np.prod(axes)):
-        raise InputError(f"images: `{path}` is no whole IDX file of bytes.")
+        raise damaged
     return np.frombuffer(data, np.uint8, offset=4 + 4 * len(axes)).reshape(axes)

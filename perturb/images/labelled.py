@@ -1,4 +1,4 @@
-"""Labelled pictures as they lie on a disk: a folder for each class, Caltech-101, CUB-200-2011, Oxford-IIIT Pet."""
+"""Labelled picture sets on disk: one folder per class, Caltech-101, CUB-200-2011, Oxford-IIIT Pet."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,24 +7,24 @@ import numpy as np
 
 from perturb.errors import InputError, UsageError
 from perturb.images.content import gathered
-from perturb.images.reading import READABLE, fitted, opened_in_turn
+from perturb.images.reading import fitted, is_picture, opened_in_turn
 from perturb.records import Images
 
-Listing = list[tuple[Path, str]]  # a picture and its class
+Listing = list[tuple[Path, str]]  # pairs of a picture and its class
 
 
 def load_labelled(kind: str, root: Path, shape: tuple[int, int, int]) -> Images:
-    """Every picture of a labelled set, its middle fitted to `shape`, each its own cluster; classes in sorted order.
+    """Every picture of a labelled set, resized and centre-cropped to `shape`; each is its own cluster.
 
-    float32 in memory: 0.6 MB for each 224 x 224 picture. Raises UsageError where the set's files are not at `root`,
-    InputError for fewer than two classes or where no picture can be read.
+    Classes are sorted by name. A picture of 224 x 224 takes 0.6 MB of memory (float32). Raises UsageError if the files
+    of the set are not at `root`, and InputError for fewer than two classes or if no picture can be read.
     """
     if not root.is_dir():
-        raise UsageError(f"images: there is no folder `{root}`.")
+        raise UsageError(f"`images`: folder `{root}` does not exist; check the path.")
     listing = dict(LAYOUTS[kind](root))
     classes = tuple(sorted(set(listing.values())))
     if len(classes) < 2:
-        raise InputError(f"images: `{kind}:{root}` has {len(classes)} classes of pictures, wanted two or more.")
+        raise InputError(f"`images`: `{kind}:{root}` has {len(classes)} classes with pictures, expected two or more.")
     pixels = np.empty((len(listing), *shape), dtype=np.float32)
     names: list[str] = []
     labels: list[int] = []
@@ -33,7 +33,7 @@ def load_labelled(kind: str, root: Path, shape: tuple[int, int, int]) -> Images:
         names.append(str(path.relative_to(root)))
         labels.append(classes.index(listing[path]))
     if not names:
-        raise InputError(f"images: `{kind}:{root}`: no readable picture among {len(listing)} files.")
+        raise InputError(f"`images`: `{kind}:{root}` has no readable picture among {len(listing)} files.")
     found = pixels[: len(names)]
     return gathered(found, tuple(names), f"{kind}:{root}", labels=np.array(labels), classes=classes)
 
@@ -43,12 +43,12 @@ def _folders(root: Path) -> Listing:
     return [
         (path, path.relative_to(root).parts[0])
         for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in READABLE and path.is_file() and path.parent != root
+        if is_picture(path, root) and path.parent != root
     ]
 
 
 def _caltech101(root: Path) -> Listing:
-    """101_ObjectCategories/class/image_0001.jpg; the clutter of BACKGROUND_Google is no class."""
+    """101_ObjectCategories/class/image_0001.jpg; BACKGROUND_Google is clutter, not a class."""
     folder = _found(root, ("101_ObjectCategories", "caltech101/101_ObjectCategories"), "Caltech-101")
     return [(path, name) for path, name in _folders(folder) if name != "BACKGROUND_Google"]
 
@@ -61,18 +61,18 @@ def _cub200(root: Path) -> Listing:
 
 
 def _pets(root: Path) -> Listing:
-    """annotations/trainval.txt and test.txt: `Abyssinian_100 1 1 1`, picture, breed's number, species, number in it."""
+    """annotations/trainval.txt and test.txt: `Abyssinian_100 1 1 1`, that is picture, breed, species, number."""
     folder = _found(root, ("annotations", "oxford-iiit-pet/annotations"), "Oxford-IIIT Pet")
     pictures = [name for part in ("trainval", "test") for name, _ in _rows(folder / f"{part}.txt")]
     return [(folder.parent / "images" / f"{name}.jpg", name.rpartition("_")[0]) for name in pictures]
 
 
 def _rows(path: Path) -> Iterable[tuple[str, str]]:
-    """First word and second of each line."""
+    """The first two words of each line; comments (#) are skipped."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise UsageError(f"images: `{path}` is missing.") from error
+        raise UsageError(f"`images`: the file `{path}` is missing; copy it there or download the set again.") from error
     return [(words[0], words[1]) for line in lines if len(words := line.split()) > 1 and not line.startswith("#")]
 
 
@@ -80,7 +80,7 @@ def _found(root: Path, places: tuple[str, ...], what: str) -> Path:
     for place in places:
         if (root / place).exists():
             return root / place
-    raise UsageError(f"images: `{root}` holds no {what}: wanted {' or '.join(places)} in it.")
+    raise UsageError(f"`images`: no {what} in `{root}`, expected {' or '.join(places)} in it.")
 
 
 LAYOUTS: dict[str, Callable[[Path], Listing]] = {

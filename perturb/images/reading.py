@@ -1,4 +1,4 @@
-"""Picture files: which there are, opened one after another, cut or fitted to the network's input."""
+"""Picture files: listed, opened one by one, and cropped or resized to the network's input."""
 
 import warnings
 from collections.abc import Iterable
@@ -15,23 +15,30 @@ Picture = Float[np.ndarray, "channel row column"]
 READABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"})
 
 
+def is_picture(path: Path, folder: Path) -> bool:
+    """Whether `path` in `folder` is a picture file, and neither hidden nor in a hidden folder (.ipynb_checkpoints)."""
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in READABLE and not hidden and path.is_file()
+
+
 def in_folder(folder: Path) -> list[Path]:
+    """The picture files in a folder and its subfolders, in sorted order."""
     if not folder.is_dir():
-        raise UsageError(f"images: there is no folder `{folder}`.")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and p.is_file())
+        raise UsageError(f"`images`: folder `{folder}` does not exist; check the path.")
+    paths = sorted(p for p in folder.rglob("*") if is_picture(p, folder))
     if not paths:
-        raise InputError(f"images: `{folder}` holds no pictures ({', '.join(sorted(READABLE))}).")
+        raise InputError(f"`images`: no pictures in folder `{folder}`, expected {', '.join(sorted(READABLE))}.")
     return paths
 
 
 def opened_in_turn(paths: list[Path], shape: tuple[int, int, int]) -> Iterable[tuple[Path, Image.Image]]:
-    """Those that can be read; the others are named in one warning at the end."""
+    """Each picture that can be read, with its path; one warning at the end names the others."""
     unreadable: list[str] = []
     for path in paths:
         try:
             with Image.open(path) as opened:
                 yield path, as_colour(opened, shape[0])
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # Pillow's ways to refuse a file
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a bad file
             unreadable.append(path.name)
     if unreadable:
         more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
@@ -40,16 +47,25 @@ def opened_in_turn(paths: list[Path], shape: tuple[int, int, int]) -> Iterable[t
 
 
 def as_colour(opened: Image.Image, channels: int) -> Image.Image:
+    """The picture in grey (1 channel) or RGB (3). 16-bit and float files are scaled by their own range.
+
+    Transparency is dropped. Raises ValueError for values that are not finite, InputError for other channel numbers.
+    """
     if channels not in (1, 3):
-        raise InputError(f"pictures have 1 or 3 channels, the network wants {channels}.")
-    if opened.mode.startswith(("I", "F")):  # 16-bit and float files: scaled by their own range
+        raise InputError(
+            f"`input_shape` has {channels} channels, but pictures have 1 or 3; use a network that takes these."
+        )
+    if opened.mode.startswith(("I", "F")):
         values = np.asarray(opened, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("values that are not finite")
         span = np.ptp(values) or 1.0
         opened = Image.fromarray(np.uint8(255 * (values - values.min()) / span))
     return opened.convert("L" if channels == 1 else "RGB")
 
 
 def random_crop(photograph: Image.Image, shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
+    """A random crop at native resolution; a photograph smaller than the crop is enlarged to it first."""
     rows, columns = shape[1:]
     scale = max(rows / photograph.height, columns / photograph.width)
     if scale > 1:
@@ -61,7 +77,7 @@ def random_crop(photograph: Image.Image, shape: tuple[int, int, int], rng: np.ra
 
 
 def fitted(photograph: Image.Image, shape: tuple[int, int, int]) -> Picture:
-    """The middle of a picture whose shorter side is brought to the input's: what it shows stays whole, nearly."""
+    """The centre of the picture, resized so that it just covers the input."""
     return _values(ImageOps.fit(photograph, (shape[2], shape[1]), Image.Resampling.BICUBIC), shape)
 
 

@@ -1,9 +1,16 @@
-"""A layer's response to many small changes of the same pictures, at the cost of what changed."""
+"""A layer's response to many small changes of the same pictures, computed from what changed alone."""
 
-from perturb.incremental.beside import Around, Beside, measure_copies
-from perturb.incremental.choice import Engine, called, choose
+from perturb.incremental.copies import ChangedCopies, measure_copies
+from perturb.incremental.engine import CleanPictures, Incremental, Patches
+from perturb.incremental.engine_choice import Engine, choose_engine, engine_name
 
-choose_engine, engine_name, ChangedCopies = choose, called, Around
-from perturb.incremental.engine import Incremental, Patches, Sweep
-
-__all__ = ["Around", "Beside", "Engine", "Incremental", "Patches", "Sweep", "called", "choose"]
+__all__ = [
+    "ChangedCopies",
+    "CleanPictures",
+    "Engine",
+    "Incremental",
+    "Patches",
+    "choose_engine",
+    "engine_name",
+    "measure_copies",
+]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perturb.incremental.difference import Clean, Live, Move, NoRuleError
+from perturb.incremental.activations import Activation, CleanMaps, Difference, NoRuleError
 from perturb.incremental.rules import MEMORY, Build, Everywhere, Linear, Product, Rule, only, product
 from perturb.incremental.windows import Frame
 
@@ -18,15 +18,15 @@ class Softmax(Everywhere):
 
     dense = 0.25
 
-    def __init__(self, node: Live) -> None:
+    def __init__(self, node: Activation) -> None:
         super().__init__(node)
         self.cost = 8 * MEMORY * node.depth
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return (clean[0].softmax(-1),)
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return softmax(clean.at(None)[0], only(moves).values)
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
+        return softmax(clean.at(None)[0], only(differences).values)
 
 
 class Attention(Everywhere):
@@ -34,7 +34,9 @@ class Attention(Everywhere):
 
     dense = 0.4
 
-    def __init__(self, node: Live, query: Live, key: Live, value: Live, mask: Tensor | None, scale: float) -> None:
+    def __init__(
+        self, node: Activation, query: Activation, key: Activation, value: Activation, mask: Tensor | None, scale: float
+    ) -> None:
         super().__init__(node)
         self.mask, self.scale = mask, scale
         scores = query.numbers // query.shape[-1] * key.shape[-2]
@@ -45,9 +47,9 @@ class Attention(Everywhere):
         scores = self._scores(query, key)
         return query, key, value, (scores if self.mask is None else scores + self.mask).softmax(-1)
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
         query, key, value, weights = clean.at(None)
-        of_query, of_key, of_value = (None if move is None else move.values for move in moves)
+        of_query, of_key, of_value = (None if difference is None else difference.values for difference in differences)
         if of_query is None and of_key is None:
             return weights @ of_value  # type: ignore[operator]
         scores = product((query, key), (of_query, of_key), self._scores)
@@ -103,30 +105,30 @@ def batch_first() -> Iterator[None]:
         nn.MultiheadAttention.forward = plain  # type: ignore[method-assign]
 
 
-def _matmul(node: Live, a: Any, b: Any) -> Rule:
-    if any(isinstance(x, Live) and x.layout for x in (a, b)):
+def _matmul(node: Activation, a: Any, b: Any) -> Rule:
+    if any(isinstance(x, Activation) and x.layout for x in (a, b)):
         raise NoRuleError("matmul of maps")
-    if isinstance(a, Live) and isinstance(b, Live):
+    if isinstance(a, Activation) and isinstance(b, Activation):
         return Product(node, (a, b), torch.matmul, a.shape[-1])
-    if isinstance(a, Live):
+    if isinstance(a, Activation):
         return Linear(node, a, lambda d: d @ b, a.shape[-1])
     return Linear(node, b, lambda d: a @ d, a.shape[-1])
 
 
-def _einsum(node: Live, equation: str, parts: Sequence[Any], *rest: Any) -> Rule:
-    if not all(isinstance(x, Live) and not x.layout for x in parts) or len(parts) != 2:
+def _einsum(node: Activation, equation: str, parts: Sequence[Any], *rest: Any) -> Rule:
+    if not all(isinstance(x, Activation) and not x.layout for x in parts) or len(parts) != 2:
         raise NoRuleError("einsum of other than two activations without rows and columns")
     return Product(node, parts, lambda a, b: torch.einsum(equation, a, b), parts[0].shape[-1])
 
 
-def _softmax(node: Live, x: Live, dim: int, *rest: Any) -> Rule:
+def _softmax(node: Activation, x: Activation, dim: int, *rest: Any) -> Rule:
     if x.layout or dim % len(x.shape) != len(x.shape) - 1:
         raise NoRuleError("softmax over other than the last dimension")
     return Softmax(node)
 
 
 def _attention(
-    node: Live,
+    node: Activation,
     query: Any,
     key: Any,
     value: Any,
@@ -137,9 +139,9 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Rule:
-    if causal or enable_gqa or dropout or not all(isinstance(x, Live) for x in (query, key, value)):
+    if causal or enable_gqa or dropout or not all(isinstance(x, Activation) for x in (query, key, value)):
         raise NoRuleError("attention that is causal, or of which not all depends on the picture")
-    if isinstance(mask, Live) or (isinstance(mask, Tensor) and not mask.is_floating_point()):
+    if isinstance(mask, Activation) or (isinstance(mask, Tensor) and not mask.is_floating_point()):
         raise NoRuleError("attention with a mask")
     return Attention(node, query, key, value, mask, query.shape[-1] ** -0.5 if scale is None else scale)
 

@@ -1,4 +1,4 @@
-"""The sweep: clean pictures once, and for every perturbation of them only what it changed."""
+"""The engine: clean pictures are run once; for each perturbation of them only what it changed is computed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, fx
 
-from perturb.incremental.difference import Clean, Move, channels_first
+from perturb.incremental.activations import CleanMaps, Difference, channels_first
 from perturb.incremental.rules import ChannelLinear
 from perturb.incremental.sliding import Convolution
 from perturb.incremental.trace import Step, trace
-from perturb.incremental.windows import Frame, Spans, alike, embed, frame, on
+from perturb.incremental.windows import Frame, Spans, common_frame, embed, group_alike, to_device
 from perturb.precision import full_float32
 from perturb.protocols import Differentiable
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 TRIALS_AT_ONCE = {"cpu": 192, "cuda": 1024}
-AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in one step's windows: on a CPU more of them leave the cache
-OVERHEAD = {"cpu": 8e6, "cuda": 4e9}  # of one step, in the multiply-adds that would take as long
+AT_ONCE = {"cpu": 1 << 22, "cuda": 1 << 28}  # numbers in the windows of one step: more do not fit a CPU's cache
+OVERHEAD = {"cpu": 8e6, "cuda": 4e9}  # of one step, in multiply-adds that take the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patches:
-    """Differences to clean pictures, as the network sees them: normalised, zero outside one rectangle each."""
+    """Differences from clean pictures in normalised units; each is zero outside one rectangle."""
 
     picture: Int[np.ndarray, " trial"]
     start: Int[np.ndarray, "trial 2"]
@@ -36,16 +36,16 @@ class Patches:
 
 
 class Incremental:
-    """One layer of a Model as a sweep sees it. Raises NoRuleError, or whatever tracing raises.
+    """One layer of a Model, traced and ready to propagate differences. Raises NoRuleError, or what tracing raises.
 
-    `bfloat16`: differences are multiplied by weights in it, to 1 or 2 %; how exactly, check.py measures.
+    `bfloat16`: differences are multiplied by weights in bfloat16, which is right to 1 or 2 %; `check` measures it.
     """
 
     def __init__(self, model: Differentiable, layer: str, *, bfloat16: bool = False) -> None:
         self.model = model
         self.layer = layer
         self.bfloat16 = bfloat16
-        self.error = 0.0
+        self.error = 0.0  # relative, as measured by `check`
         self.traced = trace(model, layer)
         for step in self.traced.steps if bfloat16 else ():
             if isinstance(step.rule, Convolution | ChannelLinear):
@@ -53,13 +53,13 @@ class Incremental:
         self.device = model.device
         self.uses = self.traced.last_uses()
 
-    def look(self, pictures: Float[Tensor, "picture channel row column"]) -> "Sweep":
-        """Show the network clean pictures (raw), and keep what differences need."""
-        return Sweep(self, self.model.normalise(pictures).contiguous(memory_format=torch.channels_last))
+    def run_clean(self, pictures: Float[Tensor, "picture channel row column"]) -> "CleanPictures":
+        """Run the network on clean (not normalised) pictures, and keep what differences need."""
+        return CleanPictures(self, self.model.normalise(pictures).contiguous(memory_format=torch.channels_last))
 
     @full_float32()
     def evaluate(self, x: Float[Tensor, "picture channel row column"]) -> Tensor:
-        """What the traced layer gives for normalised pictures, in their own precision."""
+        """The layer's output for normalised pictures, in their own precision."""
         values = {self.traced.picture: x}
         for step in self.traced.steps:
             values[step.node] = step.run(values)
@@ -68,7 +68,7 @@ class Incremental:
         return values[self.traced.output.node]
 
     def spans(self, patches: Patches) -> dict[fx.Node, Spans | None]:
-        """For each step, where the output can differ; None: everywhere."""
+        """For each step the rectangles in which its output can differ; None: everywhere."""
         size = patches.values.shape[2:]
         found: dict[fx.Node, Spans | None] = {self.traced.picture: Spans(patches.start, patches.start + np.array(size))}
         for step in self.traced.steps:
@@ -78,37 +78,37 @@ class Incremental:
         return found
 
     def saving(self, patches: Patches) -> float:
-        """Work of dense passes over that of the patches, in multiply-adds, memory and each step's overhead counted."""
+        """The cost of dense passes over that of the patches: multiply-adds, memory traffic, overhead of steps."""
         spans, trials = self.spans(patches), len(patches)
         steps = len(self.traced.steps) * len(self.groups(spans, trials))
         ours, dense = steps * OVERHEAD[self.device.type], 0.0
         for step in self.traced.steps:
-            area, span = step.live.area, spans[step.node]
+            area, span = step.activation.area, spans[step.node]
             ours += step.rule.cost * (trials * area if span is None else int(span.areas.sum()))
             dense += step.rule.cost * step.rule.dense * trials * area
         return dense / ours
 
     def groups(self, spans: dict[fx.Node, Spans | None], trials: int) -> list[Int[np.ndarray, " chosen"]]:
-        """Which trials to compute at once: windows of like size, for all get the largest, and not too many numbers."""
+        """Which trials to compute at once: windows of similar size, because all get the largest, within AT_ONCE."""
         rows, columns, numbers = np.zeros((3, trials))
         dense = 0.0
         for step in self.traced.steps:
             span = spans[step.node]
             if span is None:
-                numbers = np.maximum(numbers, step.live.numbers)
+                numbers = np.maximum(numbers, step.activation.numbers)
                 continue
             high, wide = (span.stop - span.start).T
-            dense += step.rule.cost * step.live.area
-            rows += step.rule.cost * step.live.limit[1] * high
-            columns += step.rule.cost * step.live.limit[0] * wide
-            numbers = np.maximum(numbers, step.live.depth * high * wide)
+            dense += step.rule.cost * step.activation.area
+            rows += step.rule.cost * step.activation.limit[1] * high
+            columns += step.rule.cost * step.activation.limit[0] * wide
+            numbers = np.maximum(numbers, step.activation.depth * high * wide)
         kind = self.device.type
         share = np.maximum(numbers / AT_ONCE[kind], 1 / TRIALS_AT_ONCE[kind])
-        return alike(rows, columns, share, dense * OVERHEAD[kind] * len(self.traced.steps))
+        return group_alike(rows, columns, share, dense * OVERHEAD[kind] * len(self.traced.steps))
 
 
-def halving(parts: Sequence[np.ndarray], work: Callable[[np.ndarray], Found]) -> Iterator[tuple[np.ndarray, Found]]:
-    """What `work` gives for each part, the last one first; a part for which memory runs out is halved."""
+def halving(parts: Sequence[np.ndarray], work: Callable[[np.ndarray], Result]) -> Iterator[tuple[np.ndarray, Result]]:
+    """Each part and the result of `work` for it, the last part first; a part that runs out of memory is halved."""
     waiting = list(parts)
     while waiting:
         part = waiting.pop()
@@ -122,8 +122,8 @@ def halving(parts: Sequence[np.ndarray], work: Callable[[np.ndarray], Found]) ->
         yield part, found
 
 
-class Sweep:
-    """Clean pictures, and the changes that perturbations make to what the layer gives for them."""
+class CleanPictures:
+    """The activations of clean pictures, and the changes that patches make to the layer's output for them."""
 
     @full_float32()
     def __init__(self, engine: Incremental, x: Float[Tensor, "picture channel row column"]) -> None:
@@ -143,62 +143,68 @@ class Sweep:
                     del values[node]
         self.output = values[traced.output.node]
 
-    def after(self, picture: Int[np.ndarray, " trial"], moved: Int[np.ndarray, " moved"], patches: Patches) -> Tensor:
-        """What the layer gives for each trial's picture with the patches put on those that moved."""
-        result = self.output.index_select(0, on(self.output.device, picture))
+    def with_patches(
+        self, picture: Int[np.ndarray, " trial"], moved: Int[np.ndarray, " moved"], patches: Patches
+    ) -> Tensor:
+        """The layer's output for each trial's picture, with the patches added to those that `moved`."""
+        result = self.output.index_select(0, to_device(self.output.device, picture))
         self.add(result, moved, patches)
         return result
 
     def add(self, result: Tensor, moved: Int[np.ndarray, " moved"], patches: Patches) -> None:
-        """Add the changes to the trials' rows of `result`."""
-        maps = channels_first(result, self.engine.traced.output.live.layout)
-        for trials, move in self.changes(patches):
-            if move is None:
+        """Add the changes of the layer's output to the rows `moved` of `result`."""
+        maps = channels_first(result, self.engine.traced.output.activation.layout)
+        for trials, difference in self.changes(patches):
+            if difference is None:
                 continue
-            trial = on(maps.device, moved[trials])
-            if move.frame is None:
-                maps[trial] += move.values
+            trial = to_device(maps.device, moved[trials])
+            if difference.frame is None:
+                maps[trial] += difference.values
             else:
-                row, column = move.frame.lines
-                maps[trial[:, None, None], :, row[:, :, None], column[:, None, :]] += move.values.permute(0, 2, 3, 1)
+                row, column = difference.frame.lines
+                maps[trial[:, None, None], :, row[:, :, None], column[:, None, :]] += difference.values.permute(
+                    0, 2, 3, 1
+                )
 
-    def changes(self, patches: Patches) -> Iterator[tuple[Int[np.ndarray, " trial"], Move | None]]:
-        """Trials of like windows side by side: their numbers, and how the layer's output moves; None: not at all."""
+    def changes(self, patches: Patches) -> Iterator[tuple[Int[np.ndarray, " trial"], Difference | None]]:
+        """Groups of trials with the difference of the layer's output; None where it does not change."""
         spans = self.engine.spans(patches)
         groups = self.engine.groups(spans, len(patches))
         return halving(groups, lambda trials: self._through(patches, spans, trials))
 
     @torch.inference_mode()
     @full_float32()
-    def _through(self, patches: Patches, spans: dict[fx.Node, Spans | None], trials: np.ndarray) -> Move | None:
+    def _through(self, patches: Patches, spans: dict[fx.Node, Spans | None], trials: np.ndarray) -> Difference | None:
         engine = self.engine
         picture, limit = patches.picture[trials], (self.x.shape[2], self.x.shape[3])
         first = spans[engine.traced.picture]
         assert first is not None
-        frames: dict[int, Frame | None] = {id(first): frame(first[trials], limit, engine.device)}
-        values = patches.values.index_select(0, on(engine.device, trials))
+        frames: dict[int, Frame | None] = {id(first): common_frame(first[trials], limit, engine.device)}
+        values = patches.values.index_select(0, to_device(engine.device, trials))
         if frames[id(first)] is None:
             values = embed(values, patches.start[trials], limit)
-        moves: dict[fx.Node, Move | None] = {engine.traced.picture: Move(values, frames[id(first)])}
+        differences: dict[fx.Node, Difference | None] = {engine.traced.picture: Difference(values, frames[id(first)])}
         for step in engine.traced.steps:
             span = spans[step.node]
             if span is not None and id(span) not in frames:
-                frames[id(span)] = frame(span[trials], step.live.limit, engine.device)
-            moves[step.node] = self._move(
-                step, [moves[s] for s in step.sources], picture, None if span is None else frames[id(span)]
+                frames[id(span)] = common_frame(span[trials], step.activation.limit, engine.device)
+            differences[step.node] = self._step(
+                step, [differences[s] for s in step.sources], picture, None if span is None else frames[id(span)]
             )
             for node in engine.uses[step.node]:
-                del moves[node]
-        return moves[engine.traced.output.node]
+                del differences[node]
+        return differences[engine.traced.output.node]
 
-    def _move(self, step: Step, inputs: Sequence[Move | None], picture: np.ndarray, where: Frame | None) -> Move | None:
-        """None where nothing moves: a difference that has died out costs nothing from there on."""
-        moving = [move for move in inputs if move is not None]
+    def _step(
+        self, step: Step, inputs: Sequence[Difference | None], picture: np.ndarray, where: Frame | None
+    ) -> Difference | None:
+        """The difference of the step's output; None if there is none, so that later steps cost nothing."""
+        moving = [difference for difference in inputs if difference is not None]
         if not moving or (where is not None and 0 in where.size):
             return None
-        if any(move.frame is None for move in moving):
+        if any(difference.frame is None for difference in moving):
             where = None
-        values = step.rule.change(inputs, Clean(self.kept[step.node], len(self.x), picture), where)
+        values = step.rule.change(inputs, CleanMaps(self.kept[step.node], len(self.x), picture), where)
         if step.rule.may_end and values.device.type == "cpu" and not values.any():
             return None
-        return Move(values, where)
+        return Difference(values, where)

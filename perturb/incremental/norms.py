@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perturb.incremental.difference import Clean, Live, Move, NoRuleError
+from perturb.incremental.activations import Activation, CleanMaps, Difference, NoRuleError
 from perturb.incremental.rules import MEMORY, Build, Everywhere, Pass, Rule, Scale, only, whole
 from perturb.incremental.windows import Frame
 
@@ -19,7 +19,7 @@ class LayerNorm(Pass):
 
     dense = 0.25
 
-    def __init__(self, node: Live, weight: Tensor | None, epsilon: float) -> None:
+    def __init__(self, node: Activation, weight: Tensor | None, epsilon: float) -> None:
         super().__init__(node)
         self.dim = 1 if node.layout else -1
         like = (1, -1, 1, 1) if node.layout else (-1,)
@@ -30,8 +30,8 @@ class LayerNorm(Pass):
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return _read(clean[0], (self.dim,), self.epsilon)
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return _change(only(moves).values, clean.at(frame), (self.dim,)).mul_(self.weight)
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
+        return _change(only(differences).values, clean.at(frame), (self.dim,)).mul_(self.weight)
 
 
 class GroupNorm(Everywhere):
@@ -42,7 +42,7 @@ class GroupNorm(Everywhere):
 
     dense = 0.25
 
-    def __init__(self, node: Live, groups: int, weight: Tensor | None, epsilon: float) -> None:
+    def __init__(self, node: Activation, groups: int, weight: Tensor | None, epsilon: float) -> None:
         super().__init__(node)
         self.node, self.groups, self.epsilon = node, groups, epsilon
         self.weight = torch.ones(()) if weight is None else weight
@@ -51,8 +51,8 @@ class GroupNorm(Everywhere):
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
         return _read(self._grouped(clean[0]), (2, 3, 4), self.epsilon)
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        found = _change(self._grouped(whole(only(moves), self.node)), clean.at(None), (2, 3, 4))
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
+        found = _change(self._grouped(whole(only(differences), self.node)), clean.at(None), (2, 3, 4))
         return found.flatten(1, 2).mul_(self.weight)
 
     def _grouped(self, values: Tensor) -> Tensor:
@@ -74,8 +74,8 @@ def _change(d: Tensor, clean: Sequence[Tensor], dims: tuple[int, ...]) -> Tensor
 
 
 def _batch_norm(
-    node: Live,
-    x: Live,
+    node: Activation,
+    x: Activation,
     weight: Any,
     bias: Any,
     mean: Any,
@@ -92,7 +92,13 @@ def _batch_norm(
 
 
 def _layer_norm(
-    node: Live, x: Live, shape: Sequence[int], weight: Any = None, bias: Any = None, epsilon: float = 1e-5, *rest: Any
+    node: Activation,
+    x: Activation,
+    shape: Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    epsilon: float = 1e-5,
+    *rest: Any,
 ) -> Rule:
     if x.layout == "channels first" and len(shape) > 1:
         return GroupNorm(node, 1 if len(shape) == 3 else x.shape[1], weight, epsilon)
@@ -102,7 +108,13 @@ def _layer_norm(
 
 
 def _group_norm(
-    node: Live, x: Live, groups: int, weight: Any = None, bias: Any = None, epsilon: float = 1e-5, *rest: Any
+    node: Activation,
+    x: Activation,
+    groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    epsilon: float = 1e-5,
+    *rest: Any,
 ) -> Rule:
     if len(x.shape) != 4:
         raise NoRuleError("group_norm of other than maps")
@@ -110,7 +122,7 @@ def _group_norm(
 
 
 def _instance_norm(
-    node: Live, x: Live, weight: Any, bias: Any, mean: Any, variance: Any, own: bool, *options: Any
+    node: Activation, x: Activation, weight: Any, bias: Any, mean: Any, variance: Any, own: bool, *options: Any
 ) -> Rule:
     if not own:
         return _batch_norm(node, x, weight, bias, mean, variance, False, *options)

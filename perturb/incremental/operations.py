@@ -8,29 +8,29 @@ import torch
 from torch import Tensor
 
 from perturb.incremental import attention, norms, pointwise
-from perturb.incremental.difference import Layout, Live, NoRuleError
+from perturb.incremental.activations import Activation, Layout, NoRuleError
 from perturb.incremental.rules import (
     Build,
     ChannelLinear,
+    ChannelSelection,
     Concatenation,
-    Largest,
+    GlobalMax,
+    GlobalMean,
     Linear,
-    Mean,
     Pass,
-    Picked,
     Pointwise,
     Product,
     Rule,
     Scale,
     Sum,
 )
-from perturb.incremental.sliding import AveragePool, Convolution, MaxPool, Moved, Replicated
+from perturb.incremental.sliding import AveragePool, Convolution, CropOrPad, MaxPool, ReplicationPad
 from perturb.incremental.windows import Pair
 
 
 def _conv2d(
-    node: Live,
-    x: Live,
+    node: Activation,
+    x: Activation,
     weight: Tensor,
     bias: Any = None,
     stride: Any = 1,
@@ -45,14 +45,20 @@ def _conv2d(
 
 
 def _max_pool2d(
-    node: Live, x: Live, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False
+    node: Activation,
+    x: Activation,
+    kernel: Any,
+    stride: Any = (),
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil: bool = False,
 ) -> Rule:
     return MaxPool(node, pair(kernel), pair(stride or kernel), pair(padding), pair(dilation))
 
 
 def _avg_pool2d(
-    node: Live,
-    x: Live,
+    node: Activation,
+    x: Activation,
     kernel: Any,
     stride: Any = (),
     padding: Any = 0,
@@ -69,26 +75,28 @@ def _avg_pool2d(
     return AveragePool(node, kernel, stride, padding, share)
 
 
-def _adaptive_avg_pool2d(node: Live, x: Live, size: Any) -> Rule:
+def _adaptive_avg_pool2d(node: Activation, x: Activation, size: Any) -> Rule:
     if x.layout and node.limit == (1, 1):
-        return Mean(node, x.area, True)
+        return GlobalMean(node, x.area, True)
     return Linear(node, x, lambda d: torch.nn.functional.adaptive_avg_pool2d(d, size))
 
 
-def _mean(node: Live, x: Live, dims: Sequence[int], keep: bool = False) -> Rule:
+def _mean(node: Activation, x: Activation, dims: Sequence[int], keep: bool = False) -> Rule:
     over = sorted(d % len(x.shape) for d in dims)
     if x.layout == "channels first" and over == [2, 3]:
-        return Mean(node, x.area, keep)
+        return GlobalMean(node, x.area, keep)
     return Linear(node, x, lambda d: d.mean(list(dims), keep))
 
 
-def _amax(node: Live, x: Live, dims: Sequence[int] = (), keep: bool = False) -> Rule:
+def _amax(node: Activation, x: Activation, dims: Sequence[int] = (), keep: bool = False) -> Rule:
     if x.layout == "channels last" or 0 in (over := [d % len(x.shape) for d in dims]) or not over:
         raise NoRuleError("amax over pictures, or over channels that lie last")
-    return Largest(node, x, over, keep)
+    return GlobalMax(node, x, over, keep)
 
 
-def _pad(node: Live, x: Live, around: Sequence[int], mode: str = "constant", value: float | None = None) -> Rule:
+def _pad(
+    node: Activation, x: Activation, around: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Rule:
     before = (around[2] if len(around) > 2 else 0, around[0])
     if not any(around):
         return Pass(node)
@@ -99,77 +107,79 @@ def _pad(node: Live, x: Live, around: Sequence[int], mode: str = "constant", val
     if mode == "replicate":
         if min(around) < 0:
             raise NoRuleError("pad that cuts and replicates")
-        return Replicated(node, x, before)
-    return Moved(node, before)
+        return ReplicationPad(node, x, before)
+    return CropOrPad(node, before)
 
 
-def _slice(node: Live, x: Live, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Rule:
+def _slice(
+    node: Activation, x: Activation, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Rule:
     axis = dim % len(x.shape) - 2
     if x.layout == "channels first" and axis == -1:
-        return Picked(node, lambda d: torch.ops.aten.slice(d, 1, start, end, step))
+        return ChannelSelection(node, lambda d: torch.ops.aten.slice(d, 1, start, end, step))
     if x.layout != "channels first" or axis < 0:
         return Linear(node, x, lambda d: torch.ops.aten.slice(d, dim, start, end, step))
     first = slice(start, end, step).indices(x.limit[axis])[0]
     shift, stride = ([0, 0], [1, 1])
     shift[axis], stride[axis] = -first, step
-    return Moved(node, pair(shift), pair(stride))
+    return CropOrPad(node, pair(shift), pair(stride))
 
 
-def _index_select(node: Live, x: Live, dim: int, index: Tensor) -> Rule:
+def _index_select(node: Activation, x: Activation, dim: int, index: Tensor) -> Rule:
     if x.layout != "channels first" or dim % len(x.shape) != 1:
         raise NoRuleError("index_select of other than channels")
-    return Picked(node, lambda d: d.index_select(1, index))
+    return ChannelSelection(node, lambda d: d.index_select(1, index))
 
 
-def _linear(node: Live, x: Live, weight: Tensor, bias: Any = None) -> Rule:
+def _linear(node: Activation, x: Activation, weight: Tensor, bias: Any = None) -> Rule:
     if x.layout == "channels last":
         return ChannelLinear(node, weight)
     return Linear(node, x, lambda d: torch.nn.functional.linear(d, weight), weight.shape[1])
 
 
-def _conv1d(node: Live, x: Live, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
+def _conv1d(node: Activation, x: Activation, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
     return Linear(node, x, lambda d: torch.ops.aten.conv1d(d, weight, None, *options), weight[0].numel())
 
 
-def _conv_transpose2d(node: Live, x: Live, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
+def _conv_transpose2d(node: Activation, x: Activation, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
     return Linear(node, x, lambda d: torch.ops.aten.conv_transpose2d(d, weight, None, *options), weight[0].numel())
 
 
-def _permute(node: Live, x: Live, dims: Sequence[int]) -> Rule:
+def _permute(node: Activation, x: Activation, dims: Sequence[int]) -> Rule:
     if node.layout and x.layout:
         return Pass(node)
     return Linear(node, x, lambda d: d.permute(*dims))
 
 
-def _add(node: Live, a: Any, b: Any, *, alpha: float = 1, sign: float = 1) -> Rule:
-    if isinstance(a, Live) and isinstance(b, Live):
+def _add(node: Activation, a: Any, b: Any, *, alpha: float = 1, sign: float = 1) -> Rule:
+    if isinstance(a, Activation) and isinstance(b, Activation):
         return Sum(node, (a, b), (1, sign * alpha))
-    still, moving = (b, a) if isinstance(a, Live) else (a, b)
+    still, moving = (b, a) if isinstance(a, Activation) else (a, b)
     if _same_size(node, moving):
-        return Pass(node) if isinstance(a, Live) or sign * alpha == 1 else Scale(node, sign * alpha)
+        return Pass(node) if isinstance(a, Activation) or sign * alpha == 1 else Scale(node, sign * alpha)
     raise NoRuleError(f"adding a number of shape {tuple(getattr(still, 'shape', ()))}")
 
 
-def _subtract(node: Live, a: Any, b: Any, *, alpha: float = 1) -> Rule:
+def _subtract(node: Activation, a: Any, b: Any, *, alpha: float = 1) -> Rule:
     return _add(node, a, b, alpha=alpha, sign=-1)
 
 
-def _multiply(node: Live, a: Any, b: Any) -> Rule:
-    if isinstance(a, Live) and isinstance(b, Live):
+def _multiply(node: Activation, a: Any, b: Any) -> Rule:
+    if isinstance(a, Activation) and isinstance(b, Activation):
         return Product(node, (a, b))
-    factor, moving = (b, a) if isinstance(a, Live) else (a, b)
+    factor, moving = (b, a) if isinstance(a, Activation) else (a, b)
     if not _same_size(node, moving):
         raise NoRuleError("a product that enlarges the map")
     return Scale(node, _factor(node, factor))
 
 
-def _divide(node: Live, a: Any, b: Any) -> Rule:
-    if not isinstance(a, Live) or isinstance(b, Live):
+def _divide(node: Activation, a: Any, b: Any) -> Rule:
+    if not isinstance(a, Activation) or isinstance(b, Activation):
         raise NoRuleError("division by an activation")
     return _multiply(node, a, 1 / b)
 
 
-def _factor(node: Live, factor: Any) -> Any:
+def _factor(node: Activation, factor: Any) -> Any:
     """A constant as it multiplies a map that lies channels first."""
     if not isinstance(factor, Tensor) or not node.layout or factor.numel() == 1:
         return factor
@@ -185,11 +195,11 @@ def pair(value: Any) -> Pair:
     return int(rows), int(columns)
 
 
-def _same_size(node: Live, x: Live) -> bool:
+def _same_size(node: Activation, x: Activation) -> bool:
     return node.shape == x.shape
 
 
-def _cat(node: Live, parts: Sequence[Any], dim: int = 0) -> Rule:
+def _cat(node: Activation, parts: Sequence[Any], dim: int = 0) -> Rule:
     channel = {"channels first": 1, "channels last": 3, "": None}[node.layout]
     dim %= len(node.shape)
     if (channel is not None and dim != channel) or dim == 0:
@@ -197,7 +207,7 @@ def _cat(node: Live, parts: Sequence[Any], dim: int = 0) -> Rule:
     return Concatenation(node, parts, dim)
 
 
-def _through(call: Callable[..., Tensor], node: Live, x: Live, *arguments: Any, **options: Any) -> Rule:
+def _through(call: Callable[..., Tensor], node: Activation, x: Activation, *arguments: Any, **options: Any) -> Rule:
     """An operation that is linear in its first argument."""
     return Linear(node, x, lambda d: call(d, *arguments, **options))
 
@@ -212,20 +222,20 @@ def layout_of(name: str, args: Sequence[Any], sources: Sequence[Layout], shape: 
     if name == "expand" or (name in RESHAPES and shape[2:] == (1, 1)):  # a gate, as squeeze-and-excitation shapes it
         return "channels first"
     if name == "permute":
-        moves: dict[tuple[Layout, tuple[int, ...]], Layout] = {
+        differences: dict[tuple[Layout, tuple[int, ...]], Layout] = {
             ("channels first", (0, 2, 3, 1)): "channels last",
             ("channels last", (0, 3, 1, 2)): "channels first",
         }
-        return moves.get((first, tuple(d % 4 for d in args[1])), "")
+        return differences.get((first, tuple(d % 4 for d in args[1])), "")
     return "" if name in RESHAPES or any(layout != first for layout in sources) else first
 
 
-def rule(name: str, node: Live, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Rule:
-    """The rule of the operation `name`, for these arguments; Live stands for what depends on the picture.
+def rule(name: str, node: Activation, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Rule:
+    """The rule of the operation `name`, for these arguments; Activation stands for what depends on the picture.
 
     Raises NoRuleError.
     """
-    layouts = {x.layout for x in args if isinstance(x, Live)}
+    layouts = {x.layout for x in args if isinstance(x, Activation)}
     if name in ("add", "sub", "mul") and len(layouts) > 1:
         raise NoRuleError(f"{name} of maps that lie differently")
     if name in MAPS and "channels last" in layouts:

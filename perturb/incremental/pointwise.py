@@ -1,7 +1,7 @@
-"""f(p + D) - f(p) for functions of one number, without cancellation: what each reads of the clean p, and the change.
+"""f(p + D) - f(p) for functions of one number, without cancellation.
 
-For D = 0 every one gives exactly 0. `read` makes the clean maps once a picture; `change` uses them in a window, and
-writes into `out` where one is given.
+D = 0 gives exactly 0. `read` computes maps from the clean p, once per picture; `change` uses them in a window, and
+writes into `out` if it is given.
 """
 
 from collections.abc import Callable
@@ -11,21 +11,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-PIECE = 1 << 16  # numbers that `smooth` takes at once: with what it needs in between they stay in the cache
-NEAR = 1e-2  # of D, up to which `smooth` goes by derivatives
+PIECE = 1 << 16  # numbers that `smooth` takes at once, so that intermediate results stay in the cache
+NEAR = 1e-2  # largest |D| for which `smooth` uses derivatives
 Read = Callable[[Tensor], tuple[Tensor, ...]]
-Change = Callable[..., Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A pointwise function as differences see it."""
+    """How a pointwise function changes differences."""
 
     read: Read
-    change: Change  # (D, *what read gave) -> f(p + D) - f(p)
-    passes: float  # that it takes, in those through memory that one number takes
-    dense: float  # share of them that f alone takes
-    scales: bool = False  # `change` takes a `factor` of D at no cost
+    change: Callable[..., Tensor]  # (D, *maps from read) -> f(p + D) - f(p)
+    passes: float  # its cost, in passes of a number through memory
+    dense: float  # share of that cost that f alone takes
+    scales: bool = False  # whether `change` accepts a `factor` of D, at no cost
 
 
 def clamp(low: float | None, high: float | None) -> Function:
@@ -78,9 +77,9 @@ def hardswish() -> Function:
 
 
 def smooth(call: Callable[[Tensor], Tensor]) -> Function:
-    """A function whose third derivative is small: D (f'(p) + D f''(p) / 2) near p, a subtraction in float32 beyond.
+    """A function with a small third derivative: D (f'(p) + D f''(p) / 2) up to NEAR, a float32 subtraction beyond.
 
-    Both are right to 1e-4 of D at NEAR, where they are worst (GELU to 2e-4, near p = -3.4).
+    Both are least accurate at NEAR: right to 1e-4 of D (GELU to 2e-4, near p = -3.4).
     """
 
     def read(p: Tensor) -> tuple[Tensor, ...]:
@@ -102,7 +101,7 @@ def smooth(call: Callable[[Tensor], Tensor]) -> Function:
     def piece(d: Tensor, p: Tensor, before: Tensor, slope: Tensor, half_bend: Tensor, *, out: Tensor | None) -> Tensor:
         if d.device.type == "cpu" and -NEAR <= float(d.amin()) <= float(d.amax()) <= NEAR:
             return torch.mul(half_bend.mul(d).add_(slope), d, out=out)
-        far = F.hardshrink(d, NEAR)  # masks by comparison would take as long as all the rest
+        far = F.hardshrink(d, NEAR)  # a mask by comparison would double the time
         near = d - far
         after = call(far + p).sub_(before).mul_(far.sign().abs_())
         return torch.add(after, half_bend.mul(near).add_(slope).mul_(near), out=out)
@@ -111,7 +110,7 @@ def smooth(call: Callable[[Tensor], Tensor]) -> Function:
 
 
 def in_double(call: Callable[[Tensor], Tensor]) -> Function:
-    """Any other function, subtracted in float64; where D = 0 the two may have been rounded differently."""
+    """Any other function, subtracted in float64. D = 0 is handled apart: the two terms can round differently."""
 
     def read(p: Tensor) -> tuple[Tensor, ...]:
         return p, call(p.double())
@@ -124,7 +123,7 @@ def in_double(call: Callable[[Tensor], Tensor]) -> Function:
 
 
 def _by(kind: Callable[[Callable[[Tensor], Tensor]], Function]) -> Callable[..., Function]:
-    """From the torch call and its further arguments."""
+    """A factory that takes the torch call and its further arguments."""
     return lambda call, *arguments, **options: kind(lambda p: call(p, *arguments, **options))
 
 

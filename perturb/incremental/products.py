@@ -1,7 +1,7 @@
-"""Differences times weights.
+"""Products of differences and weights.
 
-oneDNN brings weights into an order of its own at every call, unless it is handed them so, as by torch's own compiler.
-On small windows that takes as long as the product.
+oneDNN reorders weights at every call unless they are packed beforehand, as torch's compiler does. On small windows
+reordering takes as long as the product.
 """
 
 import torch
@@ -12,11 +12,11 @@ from perturb.incremental.windows import Pair
 
 NEEDED = "_reorder_convolution_weight _convolution_pointwise _reorder_linear_weight _linear_pointwise"
 ONEDNN = torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in NEEDED.split())
-WORTH_PACKING = {"position": 1 << 15, "window": 1 << 16}  # weights
+WORTH_PACKING = {"position": 1 << 15, "window": 1 << 16}  # number of weights from which packing pays
 
 
 class Weights:
-    """A convolution's weights (out, in / groups, row, column), put in order at their first use."""
+    """A convolution's weights (out, in / groups, row, column), packed at their first use."""
 
     def __init__(self, weight: Tensor, groups: int = 1) -> None:
         self.weight, self.groups = weight, groups
@@ -24,19 +24,19 @@ class Weights:
         self.packed: Tensor | None = None
 
     def halve(self) -> None:
-        """To bfloat16, unless in groups, whose products are too few to gain."""
+        """Convert to bfloat16. Grouped weights stay: their products are too small to gain."""
         if self.groups == 1:
             self.weight = self.weight.bfloat16()
 
     @property
     def packs(self) -> bool:
-        """bfloat16 in any case: of few numbers torch would not hand it to oneDNN, and be far slower."""
+        """Whether packing pays. It always does for bfloat16: torch is slow there without oneDNN."""
         worth = self.weight.numel() >= WORTH_PACKING["position" if self.of_position else "window"]
         return ONEDNN and self.groups == 1 and (worth or self.weight.dtype == torch.bfloat16)
 
     def over(self, values: Tensor, padding: Pair = (0, 0), stride: Pair = (1, 1), dilation: Pair = (1, 1)) -> Tensor:
-        """The convolution of differences (trial, channel, row, column), without bias, in float32."""
-        if self.of_position:  # what a stride passes over is not multiplied
+        """The convolution of differences (trial, channel, row, column) without bias, in float32."""
+        if self.of_position:  # skips what the stride passes over
             values, stride = values[:, :, :: stride[0], :: stride[1]], (1, 1)
         values, window = values.to(self.weight.dtype), (padding, stride, dilation, self.groups)
         on_cpu = values.device.type == "cpu"
@@ -52,7 +52,7 @@ class Weights:
         return found.float()
 
     def _at_positions(self, lines: Tensor) -> Tensor:
-        """One matrix product: 1 x 1 kernels in a convolution's order would want another for each size of window."""
+        """A 1 x 1 kernel as one matrix product: a packed convolution would need another order for each window size."""
         if lines.device.type != "cpu":
             return F.linear(lines.contiguous(), self.weight.flatten(1))
         if self.packed is None:

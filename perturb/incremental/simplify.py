@@ -1,4 +1,4 @@
-"""A traced graph in fewer kinds of operation, before it is read: the same numbers, to rounding."""
+"""Rewrite a traced graph with fewer kinds of operations. Results stay the same, to rounding."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,31 +10,31 @@ PARTS = ("chunk", "split", "split_with_sizes", "unbind")
 
 
 def simplify(module: fx.GraphModule) -> None:
-    """Take parts as slices, shuffle channels at once, pool by the maximum, leave pictures in front, join once."""
-    _largest(module)
-    _take(module)
-    _keep_in_front(module)
-    _size(module)
-    _shuffle(module)
-    _nest(module)
+    """Rewrite the graph in place: each rewriting below, then dead code is removed."""
+    _max_pool_as_amax(module)
+    _parts_as_slices(module)
+    _select_in_place(module)
+    _shapes_as_numbers(module)
+    _shuffle_as_selection(module)
+    _reuse_concatenations(module)
     module.graph.eliminate_dead_code()
 
 
-def named(node: Any) -> str:
-    """The operation's name, without the mark of those that work in place."""
+def operation_name(node: Any) -> str:
+    """The name of the node's operation, without the underscore of in-place operations; empty if it has none."""
     packet = getattr(getattr(node, "target", None), "overloadpacket", None)
     return str(getattr(packet, "__name__", "")).removesuffix("_")
 
 
-def _hold(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
+def _add_constant(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
     module.register_buffer(f"_held_{name}", value)
     return module.graph.get_attr(f"_held_{name}")
 
 
-def _largest(module: fx.GraphModule) -> None:
-    """Adaptive max-pooling to one position, of which the indices are not asked for."""
+def _max_pool_as_amax(module: fx.GraphModule) -> None:
+    """Adaptive max-pooling to one position becomes `amax`, if nobody reads the indices."""
     for node in list(module.graph.nodes):
-        if named(node) != "adaptive_max_pool2d" or tuple(node.meta["val"][0].shape[2:]) != (1, 1):
+        if operation_name(node) != "adaptive_max_pool2d" or tuple(node.meta["val"][0].shape[2:]) != (1, 1):
             continue
         for part in list(node.users):
             if part.args[1] == 0:
@@ -43,18 +43,18 @@ def _largest(module: fx.GraphModule) -> None:
                 _replace(module, part, largest)
 
 
-def _take(module: fx.GraphModule) -> None:
-    """What takes a part of a map by its number takes a slice of the map, or one position of a dimension."""
+def _parts_as_slices(module: fx.GraphModule) -> None:
+    """Parts of `chunk`, `split` and `unbind` become slices of the map, or single positions of a dimension."""
     aten = torch.ops.aten
     for node in list(module.graph.nodes):
-        if named(node) not in PARTS:
+        if operation_name(node) not in PARTS:
             continue
-        at = 1 if named(node) == "unbind" else 2
+        at = 1 if operation_name(node) == "unbind" else 2
         dim = node.args[at] if len(node.args) > at else node.kwargs.get("dim", 0)
         for part in list(node.users):
             number, parts = part.args[1], node.meta["val"]
             with module.graph.inserting_before(part):
-                if named(node) == "unbind":
+                if operation_name(node) == "unbind":
                     taken = module.graph.call_function(aten.select.int, (node.args[0], dim, number))
                 else:
                     start, width = sum(p.shape[dim] for p in parts[:number]), parts[number].shape[dim]
@@ -63,10 +63,10 @@ def _take(module: fx.GraphModule) -> None:
         module.graph.erase_node(node)
 
 
-def _keep_in_front(module: fx.GraphModule) -> None:
-    """What is brought in front and taken apart there is taken where it lies: pictures stay first."""
+def _select_in_place(module: fx.GraphModule) -> None:
+    """A dimension permuted to the front and selected there is selected in place, so that pictures stay first."""
     for part in list(module.graph.nodes):
-        if named(part) != "select" or part.args[1] != 0 or named(part.args[0]) != "permute":
+        if operation_name(part) != "select" or part.args[1] != 0 or operation_name(part.args[0]) != "permute":
             continue
         source, order = part.args[0].args
         front, *dims = (d % len(order) for d in order)
@@ -77,10 +77,10 @@ def _keep_in_front(module: fx.GraphModule) -> None:
         _replace(module, part, moved)
 
 
-def _size(module: fx.GraphModule) -> None:
-    """What takes another's shape takes it in numbers."""
+def _shapes_as_numbers(module: fx.GraphModule) -> None:
+    """Operations that take the shape of another tensor get it as numbers."""
     for node in list(module.graph.nodes):
-        name = named(node)
+        name = operation_name(node)
         if name in ("expand_as", "reshape_as", "view_as"):
             call = getattr(torch.ops.aten, name.removesuffix("_as")).default
             with module.graph.inserting_before(node):
@@ -88,11 +88,11 @@ def _size(module: fx.GraphModule) -> None:
             _replace(module, node, sized)
 
 
-def _shuffle(module: fx.GraphModule) -> None:
-    """Channels viewed in groups, transposed and viewed flat again (ShuffleNet) are picked in another order."""
+def _shuffle_as_selection(module: fx.GraphModule) -> None:
+    """A channel shuffle (view in groups, transpose, view; ShuffleNet) becomes an `index_select` of channels."""
     for flat in list(module.graph.nodes):
         _, swapped, grouped = chain = list(_chain(flat))
-        if [named(n) for n in chain] != ["view", "transpose", "view"] or set(swapped.args[1:]) != {1, 2}:
+        if [operation_name(n) for n in chain] != ["view", "transpose", "view"] or set(swapped.args[1:]) != {1, 2}:
             continue
         (source,) = grouped.all_input_nodes
         shape, groups = flat.meta["val"].shape, grouped.meta["val"].shape
@@ -100,16 +100,16 @@ def _shuffle(module: fx.GraphModule) -> None:
             continue
         order = torch.arange(shape[1], device=source.meta["val"].device).view(groups[1:3]).t().flatten()
         with module.graph.inserting_before(flat):
-            index = _hold(module, f"{flat.name}_order", order)
+            index = _add_constant(module, f"{flat.name}_order", order)
             picked = module.graph.call_function(torch.ops.aten.index_select.default, (source, 1, index))
         _replace(module, flat, picked)
 
 
-def _nest(module: fx.GraphModule) -> None:
-    """A concatenation that begins as an earlier one takes that one: few large parts are copied faster than many."""
+def _reuse_concatenations(module: fx.GraphModule) -> None:
+    """A concatenation that begins with the parts of an earlier one reuses it: few large parts are copied faster."""
     known: dict[tuple[Any, ...], fx.Node] = {}
     for node in module.graph.nodes:
-        if named(node) != "cat":
+        if operation_name(node) != "cat":
             continue
         (parts, *dim), known[tuple(node.args[0]), *node.args[1:]] = node.args, node
         for count in range(len(parts) - 1, 1, -1):
@@ -119,11 +119,11 @@ def _nest(module: fx.GraphModule) -> None:
 
 
 def _chain(node: fx.Node) -> Iterator[fx.Node]:
-    """A view, what it views, and what that views, whatever was copied between."""
+    """A node, its source and the source of that; copies in between are skipped."""
     for _ in range(3):
         yield node
         node = next(iter(node.all_input_nodes), node)
-        while named(node) in ("contiguous", "clone"):
+        while operation_name(node) in ("contiguous", "clone"):
             node = node.all_input_nodes[0]
 
 

@@ -1,4 +1,4 @@
-"""Operations that move a window over the map: convolutions, pools, crops."""
+"""Rules of operations that slide a window over the map: convolution, pooling, cropping and padding."""
 
 import math
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from perturb.incremental.difference import Clean, Live, Move
+from perturb.incremental.activations import Activation, CleanMaps, Difference
 from perturb.incremental.products import Weights
 from perturb.incremental.rules import MEMORY, Pass, only
 from perturb.incremental.windows import Corner, Frame, Pair, Spans, cut, embed, gather, slide
 
 
 class Sliding(Pass):
-    """A window of the picture moved over it."""
+    """A window that slides over the map."""
 
-    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+    def __init__(self, node: Activation, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
         super().__init__(node)
         self.limit, self.kernel, self.stride, self.padding, self.dilation = (
             node.limit,
@@ -32,36 +32,36 @@ class Sliding(Pass):
         return slide(inputs[0], self.kernel, self.stride, self.padding, self.dilation, self.limit)
 
     def extent(self, frame: Frame | None) -> Pair:
-        """Rows and columns of the input, padding included, that the frame's positions meet."""
+        """Rows and columns of the padded input that the frame's positions read."""
         size = self.limit if frame is None else frame.size
         rows, columns = ((size[a] - 1) * self.stride[a] + (self.kernel[a] - 1) * self.dilation[a] + 1 for a in (0, 1))
         return rows, columns
 
-    def shift(self, move: Move, frame: Frame | None) -> Corner:
-        """Rows and columns from the first that the frame's positions meet to the difference's first."""
-        return move.start - (0 if frame is None else frame.start * self.stride) + np.array(self.padding)
+    def offset(self, difference: Difference, frame: Frame | None) -> Corner:
+        """Rows and columns from the first that the frame's positions read to the first of the difference."""
+        return difference.start - (0 if frame is None else frame.start * self.stride) + np.array(self.padding)
 
-    def brought(self, move: Move, frame: Frame | None, around: Pair = (0, 0)) -> Tensor:
-        """The differences laid out over what the frame's positions meet, less `around` rows and columns at each end."""
+    def placed(self, difference: Difference, frame: Frame | None, around: Pair = (0, 0)) -> Tensor:
+        """The differences over what the frame's positions read, less `around` rows and columns at each end."""
         rows, columns = self.extent(frame)
         size = rows - 2 * around[0], columns - 2 * around[1]
-        return embed(move.values, self.shift(move, frame) - around, size)
+        return embed(difference.values, self.offset(difference, frame) - around, size)
 
 
-class Moved(Sliding):
-    """Rows and columns added before the map or cut from it (`shift` < 0), or every n-th of them taken."""
+class CropOrPad(Sliding):
+    """Zeros added above and to the left (`offset` > 0), a crop (`offset` < 0), or every n-th row and column."""
 
-    def __init__(self, node: Live, shift: Pair, stride: Pair = (1, 1)) -> None:
-        super().__init__(node, (1, 1), stride, shift, (1, 1))
+    def __init__(self, node: Activation, offset: Pair, stride: Pair = (1, 1)) -> None:
+        super().__init__(node, (1, 1), stride, offset, (1, 1))
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        return self.brought(only(moves), frame)[:, :, :: self.stride[0], :: self.stride[1]]
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
+        return self.placed(only(differences), frame)[:, :, :: self.stride[0], :: self.stride[1]]
 
 
-class Replicated(Pass):
-    """The border's rows and columns repeated `before` the map and behind it."""
+class ReplicationPad(Pass):
+    """Padding that repeats the border; `before` is the number of rows above and of columns to the left."""
 
-    def __init__(self, node: Live, source: Live, before: Pair) -> None:
+    def __init__(self, node: Activation, source: Activation, before: Pair) -> None:
         super().__init__(node)
         self.limit, self.source, self.before = np.array(node.limit), np.array(source.limit), np.array(before)
 
@@ -72,48 +72,52 @@ class Replicated(Pass):
         empty = (span.stop <= span.start).any(1, keepdims=True)
         return Spans(np.where(empty, 0, start), np.where(empty, 0, stop))
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        move = only(moves)
-        start = np.zeros_like(move.start) if frame is None else frame.start
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
+        difference = only(differences)
+        start = np.zeros_like(difference.start) if frame is None else frame.start
         size = self.limit if frame is None else frame.size
         there = (start[:, a, None] + np.arange(size[a]) - self.before[a] for a in (0, 1))
-        inner = (np.clip(line, 0, self.source[a] - 1) - move.start[:, a, None] for a, line in enumerate(there))
-        return gather(move.values, *inner)
+        inner = (np.clip(line, 0, self.source[a] - 1) - difference.start[:, a, None] for a, line in enumerate(there))
+        return gather(difference.values, *inner)
 
 
 class Convolution(Sliding):
-    def __init__(self, node: Live, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
+    """A convolution, whose bias cancels."""
+
+    def __init__(
+        self, node: Activation, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> None:
         super().__init__(node, (weight.shape[2], weight.shape[3]), stride, padding, dilation)
         self.weights = Weights(weight, groups)
         self.cost = weight.numel() + (MEMORY if groups == 1 else 2 * MEMORY) * len(weight)
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        around = self._zeros_around(only(moves), frame)
-        values = self.brought(only(moves), frame, around)
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
+        around = self._zeros_around(only(differences), frame)
+        values = self.placed(only(differences), frame, around)
         return self.weights.over(values, around, self.stride, self.dilation)
 
-    def _zeros_around(self, move: Move, frame: Frame | None) -> Pair:
-        """Rows and columns that lie outside the difference at both ends, whatever the trial.
+    def _zeros_around(self, difference: Difference, frame: Frame | None) -> Pair:
+        """Rows and columns at both ends that are zero in every trial.
 
-        As padding they are passed over, not multiplied: 1.2 to 1.8 times as fast.
+        As padding they are skipped instead of multiplied: 1.2 to 1.8 times as fast.
         """
-        shift = self.shift(move, frame)
-        behind = np.array(self.extent(frame)) - shift - move.values.shape[2:]
+        offset = self.offset(difference, frame)
+        behind = np.array(self.extent(frame)) - offset - difference.values.shape[2:]
         most = (np.array(self.kernel) - 1) * self.dilation
-        rows, columns = np.clip(np.minimum(shift, behind).min(0), 0, most)
+        rows, columns = np.clip(np.minimum(offset, behind).min(0), 0, most)
         return int(rows), int(columns)
 
 
 class AveragePool(Sliding):
-    """`share` is what one number counts in its window's mean, by position where that differs at the border."""
+    """`share` is the weight of one number in the mean of a window; a map of weights where the border differs."""
 
-    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, share: float | Tensor) -> None:
+    def __init__(self, node: Activation, kernel: Pair, stride: Pair, padding: Pair, share: float | Tensor) -> None:
         super().__init__(node, kernel, stride, padding, (1, 1))
         self.share = share
         self.cost = MEMORY * node.depth
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
-        total = F.avg_pool2d(self.brought(only(moves), frame), self.kernel, self.stride, divisor_override=1)
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
+        total = F.avg_pool2d(self.placed(only(differences), frame), self.kernel, self.stride, divisor_override=1)
         share = self.share
         if isinstance(share, Tensor):
             share = share.to(total) if frame is None else cut(share.to(total), frame, clean.picture)
@@ -121,16 +125,16 @@ class AveragePool(Sliding):
 
 
 class MaxPool(Sliding):
-    """max_j ((y_j - M) + D_j), with M the clean maximum: y_j - M <= 0 is exact where it matters."""
+    """max_j ((y_j - M) + D_j) with M the clean maximum; y_j - M is exact where y_j is close to M."""
 
     dense = 0.25
 
-    def __init__(self, node: Live, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+    def __init__(self, node: Activation, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
         super().__init__(node, kernel, stride, padding, dilation)
         self.cost = MEMORY * node.depth * math.prod(kernel)
 
     def read(self, *clean: Tensor) -> tuple[Tensor, ...]:
-        """y with minus infinity around it, and M."""
+        """y padded with minus infinity, and M."""
         (y,) = clean
         rows, columns = self.extent(None)
         top, left = self.padding
@@ -138,12 +142,12 @@ class MaxPool(Sliding):
         padded = F.pad(y, around, value=-math.inf)
         return padded, F.max_pool2d(padded, self.kernel, self.stride, dilation=self.dilation)
 
-    def change(self, moves: Sequence[Move | None], clean: Clean, frame: Frame | None) -> Tensor:
+    def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
         padded, largest = clean.maps
         extent = self.extent(frame)
         reach = frame and Frame(frame.start * self.stride, extent, (padded.shape[2], padded.shape[3]), frame.device)
         y, most = clean.cut(padded, reach), clean.cut(largest, frame)
-        d = self.brought(only(moves), frame)
+        d = self.placed(only(differences), frame)
         found: Tensor | None = None
         for row in range(self.kernel[0]):
             for column in range(self.kernel[1]):

@@ -1,4 +1,4 @@
-"""A Model as a list of steps, up to one layer, traced with torch.fx."""
+"""A Model up to one layer as a list of steps, traced with torch.fx."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from perturb.incremental.activations import BATCH, Activation, Layout, NoRuleError
 from perturb.incremental.attention import batch_first
-from perturb.incremental.difference import BATCH, Layout, Live, NoRuleError
 from perturb.incremental.operations import COUNTED, layout_of, rule
 from perturb.incremental.rules import Linear, Pointwise, Rule, Scale
-from perturb.incremental.simplify import named, simplify
+from perturb.incremental.simplify import operation_name, simplify
 from perturb.protocols import Differentiable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One operation that depends on the picture; its arguments name earlier steps by their fx.Node."""
+    """One operation that depends on the picture. Its arguments refer to earlier steps by their fx.Node."""
 
     node: fx.Node
     name: str
@@ -27,11 +27,11 @@ class Step:
     kwargs: dict[str, Any]
     sources: tuple[fx.Node, ...]
     layouts: tuple[Layout, ...]  # of the sources
-    live: Live
+    activation: Activation
     rule: Rule
 
     def run(self, values: dict[fx.Node, Tensor]) -> Tensor:
-        """The operation itself, on clean activations and in their precision."""
+        """The operation's output for clean activations, in their precision."""
         dtype = values[self.sources[0]].dtype
 
         def given(argument: Any) -> Any:
@@ -41,7 +41,7 @@ class Step:
 
         args, kwargs = fx.node.map_aggregate((self.args, self.kwargs), given)
         if self.name in COUNTED:
-            args = (args[0], [-1, *self.live.shape[1:]])
+            args = (args[0], [-1, *self.activation.shape[1:]])
         if self.name == "cat":
             count = len(values[self.sources[0]])
             args = ([part.expand(count, *part.shape[1:]) for part in args[0]], *args[1:])
@@ -50,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The steps in order; `picture` is the normalised picture, the last step gives the layer's output."""
+    """The steps in order. `picture` is the normalised picture; the last step computes the layer's output."""
 
     picture: fx.Node
     steps: tuple[Step, ...]
@@ -60,7 +60,7 @@ class Traced:
         return self.steps[-1]
 
     def last_uses(self) -> dict[fx.Node, list[fx.Node]]:
-        """For each step the nodes that nobody reads after it."""
+        """For each step the nodes that no later step reads."""
         last = {source: step.node for step in self.steps for source in step.sources}
         uses: dict[fx.Node, list[fx.Node]] = {step.node: [] for step in self.steps}
         for node, step in last.items():
@@ -69,65 +69,67 @@ class Traced:
 
 
 def trace(model: Differentiable, layer: str) -> Traced:
-    """What `layer` does to a normalised picture. Raises NoRuleError, or whatever tracing raises."""
+    """The steps from a normalised picture to the output of `layer`. Raises NoRuleError, or what tracing raises."""
     generator = torch.Generator().manual_seed(0)
     x = model.normalise(torch.rand(BATCH, *model.input_shape, generator=generator))
     with torch.no_grad(), batch_first():
-        model.propagate(x, layer, folded=True)  # which is checked at its first use
+        model.propagate(x, layer, folded=True)  # the folded form checks itself at its first use
         graph = make_fx(lambda given: model.propagate(given, layer, folded=True), pre_dispatch=True)(x)
     simplify(graph)
     return _Reader(graph).read(tuple(x.shape))
 
 
 class _Reader:
-    """Sorts a graph's nodes into constants and steps."""
+    """Sorts the nodes of a graph into constants and steps."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         self.module = module
         self.still: dict[fx.Node, Any] = {}
-        self.live: dict[fx.Node, Live] = {}
+        self.activations: dict[fx.Node, Activation] = {}
         self.steps: list[Step] = []
 
     def read(self, shape: tuple[int, ...]) -> Traced:
         picture, *nodes, output = self.module.graph.nodes
-        self.live[picture] = Live(shape, "channels first")
+        self.activations[picture] = Activation(shape, "channels first")
         for node in nodes:
             self._take(node)
         (result,) = output.all_input_nodes
-        if result not in self.live or result is picture:
+        if result not in self.activations or result is picture:
             raise NoRuleError("a layer that does not depend on the picture")
         return Traced(picture, self._needed(result))
 
     def _take(self, node: fx.Node) -> None:
         if node.op == "get_attr":
             self.still[node] = getattr(self.module, str(node.target))
-        elif named(node) == "new_zeros":
+        elif operation_name(node) == "new_zeros":
             made = node.meta["val"]
             self.still[node] = torch.zeros(made.shape, dtype=made.dtype, device=made.device)
-        elif any(source in self.live for source in node.all_input_nodes):
+        elif any(source in self.activations for source in node.all_input_nodes):
             step = self._step(node)
-            self.live[node] = step.live
+            self.activations[node] = step.activation
             self.steps.append(step)
         else:
             args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: self.still[n])
             value = node.target(*args, **kwargs)  # type: ignore[operator]
-            alike = named(node) in ("expand", "repeat") and value.shape[0] == BATCH  # a token for every picture
+            alike = (
+                operation_name(node) in ("expand", "repeat") and value.shape[0] == BATCH
+            )  # the same token for every picture
             self.still[node] = value[:1] if alike else value
 
     def _step(self, node: fx.Node) -> Step:
-        name, value = named(node), node.meta.get("val")
+        name, value = operation_name(node), node.meta.get("val")
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.shape[0] % BATCH:
             raise NoRuleError(name)
 
         def given_by(source: fx.Node) -> Any:
-            return self.still[source] if source in self.still else self._lying(source, node)
+            return self.still[source] if source in self.still else self._as_map(source, node)
 
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), given_by)
         sources: list[fx.Node] = []
         fx.node.map_arg((args, kwargs), sources.append)
-        given, options = fx.node.map_arg((args, kwargs), lambda n: self.live[n])
-        layouts = tuple(self.live[s].layout for s in sources)
-        here = Live(tuple(value.shape), layout_of(name, args, layouts, tuple(value.shape)))
+        given, options = fx.node.map_arg((args, kwargs), lambda n: self.activations[n])
+        layouts = tuple(self.activations[s].layout for s in sources)
+        here = Activation(tuple(value.shape), layout_of(name, args, layouts, tuple(value.shape)))
         call = _out_of_place(node)
         made = rule(name, here, call, given, options)
         if isinstance(made, Pointwise) and len(sources[0].users) == 1 and self.steps:
@@ -142,21 +144,21 @@ class _Reader:
             kwargs=kwargs,
             sources=tuple(sources),
             layouts=layouts,
-            live=here,
+            activation=here,
             rule=made,
         )
 
-    def _lying(self, source: fx.Node, node: fx.Node) -> fx.Node:
-        """The source; what was reshaped to four dimensions and joins a map lies as the map does."""
-        before = self.live[source]
-        layouts = {self.live[s].layout for s in node.all_input_nodes if s in self.live} - {""}
-        joins = named(node) in ("add", "sub", "mul", "cat") and len(layouts) == 1
+    def _as_map(self, source: fx.Node, node: fx.Node) -> fx.Node:
+        """The source; if it was reshaped to four dimensions and joins a map, it takes the layout of the map."""
+        before = self.activations[source]
+        layouts = {self.activations[s].layout for s in node.all_input_nodes if s in self.activations} - {""}
+        joins = operation_name(node) in ("add", "sub", "mul", "cat") and len(layouts) == 1
         if not joins or before.layout or len(before.shape) != 4:
             return source
-        call, here = torch.ops.aten.alias.default, Live(before.shape, layouts.pop())
+        call, here = torch.ops.aten.alias.default, Activation(before.shape, layouts.pop())
         with self.module.graph.inserting_before(node):
             found = self.module.graph.call_function(call, (source,))
-        self.live[found] = here
+        self.activations[found] = here
         self.steps.append(
             Step(
                 node=found,
@@ -166,7 +168,7 @@ class _Reader:
                 kwargs={},
                 sources=(source,),
                 layouts=(before.layout,),
-                live=here,
+                activation=here,
                 rule=Linear(here, before, lambda d: d),
             )
         )
@@ -182,7 +184,9 @@ class _Reader:
 
 
 def _out_of_place(node: fx.Node) -> Callable[..., Tensor]:
-    name = {"view": "reshape"}.get(named(node), named(node))  # which no layout forbids
+    name = {"view": "reshape"}.get(
+        operation_name(node), operation_name(node)
+    )  # `reshape` works with every memory layout
     packet: Any = getattr(torch.ops.aten, name, None)
     if packet is None:
         raise NoRuleError(str(node.target))

@@ -1,4 +1,4 @@
-"""Rectangles on a map: how far a difference reaches, and moving tensors in and out of them."""
+"""Rectangles on a feature map: where differences can be, and copying values into and out of them."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 Pair = tuple[int, int]
 Corner = Int[np.ndarray, "trial 2"]
-WHOLE_FROM = 0.9  # share of the map from which a window is no cheaper than all of it
+WHOLE_FROM = 0.9  # share of the map from which a window is no cheaper than the whole map
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spans:
-    """For each trial the smallest rectangle outside which its difference is zero; empty where start = stop."""
+    """For each trial a rectangle outside which its difference is zero; it is empty where start = stop."""
 
     start: Corner
     stop: Corner
@@ -33,7 +33,7 @@ class Spans:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One window a trial, all of one size, within the map."""
+    """One window per trial, all of the same size and inside the map."""
 
     start: Corner
     size: Pair
@@ -45,19 +45,19 @@ class Frame:
 
     @cached_property
     def lines(self) -> tuple[Int[Tensor, "trial row"], Int[Tensor, "trial column"]]:
-        """The window's rows and columns on the map."""
+        """Each window's rows and columns on the map."""
         row, column = (self.start[:, a, None] + np.arange(self.size[a]) for a in (0, 1))
-        return on(self.device, row), on(self.device, column)
+        return to_device(self.device, row), to_device(self.device, column)
 
     @cached_property
     def places(self) -> Int[Tensor, "trial row column"]:
-        """The window's positions, numbered along the map's rows."""
+        """Each window's positions, numbered along the rows of the map."""
         row, column = self.lines
         return row[:, :, None] * self.limit[1] + column[:, None, :]
 
 
 def slide(spans: Spans, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, limit: Pair) -> Spans:
-    """What a sliding window's output can show of a difference; `padding` is that above and to the left."""
+    """Where the output of a sliding window can differ; `padding` is the padding above and to the left."""
     k, s, p, d = (np.array(v) for v in (kernel, stride, padding, dilation))
     start = -((-(spans.start + p - (k - 1) * d)) // s)
     stop = (spans.stop - 1 + p) // s + 1
@@ -67,7 +67,7 @@ def slide(spans: Spans, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
 
 
 def hull(spans: Sequence[Spans]) -> Spans:
-    """The smallest rectangles around those of several terms."""
+    """For each trial the smallest rectangle that contains those of all terms."""
     found = spans[0]
     for other in spans[1:]:
         if other is found:
@@ -79,24 +79,25 @@ def hull(spans: Sequence[Spans]) -> Spans:
     return found
 
 
-def frame(spans: Spans, limit: Pair, device: torch.device) -> Frame | None:
-    """Windows of the largest span's size, moved into the map; None where they cover most of it."""
+def common_frame(spans: Spans, limit: Pair, device: torch.device) -> Frame | None:
+    """Windows that contain the spans, of the largest span's size; None if they cover most of the map."""
     height, width = (int(v) for v in (spans.stop - spans.start).max(0))
     if height * width >= WHOLE_FROM * limit[0] * limit[1]:
         return None
     return Frame(np.minimum(spans.start, np.array(limit) - (height, width)), (height, width), limit, device)
 
 
-def alike(
+def group_alike(
     rows: Float[np.ndarray, " trial"],
     columns: Float[np.ndarray, " trial"],
     share: Float[np.ndarray, " trial"],
     overhead: float,
 ) -> list[Int[np.ndarray, " chosen"]]:
-    """Trials in groups whose shares sum to 1 at most, split where that saves most, while it saves `overhead`.
+    """Groups of trials that are computed together; the shares of a group sum to 1 at most.
 
-    Where it saves less, those that are too many are dealt out evenly: of like windows any cut saves the same.
-    All of a group get the largest window: it costs its trials x its most rows x its most columns.
+    All trials of a group get its largest window, so a group costs trials x most rows x most columns. A group is split
+    where that saves most, as long as it saves more than `overhead`. A group whose shares still sum to more than 1 is
+    then divided evenly: among similar windows every split saves the same.
     """
     groups, waiting = [], [np.arange(len(share))] if len(share) else []
     while waiting:
@@ -120,7 +121,7 @@ def alike(
 def _cheapest(
     rows: np.ndarray, columns: np.ndarray, order: Int[np.ndarray, " chosen"]
 ) -> tuple[float, list[Int[np.ndarray, " chosen"]]]:
-    """The cut of these trials, two at least, in their order, whose parts cost least, and that cost."""
+    """The cheapest split of two or more trials, kept in this order, with its cost."""
     sizes, number = np.stack([rows[order], columns[order]]), np.arange(1, len(order))
     before = number * np.maximum.accumulate(sizes, 1).prod(0)[:-1]
     behind = number[::-1] * np.maximum.accumulate(sizes[:, ::-1], 1).prod(0)[-2::-1]
@@ -132,24 +133,27 @@ def _cheapest(
 def cut(
     clean: Float[Tensor, "picture channel row column"], frame: Frame, picture: Int[np.ndarray, " trial"]
 ) -> Float[Tensor, "trial channel height width"]:
-    """The clean map of each trial's picture, in its window; of one trial a view. `clean` is laid out channels last."""
+    """The clean map of each trial's picture, in the trial's window; a view for a single trial.
+
+    `clean` is in channels-last memory format.
+    """
     n, channels, rows, columns = clean.shape
     if len(picture) == 1:
         (row, column), (height, width), first = frame.start[0], frame.size, picture[0] if n > 1 else 0
         return clean[first : first + 1, :, row : row + height, column : column + width]
-    index = frame.places if n == 1 else frame.places + on(clean.device, picture * rows * columns)[:, None, None]
+    index = frame.places if n == 1 else frame.places + to_device(clean.device, picture * rows * columns)[:, None, None]
     found = clean.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, index.flatten())
     return found.view(len(picture), *frame.size, channels).permute(0, 3, 1, 2)
 
 
 def embed(
-    values: Float[Tensor, "trial channel height width"], shift: Corner, size: Pair
+    values: Float[Tensor, "trial channel height width"], offset: Corner, size: Pair
 ) -> Float[Tensor, "trial channel rows columns"]:
-    """Windows moved by `shift` into larger ones of `size`, zero around them; what falls outside was zero."""
-    first = shift[0]
-    if (shift == first).all():
+    """Windows placed at `offset` in windows of `size` and surrounded by zeros; only zeros may fall outside."""
+    first = offset[0]
+    if (offset == first).all():
         return _pad(values, (int(first[0]), int(first[1])), size)
-    return gather(values, *(np.arange(size[a]) - shift[:, a, None] for a in (0, 1)))
+    return gather(values, *(np.arange(size[a]) - offset[:, a, None] for a in (0, 1)))
 
 
 def gather(
@@ -157,23 +161,23 @@ def gather(
     row: Int[np.ndarray, "trial rows"],
     column: Int[np.ndarray, "trial columns"],
 ) -> Float[Tensor, "trial channel rows columns"]:
-    """Each trial's values at these rows and columns of its window; zero outside it."""
+    """Each trial's values at these rows and columns of its window; zero outside the window."""
     n, channels, height, width = values.shape
     outside = -n * height * width
     row = np.where((row >= 0) & (row < height), (np.arange(n)[:, None] * height + row) * width, outside)
     column = np.where((column >= 0) & (column < width), column, outside)
     lines = values.permute(0, 2, 3, 1).reshape(-1, channels)
     lines = torch.cat([lines.new_zeros(1, channels), lines])
-    index = (on(values.device, row)[:, :, None] + on(values.device, column + 1)[:, None, :]).clamp_(min=0)
+    index = (to_device(values.device, row)[:, :, None] + to_device(values.device, column + 1)[:, None, :]).clamp_(min=0)
     return lines.index_select(0, index.flatten()).view(*index.shape, channels).permute(0, 3, 1, 2)
 
 
-def _pad(values: Tensor, shift: Pair, size: Pair) -> Tensor:
-    top, left = shift
+def _pad(values: Tensor, offset: Pair, size: Pair) -> Tensor:
+    top, left = offset
     around = (left, size[1] - left - values.shape[3], top, size[0] - top - values.shape[2])
     return F.pad(values, around) if any(around) else values
 
 
-def on(device: torch.device, numbers: np.ndarray) -> Tensor:
-    """The numbers where tensors lie; nothing waits for them."""
+def to_device(device: torch.device, numbers: np.ndarray) -> Tensor:
+    """The numbers as a tensor on the device, copied without waiting."""
     return torch.from_numpy(numbers).to(device, non_blocking=True)

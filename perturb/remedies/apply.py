@@ -1,4 +1,4 @@
-"""A remedy applied: every window that it is made for, on a copy of the network."""
+"""Apply a remedy to every layer that it can change, on a copy of the network."""
 
 import copy
 import difflib
@@ -13,32 +13,34 @@ from perturb.precision import full_float32
 from perturb.protocols import Differentiable
 from perturb.records import Change, Remedy
 from perturb.remedies.downsampling import blur, mean_shortcut
+from perturb.remedies.layers import SlidingLayer, describe, pair
 from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
-from perturb.remedies.windows import Window, pair, words
 
 
 def apply_remedy(model: Differentiable, remedy: str, *, seed: int = 0) -> tuple[nn.Module, Remedy]:
-    """A changed copy of the network, and what was changed: every window that meets some pixels more often than others.
+    """A changed copy of the network, and the list of changed layers: all that read some pixels more often than others.
 
-    `remedy` is one of KINDS, with the fate of the weights behind it: "padding:kept", "padding:fresh". Without: fresh
-    for an untrained network, kept for a trained one.
-    kept: old weights stay where they were, new ones are 0. Kernel padding and space-to-depth then leave the function
-    as it was, to rounding, unless a max-pool was widened; the others do not.
-    fresh: convolution and linear weights are drawn anew (normal, the old mean square times old/new fan-in) and
-    normalisation statistics forgotten.
-    Strides, names and the sizes of all feature maps stay. Raises UsageError for an unknown remedy, InputError naming a
-    layer that cannot be changed, or where there is none to change.
+    `remedy` is one of KINDS, with or without the choice of weights: "padding", "padding:kept", "padding:fresh". The
+    default is fresh for an untrained network and kept for a trained one.
+    kept: old weights keep their places and new ones are 0. Kernel padding and space-to-depth then leave the function
+    unchanged, to rounding, unless a max-pool was widened; the other remedies change it.
+    fresh: weights of convolutions and linear layers are drawn again (normal; mean square = the old one times old/new
+    fan-in) and normalisation statistics are reset.
+    Strides, names and the sizes of all feature maps stay. Raises UsageError for an unknown remedy, and InputError for
+    a layer that cannot be changed (by name) and for a network without a layer to change.
     """
     kind, weights = _parse(remedy, model)
     module = copy.deepcopy(model.module)
     changed = []
-    for name, window in module.named_modules():
-        if isinstance(window, Window):
-            before = words(pair(window.kernel_size), pair(window.stride))
-            if (after := KINDS[kind](name, window)) is not None:
-                changed.append(Change(name=name, kind=type(window).__name__, before=before, after=after))
+    for name, layer in module.named_modules():
+        if isinstance(layer, SlidingLayer):
+            before = describe(pair(layer.kernel_size), pair(layer.stride))
+            if (after := KINDS[kind](name, layer)) is not None:
+                changed.append(Change(name=name, kind=type(layer).__name__, before=before, after=after))
     if not changed:
-        raise InputError(f"{model.name}: no window that {kind} is made for.")
+        raise InputError(
+            f"{model.name}: remedy `{kind}` found no layer to change; docs/remedies.md says what it changes."
+        )
     _check_sizes(model, module.to(model.device), changed)
     if weights == "fresh":
         _draw(model.module, module, seed)
@@ -52,21 +54,22 @@ def _parse(remedy: str, model: Differentiable) -> tuple[str, Literal["kept", "fr
     if kind not in KINDS:
         close = difflib.get_close_matches(kind, list(KINDS), n=1)
         near = f" Did you mean `{close[0]}`?" if close else ""
-        raise UsageError(f"remedy `{kind}` is unknown, expected one of {list(KINDS)}.{near}")
+        raise UsageError(f"`remedy` {kind!r} is unknown, expected one of {list(KINDS)}.{near}")
     if weights not in ("", "kept", "fresh"):
-        raise UsageError(f"remedy `{remedy}`: expected {kind}, {kind}:kept or {kind}:fresh.")
+        raise UsageError(f"`remedy` {remedy!r} is unknown, expected {kind}, {kind}:kept or {kind}:fresh.")
     if not weights:
         return kind, "fresh" if model.untrained else "kept"
     return kind, "kept" if weights == "kept" else "fresh"
 
 
 def _check_sizes(model: Differentiable, module: nn.Module, changed: list[Change]) -> None:
-    """A layer that computes its own padding from the kernel would change its output's size: refuse it by name."""
+    """Refuse a layer that computes its padding from the kernel: the size of its output would change."""
     before, after = (_sizes(model, m, [c.name for c in changed]) for m in (model.module, module))
     for name, size in before.items():
         if after.get(name) != size:
             raise InputError(
-                f"layer `{name}` computes its own padding ({size} became {after.get(name)}): cannot be changed."
+                f"layer `{name}` computes its own padding, so its output would change from {size} to {after.get(name)};"
+                " this remedy cannot be applied."
             )
 
 
@@ -84,7 +87,8 @@ def _sizes(model: Differentiable, module: nn.Module, names: list[str]) -> dict[s
         with torch.inference_mode():
             module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
     except RuntimeError as error:
-        raise InputError(f"{model.name} no longer fits together when changed: {str(error).splitlines()[0]}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{model.name}: the changed network does not run ({reason}).") from error
     finally:
         for handle in handles:
             handle.remove()
@@ -92,7 +96,7 @@ def _sizes(model: Differentiable, module: nn.Module, names: list[str]) -> dict[s
 
 
 def _check_functions(old: nn.Module, new: nn.Module, changed: list[Change]) -> None:
-    """A layer that makes its weights from others (weight standardisation) would not stay what it was: refuse it."""
+    """Refuse a layer that computes its weights (weight standardisation): zeros added to them change its function."""
     for change in changed:
         before, after = old.get_submodule(change.name), new.get_submodule(change.name)
         if not isinstance(before, nn.Conv2d):
@@ -103,7 +107,9 @@ def _check_functions(old: nn.Module, new: nn.Module, changed: list[Change]) -> N
         with torch.inference_mode(), full_float32():
             wanted, found = before(x), after(x)
         if not torch.allclose(found, wanted, rtol=1e-3, atol=1e-5 * float(wanted.abs().max())):
-            raise InputError(f"layer `{change.name}` makes its own weights: it does not stay the same when changed.")
+            raise InputError(
+                f"layer `{change.name}` computes its own weights, so `kept` changes what it does; use `fresh` instead."
+            )
 
 
 def _draw(old: nn.Module, new: nn.Module, seed: int) -> None:
@@ -121,8 +127,8 @@ def _draw(old: nn.Module, new: nn.Module, seed: int) -> None:
             layer.reset_running_stats()
 
 
-EXACT = ("padding", "space-to-depth")  # with weights kept they leave every convolution's function as it was
-KINDS: dict[str, Callable[[str, Window], str | None]] = {
+EXACT = ("padding", "space-to-depth")  # with kept weights they leave the function of every convolution unchanged
+KINDS: dict[str, Callable[[str, SlidingLayer], str | None]] = {
     "padding": pad_kernel,
     "slicing": slice_kernel,
     "pool": pad_pool,

@@ -10,7 +10,10 @@ from perturb.model import Network
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Progress, Sees, Task
 from perturb.records import Images, Training
-from perturb.training import Lessons, fresh, linear_head, train, with_head
+from perturb.training.head import fresh, with_head
+from perturb.training.lessons import Lessons
+from perturb.training.linear import linear_head
+from perturb.training.sgd import TrainingSetup, train
 from perturb.trials import interior_cells
 
 TRAINING_SHARE = 70 / 85  # of the pictures that are not judged: 70 to train on, 15 to choose the best epoch by
@@ -57,7 +60,8 @@ def _trained(
     if plan.training.regime == "from-scratch":
         fresh(module, seed=seed)
     tick = progress(f"{plan.name}: training {seed}", recipe.epochs * lessons.batches(recipe.batch))
-    done = train(module, model, lessons, validation, recipe, seed=seed, keep=keep, tick=tick)
+    setup = TrainingSetup(lessons=lessons, validation=validation, recipe=recipe, seed=seed)
+    done = train(module, model, setup, keep=keep, tick=tick)
     how = Training(
         seed=seed,
         epochs=done.epochs,

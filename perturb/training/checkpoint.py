@@ -1,4 +1,4 @@
-"""A training kept on disk after each epoch, so that one that was killed goes on where it was."""
+"""Checkpoints: a training is saved after each epoch and resumes where it stopped."""
 
 import json
 from dataclasses import dataclass, field, fields
@@ -15,18 +15,18 @@ State = dict[str, Tensor]
 
 @dataclass(kw_only=True)
 class Trained:
-    """How far a training is: epochs done, the best of them on validation, and its weights."""
+    """The state of a training: epochs done, the best epoch on validation, and its weights."""
 
     epochs: int = 0
     best_epoch: int = 0  # counted from 1
     accuracy: float = -1.0  # on validation, in the best epoch
-    loss: float = float("inf")  # mean cross-entropy of the last epoch's lessons
+    loss: float = float("inf")  # mean cross-entropy of the last epoch
     seconds: float = 0.0
     best: State = field(default_factory=dict)
 
 
 def save(path: Path, module: nn.Module, optimiser: torch.optim.SGD, trained: Trained) -> None:
-    """One safetensors file, written whole or not at all."""
+    """Write the training to one safetensors file, atomically."""
     from safetensors.torch import save_file
 
     momenta = {
@@ -48,7 +48,7 @@ def save(path: Path, module: nn.Module, optimiser: torch.optim.SGD, trained: Tra
 
 
 def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained:
-    """Fill module and optimiser from the file that `save` wrote. Raises InputError where it is no such file."""
+    """The saved training; fills module and optimiser. Raises InputError for a file that `save` did not write."""
     from safetensors import SafetensorError, safe_open
 
     try:

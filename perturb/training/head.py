@@ -1,4 +1,4 @@
-"""A network made ready for a task: as many outputs as classes, and, from scratch, weights drawn anew."""
+"""Preparing a network for a task: one output for each class, and fresh weights for training from scratch."""
 
 import copy
 from typing import Any
@@ -11,15 +11,15 @@ from perturb.streams import stream
 
 
 def with_head(model: Differentiable, outputs: int, *, seed: int) -> nn.Module:
-    """A copy of the network with `outputs` outputs, the last layer drawn anew.
+    """A copy of the network with `outputs` outputs and a new last layer.
 
-    Its last linear layer or convolution to run is replaced; a network that gives a feature map gets global average
-    pooling and a linear layer behind it.
+    The linear layer or convolution that runs last is replaced. A network whose output is a feature map gets global
+    average pooling and a linear layer instead.
     """
     module = copy.deepcopy(model.module)
     name, output = _last(model, module)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_number(seed, "training/head"))
+        torch.manual_seed(_torch_seed(seed, "training/head"))
         if name is None or output.ndim != 2:
             head = nn.Linear(output.shape[1], outputs).to(output.device)
             return nn.Sequential(module, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
@@ -34,12 +34,12 @@ def with_head(model: Differentiable, outputs: int, *, seed: int) -> nn.Module:
 
 
 def fresh(module: nn.Module, *, seed: int) -> nn.Module:
-    """The module itself, every weight drawn anew: normal, with the mean square that the tensor has.
+    """The same module with new weights: normal, with the mean square of the old tensor.
 
-    So an untrained network keeps its own initialisation's scale, layer by layer. Tensors that are constant, such as a
-    layer scale, stay; biases become 0, and normalisation forgets what it learnt.
+    So each layer keeps the scale of its initialisation. Constant tensors, such as a layer scale, stay; biases become 0,
+    and normalisation layers are reset.
     """
-    generator = torch.Generator().manual_seed(_number(seed, "training/fresh"))
+    generator = torch.Generator().manual_seed(_torch_seed(seed, "training/fresh"))
     for layer in module.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.LayerNorm | nn.GroupNorm):
             layer.reset_parameters()
@@ -54,7 +54,7 @@ def fresh(module: nn.Module, *, seed: int) -> nn.Module:
 
 
 def _last(model: Differentiable, module: nn.Module) -> tuple[str | None, Tensor]:
-    """The name of the linear layer or convolution that runs last, and what the network gives."""
+    """The name of the linear layer or convolution that runs last, and the network's output."""
     ran: list[str] = []
 
     def note(name: str) -> Any:
@@ -69,5 +69,5 @@ def _last(model: Differentiable, module: nn.Module) -> tuple[str | None, Tensor]
     return (ran[-1] if ran else None), output
 
 
-def _number(seed: int, name: str) -> int:
+def _torch_seed(seed: int, name: str) -> int:
     return int(stream(seed, name).integers(2**62))

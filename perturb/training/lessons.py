@@ -1,4 +1,4 @@
-"""What is shown in an epoch: every picture as every class that the task shows it as, in batches."""
+"""Training examples: every picture once for each class that the task can show it as, in batches."""
 
 import hashlib
 import math
@@ -14,7 +14,7 @@ from perturb.streams import stream
 
 
 class Lessons:
-    """Pictures of a task and their classes. Epoch e is the same for the same seed, whatever went before it."""
+    """The examples (picture, class) of a task. An epoch depends on its seed and name alone, not on earlier epochs."""
 
     def __init__(self, images: Images, task: Task) -> None:
         self.images, self.task = images, task
@@ -30,10 +30,11 @@ class Lessons:
         return len(self.shown)
 
     def batches(self, size: int) -> int:
+        """Batches in an epoch, for batches of at most `size` examples."""
         return math.ceil(len(self.shown) / size)
 
     def epoch(self, size: int, *, seed: int, name: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """(pictures, classes) in random order, in batches that differ by one picture at most."""
+        """Batches (pictures, classes) in random order; their sizes differ by at most one."""
         order = stream(seed, f"lessons/{name}").permutation(len(self.shown))
         for part in np.array_split(order, self.batches(size)):
             pictures = np.stack([self._picture(int(i), seed, name) for i in part])

@@ -1,4 +1,4 @@
-"""How long and how fast to learn."""
+"""Hyperparameters of training."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Stochastic gradient descent with momentum and weight decay; the rate falls as half a cosine, epoch by epoch."""
+    """Stochastic gradient descent with momentum and weight decay; the learning rate follows half a cosine."""
 
     epochs: int = 200
     batch: int = 128
@@ -15,10 +15,11 @@ class Recipe:
     decay: float = 5e-4
 
     def rate_at(self, epoch: int) -> float:
+        """The learning rate of an epoch (counted from 0): rate (1 + cos(pi epoch / epochs)) / 2."""
         return self.rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
 
 
 RECIPES = {
     "paper": Recipe(),  # Kim et al. (2023)
-    "short": Recipe(epochs=20, batch=32),  # minutes on two cores for a small network
+    "short": Recipe(epochs=20, batch=32),  # takes minutes on two cores for a small network
 }

@@ -1,4 +1,4 @@
-"""Pictures that are drawn: dead leaves, noise."""
+"""Generated pictures: dead leaves and noise."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,17 @@ Picture = Float[np.ndarray, "channel row column"]
 
 
 def dead_leaves(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
-    """Opaque discs of random grey and colour, radii with density ~ r^-3, laid until the plane is full.
+    """A dead-leaves picture: opaque discs of random colour cover the plane; their radii have a density ~ r^-3.
 
-    Lee, Mumford and Huang (2001), "Occlusion models for natural images": its statistics are scale invariant, as those
-    of photographs are. Radii between 2 pixels and a third of the shorter side.
+    Radii lie between 2 pixels and a third of the shorter side. The statistics are scale invariant, like those of
+    photographs: Lee, Mumford and Huang (2001), "Occlusion models for natural images".
     """
     channels, rows, columns = shape
     smallest, largest = 2.0, max(4.0, min(rows, columns) / 3)
     picture = np.zeros(shape, dtype=np.float32)
     bare = np.ones((rows, columns), dtype=bool)
     row, column = np.ogrid[:rows, :columns]
-    for _ in range(20_000):  # far more than full cover takes; the few bare pixels left stay black
+    for _ in range(20_000):  # far more than full coverage takes; pixels that stay bare are black
         radius = (smallest**-2 - rng.random() * (smallest**-2 - largest**-2)) ** -0.5
         y, x = rng.uniform(-radius, rows + radius), rng.uniform(-radius, columns + radius)
         colour = rng.random((channels, 1)).astype(np.float32) * 0.5 + np.float32(rng.random() * 0.5)
@@ -37,11 +37,11 @@ def dead_leaves(shape: tuple[int, int, int], rng: np.random.Generator) -> Pictur
 
 
 def noise(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
-    """Independent uniform pixels."""
+    """Independent pixels, uniform between 0 and 1."""
     return rng.random(shape, dtype=np.float32)
 
 
-MADE: dict[str, Callable[[tuple[int, int, int], np.random.Generator], Picture]] = {
+GENERATED: dict[str, Callable[[tuple[int, int, int], np.random.Generator], Picture]] = {
     "dead-leaves": dead_leaves,
     "noise": noise,
 }

@@ -1,4 +1,4 @@
-"""A pixel changed at many places of one picture: what changed, against the whole network anew."""
+"""A pixel changed at many places of one picture: the incremental engine against dense recomputation and Captum."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from perturb.precision import full_float32
 
 ROUNDS = 3
 PLACES, SIZES = (128, (1, 4, 16)) if DEVICE == "cpu" else (2048, (32, 128, 512))
-CHECKED = 8  # places compared with float64
+CHECKED = 8  # places that are compared with float64
 LITE = "examples/efficientnet_lite0.py:build"
 
 
@@ -27,7 +27,7 @@ class Case:
     reference: str
     patch: int = 1
     side: int = 224
-    share: int = 4  # of the places one in so many is asked of the rivals: each costs them the same
+    share: int = 4  # rivals compute 1 / share of the places, because each costs them the same
 
     @property
     def whole(self) -> int:
@@ -71,14 +71,14 @@ class Work:
         self.start = rng.integers(0, case.side - case.patch + 1, (places, 2))
         self.values = torch.full((places, 3, case.patch, case.patch), 0.5, device=DEVICE)
         self.engine = Incremental(model, "output")
-        self.sweep = self.engine.look(pictures[:1])
+        self.clean = self.engine.run_clean(pictures[:1])
         self.network: nn.Module = copy.deepcopy(model.module).to(memory_format=torch.contiguous_format)
 
     def ours(self) -> Tensor:
         places = len(self.start)
         patches = Patches(picture=np.zeros(places, dtype=int), start=self.start, values=self.values)
-        found = self.sweep.output.new_zeros(places, *self.sweep.output.shape[1:])
-        self.sweep.add(found, np.arange(places), patches)
+        found = self.clean.output.new_zeros(places, *self.clean.output.shape[1:])
+        self.clean.add(found, np.arange(places), patches)
         return found
 
     def plain(self, batch: int, count: int) -> Tensor:
@@ -93,31 +93,31 @@ class Work:
         with torch.inference_mode(), full_float32():
             for first in range(0, count, batch):
                 places = self.start[first : min(first + batch, count)]
-                x = self.sweep.x.repeat(len(places), 1, 1, 1).contiguous(memory_format=layout)
+                x = self.clean.x.repeat(len(places), 1, 1, 1).contiguous(memory_format=layout)
                 for i, (row, column) in enumerate(places):
                     x[i, :, row : row + patch, column : column + patch] += self.values[0]
                 parts.append(network(x))
         return torch.cat(parts)
 
     def feature_ablation(self, batch: int) -> object:
-        """Captum's, of the first places; what is no feature stays as it is."""
+        """Captum's FeatureAblation at the first places; pixels outside of them stay."""
         from captum.attr import FeatureAblation
 
         patch = self.values.shape[-1]
-        mask = torch.full((1, 1, *self.sweep.x.shape[2:]), self.case.whole, dtype=torch.long)
+        mask = torch.full((1, 1, *self.clean.x.shape[2:]), self.case.whole, dtype=torch.long)
         for i, (row, column) in enumerate(self.start[: self.case.whole]):
             mask[0, 0, row : row + patch, column : column + patch] = i
-        x = self.sweep.x.contiguous()
+        x = self.clean.x.contiguous()
         with torch.inference_mode(), full_float32():
             return FeatureAblation(lambda given: self.network(given)[:, :1]).attribute(
                 x, baselines=x + 0.5, feature_mask=mask.to(DEVICE), perturbations_per_eval=batch
             )
 
     def occlusion(self, batch: int) -> object:
-        """Captum's, whose patches cover the picture: its stride may not exceed the patch."""
+        """Captum's Occlusion; its patches cover the picture, because its stride may not exceed the patch."""
         from captum.attr import Occlusion
 
-        x = self.sweep.x.contiguous()
+        x = self.clean.x.contiguous()
         window = (x.shape[1], self.case.patch, self.case.patch)
         with torch.inference_mode(), full_float32():
             return Occlusion(lambda given: self.network(given)[:, :1]).attribute(
@@ -129,7 +129,7 @@ class Work:
             )
 
 
-def measure(case: Case, best: float) -> list[object]:
+def row(case: Case, best: float) -> list[object]:
     work = Work(case)
     sizes = [
         fastest({b: (lambda b=b, form=form: form(b, case.whole // 2)) for b in SIZES})
@@ -147,7 +147,7 @@ def measure(case: Case, best: float) -> list[object]:
         rivals["Occlusion"] = lambda: work.occlusion(sizes[0])
     places = {"ours": PLACES, "Occlusion": (case.side // case.patch) ** 2}
     seconds = {name: taken / places.get(name, case.whole) for name, taken in interleaved(rivals, ROUNDS).items()}
-    clean = work.engine.evaluate(work.sweep.x.double())
+    clean = work.engine.evaluate(work.clean.x.double())
     wanted = work.dense(lambda x: work.engine.evaluate(x.double()), 4, torch.channels_last, CHECKED) - clean
     off = float((work.ours()[:CHECKED] - wanted).norm() / wanted.norm())
     spans = work.engine.spans(Patches(picture=np.zeros(PLACES, dtype=int), start=work.start, values=work.values))
@@ -167,12 +167,12 @@ def measure(case: Case, best: float) -> list[object]:
 
 
 def multiplications(engine: Incremental, spans: dict[fx.Node, Spans | None]) -> float:
-    """Multiply-adds of the convolutions and linear layers of maps, on the smallest windows."""
+    """Multiply-adds of convolutions and linear layers on feature maps, in the smallest windows."""
     total = 0.0
     for step in engine.traced.steps:
         weights, span = getattr(step.rule, "weights", None), spans[step.node]
         if isinstance(weights, Weights):
-            area = PLACES * step.live.limit[0] * step.live.limit[1] if span is None else int(span.areas.sum())
+            area = PLACES * step.activation.area if span is None else int(span.areas.sum())
             total += weights.weight.numel() * area
     return total
 
@@ -190,4 +190,4 @@ def report() -> Iterator[str]:
         "error",
     ]
     best = peak()
-    return table(head, (measure(case, best) for case in CASES))
+    return table(head, (row(case, best) for case in CASES))

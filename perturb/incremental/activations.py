@@ -1,4 +1,4 @@
-"""What flows through a sweep: nodes that depend on the picture, and the differences of trials there."""
+"""Activations of the traced network, and how much each trial changes them."""
 
 import math
 from dataclasses import dataclass
@@ -7,24 +7,25 @@ from typing import Literal, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from perturb.incremental.windows import Frame, Pair, cut, on
+from perturb.incremental.windows import Frame, Pair, cut, to_device
 
-BATCH = 2  # pictures that are traced; a 1 could stand for anything
-Layout = Literal["channels first", "channels last", ""]  # "": a node without rows and columns
+BATCH = 2  # pictures that are traced; a dimension of 1 would be ambiguous
+Layout = Literal["channels first", "channels last", ""]  # "": an activation without rows and columns
 
 
 class NoRuleError(Exception):
-    """An operation, or one with these arguments, that differences cannot be followed through."""
+    """There is no rule for an operation, or none for these arguments."""
 
 
-class Live(NamedTuple):
-    """A node that depends on the picture. The first dimension holds pictures, or parts of one picture after another."""
+class Activation(NamedTuple):
+    """An activation's shape and layout. The first dimension holds pictures, or parts of one picture after another."""
 
-    shape: tuple[int, ...]  # of one traced batch
+    shape: tuple[int, ...]  # for the traced batch
     layout: Layout
 
     @property
     def limit(self) -> Pair:
+        """Rows and columns of the map."""
         rows, columns = (2, 3) if self.layout == "channels first" else (1, 2)
         return self.shape[rows], self.shape[columns]
 
@@ -34,17 +35,17 @@ class Live(NamedTuple):
 
     @property
     def numbers(self) -> int:
-        """In the map of one picture."""
+        """Numbers for one picture."""
         return math.prod(self.shape) // BATCH
 
     @property
     def depth(self) -> int:
-        """Numbers at one position; without rows and columns, all of them."""
+        """Numbers at one position of the map; all numbers of an activation without rows and columns."""
         return self.numbers // self.area
 
 
-class Move(NamedTuple):
-    """The differences of some trials at one node: in windows, or of the whole map."""
+class Difference(NamedTuple):
+    """Some trials' differences at one activation: in windows, or over the whole map (`frame` is None)."""
 
     values: Tensor
     frame: Frame | None
@@ -55,17 +56,19 @@ class Move(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Clean:
-    """What a rule kept of the clean run of so many pictures, and which of them each trial's is."""
+class CleanMaps:
+    """The maps that a rule kept of the clean run."""
 
     maps: tuple[Tensor, ...]
-    pictures: int
-    picture: np.ndarray
+    pictures: int  # in the clean run
+    picture: np.ndarray  # of each trial
 
-    def among(self, trials: slice) -> "Clean":
-        return Clean(self.maps, self.pictures, self.picture[trials])
+    def among(self, trials: slice) -> "CleanMaps":
+        """The same for some of the trials."""
+        return CleanMaps(self.maps, self.pictures, self.picture[trials])
 
     def at(self, frame: Frame | None) -> list[Tensor]:
+        """Each kept map in the trials' windows; whole for None."""
         return [self.cut(m, frame) for m in self.maps]
 
     def cut(self, clean: Tensor, frame: Frame | None) -> Tensor:
@@ -76,7 +79,7 @@ class Clean:
         parts = clean.unflatten(0, (self.pictures, -1))
         if len(self.picture) == 1:
             return parts[self.picture[0]]
-        return parts.index_select(0, on(clean.device, self.picture)).flatten(0, 1)
+        return parts.index_select(0, to_device(clean.device, self.picture)).flatten(0, 1)
 
 
 def channels_first(values: Tensor, layout: Layout) -> Tensor:
