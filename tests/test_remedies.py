@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from perturb.remedies.windows import uneven, words
 from torch import nn
 from torch.nn import functional as F
 from toys import Residual, network, window
@@ -14,7 +15,6 @@ from perturb.errors import InputError, UsageError
 from perturb.locations import fold, imbalance
 from perturb.model import load_weights, save_weights
 from perturb.remedies import KINDS
-from perturb.remedies.windows import uneven, words
 
 ALL_CURE = ("padding", "slicing", "blurpool", "space-to-depth")
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from perturb.contribution.rules import RULES
-from perturb.contribution.torus import Pair, coverage
+from perturb.contribution.torus import coverage
 from perturb.errors import UnsupportedOperationError
+from perturb.operations import Stencil, read
 from perturb.records import Window
 
 IDENTITY = frozenset(
@@ -31,7 +32,7 @@ STRUCTURE = frozenset(
     """
     flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
     ravel expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select
-    narrow flip roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
+    flip roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
     native_channel_shuffle broadcast_tensors
     """.split()
 )
@@ -100,26 +101,27 @@ class Linearised(TorchFunctionMode):
             gate = torch.ones_like(live[0])
             self._gates[id(gate)] = (gate, live[0])
             return gate
-        if name not in RULES:
-            return self.bar(name, func, args, kwargs, live)
-        result = RULES[name](self, *args, **kwargs)
+        operation = read(name, args, kwargs)
+        if operation is None or type(operation) not in RULES:
+            return self.bar(name, lambda: func(*_as_wide(args), **_as_wide(kwargs)), live[0])
+        result = RULES[type(operation)](self, operation)
         if in_place(name):
             self._gates.pop(id(args[0]), None)
             return args[0].copy_(result)
         expanded = isinstance(result, Tensor) and 0 in result.stride()
         return result.contiguous() if expanded else result
 
-    def bar(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, live: list[Tensor]) -> Any:
+    def bar(self, name: str, call: Callable[[], Any], source: Tensor) -> Any:
         message = self.complaint(name)
         if name == "__setitem__" or in_place(name):
             raise UnsupportedOperationError(message)
         with torch.no_grad():
-            result = func(*args, **kwargs)
+            result = call()
         if not isinstance(result, Tensor | tuple | list) or name in SHAPES or name == "__get__":
             return result
         if isinstance(result, Tensor):
-            return self._bar_tensor(result, live[0], message)
-        return type(result)([self._bar_tensor(r, live[0], message) if isinstance(r, Tensor) else r for r in result])
+            return self._bar_tensor(result, source, message)
+        return type(result)([self._bar_tensor(r, source, message) if isinstance(r, Tensor) else r for r in result])
 
     def _bar_tensor(self, result: Tensor, source: Tensor, message: str) -> Tensor:
         if not result.is_floating_point():
@@ -134,8 +136,9 @@ class Linearised(TorchFunctionMode):
             "ask a gradient map (kind energy) instead, or a layer before it."
         )
 
-    def certify(self, kind: str, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
-        rows, columns = (coverage(kernel[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
+    def certify(self, kind: str, stencil: Stencil) -> None:
+        kernel, stride, dilation = stencil.kernel, stencil.stride, stencil.dilation
+        rows, columns = (coverage(kernel[a], stride[a], stencil.before[a], dilation[a]) for a in (0, 1))
         self.windows.append(
             Window(
                 name=self._layer(),
@@ -160,6 +163,15 @@ def in_place(name: str) -> bool:
 
 def _name(func: Callable[..., Any]) -> str:
     return getattr(func, "__name__", None) or str(func)
+
+
+def _as_wide(value: Any) -> Any:
+    """Arguments whose constants are float64, as the activations are here."""
+    if isinstance(value, Tensor):
+        return value.double() if value.is_floating_point() and not value.requires_grad else value
+    if isinstance(value, dict):
+        return {name: _as_wide(part) for name, part in value.items()}
+    return type(value)(map(_as_wide, value)) if type(value) in (tuple, list) else value
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:

@@ -15,8 +15,28 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, in_place, tensors_in
-from perturb.contribution.torus import pair
 from perturb.errors import UnsupportedOperationError
+from perturb.operations import (
+    AdaptivePool,
+    Attention,
+    AveragePool,
+    Convolution,
+    Division,
+    Extremum,
+    Linear,
+    Matmul,
+    MaxPool,
+    MultiHeadAttention,
+    Operation,
+    Padding,
+    Product,
+    Reduction,
+    Resizing,
+    Stencil,
+    Sum,
+    TransposedConvolution,
+    read,
+)
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 
@@ -82,8 +102,9 @@ class Reach(TorchFunctionMode):
         if name in GATES:
             return torch.ones_like(live[0], requires_grad=False)
         with torch.no_grad():
-            result = RULES[name](*args, **kwargs) if name in RULES else NotImplemented
-            if result is NotImplemented:
+            operation = read(name, args, kwargs)
+            result = None if operation is None or type(operation) not in RULES else RULES[type(operation)](operation)
+            if result is None:
                 self.unknown = self.unknown or f"`{name}`"
                 try:
                     result = func(*args, **kwargs)
@@ -121,167 +142,117 @@ def _thin(x: Tensor) -> Tensor:
     return x[:, :1] if x.ndim == 4 and x.stride(1) == 0 else x
 
 
-def _windows(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil_mode: bool = False) -> Tensor:
-    kernel, stride, dilation, channels = pair(kernel), pair(stride), pair(dilation), x.shape[1]
-    x = _thin(x)
+def _windows(x: Tensor, stencil: Stencil, ceil: bool = False) -> Tensor:
+    channels, x = x.shape[1], _thin(x)
     for axis in (0, 1):
-        reach = dilation[axis] * (kernel[axis] - 1)
-        ahead, behind = padding[axis] if isinstance(padding, list) else (pair(padding)[axis],) * 2
-        spare = -(x.shape[2 + axis] + ahead + behind - reach - 1) % stride[axis] if ceil_mode else 0
+        reach = stencil.dilation[axis] * (stencil.kernel[axis] - 1)
+        ahead, behind, stride = stencil.before[axis], stencil.behind[axis], stencil.stride[axis]
+        spare = -(x.shape[2 + axis] + ahead + behind - reach - 1) % stride if ceil else 0
         x = _extend(x, 2 + axis, ahead, behind + spare)
-    return F.max_pool2d(x, kernel, stride, 0, dilation).expand(-1, channels, -1, -1)
+    return F.max_pool2d(x, stencil.kernel, stencil.stride, 0, stencil.dilation).expand(-1, channels, -1, -1)
 
 
-def _conv2d(
-    input: Tensor,  # noqa: A002 - torch's own name, used as a keyword
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor:
-    kernel = pair(weight.shape[2:])
-    if padding == "same":
-        reach = [d * (k - 1) for d, k in zip(pair(dilation), kernel, strict=True)]
-        padding = [(r // 2, r - r // 2) for r in reach]
-    read = (_thin(input) if groups == 1 else input).unflatten(1, (groups, -1)).amax(2)
-    out = _windows(read, kernel, stride, 0 if padding == "valid" else padding, dilation)
-    return out.expand(-1, len(weight), -1, -1) if groups == 1 else out.repeat_interleave(len(weight) // groups, 1)
+def _convolution(op: Convolution) -> Tensor:
+    count, groups = len(op.weight), op.groups
+    seen = (_thin(op.x) if groups == 1 else op.x).unflatten(1, (groups, -1)).amax(2)
+    out = _windows(seen, op.stencil)
+    return out.expand(-1, count, -1, -1) if groups == 1 else out.repeat_interleave(count // groups, 1)
 
 
-def _conv_transpose2d(
-    input: Tensor,  # noqa: A002
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> Tensor:
+def _transposed_convolution(op: TransposedConvolution) -> Tensor:
     """Output o reads the inputs i with o = s i + d t - p for a tap t."""
-    x = input.unflatten(1, (groups, -1)).amax(2)
-    kernel, stride, padding = pair(weight.shape[2:]), pair(stride), pair(padding)
-    extra, dilation = pair(output_padding), pair(dilation)
+    x, stencil = op.x.unflatten(1, (op.groups, -1)).amax(2), op.stencil
     for axis in (0, 1):
-        s, reach, n = stride[axis], dilation[axis] * (kernel[axis] - 1), x.shape[2 + axis]
+        s, n, dilation, kernel = stencil.stride[axis], x.shape[2 + axis], stencil.dilation[axis], stencil.kernel[axis]
+        reach, padding = dilation * (kernel - 1), stencil.before[axis]
         more = reach // s + 2
         wide = _extend(x, 2 + axis, more, more).transpose(2 + axis, 3).unsqueeze(-1)
         stuffed = torch.cat([wide, wide.new_full((*wide.shape[:-1], s - 1), -math.inf)], -1).flatten(3)
-        begin, count = more * s + padding[axis] - reach, (n - 1) * s - 2 * padding[axis] + reach + extra[axis] + 1
-        read = stuffed[..., begin : begin + count + reach]
-        x = F.max_pool2d(read, (1, kernel[axis]), 1, 0, (1, dilation[axis])).transpose(2 + axis, 3)
-    return x.repeat_interleave(weight.shape[1], 1)
+        begin, count = more * s + padding - reach, (n - 1) * s - 2 * padding + reach + op.extra[axis] + 1
+        seen = stuffed[..., begin : begin + count + reach]
+        x = F.max_pool2d(seen, (1, kernel), 1, 0, (1, dilation)).transpose(2 + axis, 3)
+    return x.repeat_interleave(op.weight.shape[1], 1)
 
 
-def _max_pool2d(
-    input: Tensor,  # noqa: A002
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
-    return (
-        NotImplemented
-        if return_indices
-        else _windows(input, kernel_size, stride or kernel_size, padding, dilation, ceil_mode)
-    )
+def _pool(op: MaxPool | AveragePool) -> Tensor:
+    return _windows(op.x, op.stencil, op.ceil)
 
 
-def _avg_pool2d(
-    input: Tensor,  # noqa: A002
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    *rest: Any,
-    **options: Any,
-) -> Tensor:
-    return _windows(input, kernel_size, stride or kernel_size, padding, 1, ceil_mode)
+def _adaptive_pool(op: AdaptivePool) -> Tensor:
+    return F.adaptive_max_pool2d(op.x, op.size)
 
 
-def _adaptive_pool(input: Tensor, output_size: Any, *rest: Any) -> Tensor:  # noqa: A002
-    return F.adaptive_max_pool2d(input, output_size)
-
-
-def _pad(input: Tensor, pad: Any, *rest: Any, **options: Any) -> Tensor:  # noqa: A002
+def _padding(op: Padding) -> Tensor | None:
     """Rows and columns go on; a channel of padding sees nothing."""
-    pad = [int(p) for p in pad]
-    if input.ndim != 4:
-        return NotImplemented
-    for place, dim in enumerate((3, 2)):
-        ahead, behind = pad[2 * place : 2 * place + 2] or (0, 0)
-        input = _extend(input, dim, ahead, behind)  # noqa: A001
-    return F.pad(input, [0, 0, 0, 0, *pad[4:]], value=-math.inf) if any(pad[4:]) else input
+    x, others = op.x, op.widths[4:]
+    if x.ndim != 4:
+        return None
+    for dim in (-1, -2):
+        x = _extend(x, 4 + dim, *op.along(dim))
+    return F.pad(x, (0, 0, 0, 0, *others), value=-math.inf) if any(others) else x
 
 
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
-    return input.amax(-1, keepdim=True).expand(*input.shape[:-1], weight.shape[0]).clone()
+def _linear(op: Linear) -> Tensor:
+    return op.x.amax(-1, keepdim=True).expand(*op.x.shape[:-1], op.weight.shape[0]).clone()
 
 
-def _matmul(a: Tensor, b: Tensor) -> Tensor:
+def _matmul(op: Matmul) -> Tensor | None:
+    a, b = op.sides
     if a.requires_grad and b.requires_grad:
-        return NotImplemented
+        return None
     shape = torch.matmul(a.detach(), b.detach()).shape
-    read = a.amax(-1, keepdim=True) if a.requires_grad else b.amax(-2, keepdim=True)
-    return read.expand(shape).clone()
+    seen = a.amax(-1, keepdim=True) if a.requires_grad else b.amax(-2, keepdim=True)
+    return seen.expand(shape).clone()
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> Tensor:
-    return value.amax(-2, keepdim=True).expand(*query.shape[:-1], value.shape[-1]).clone()
+def _attention(op: Attention) -> Tensor:
+    return op.value.amax(-2, keepdim=True).expand(*op.query.shape[:-1], op.value.shape[-1]).clone()
 
 
-def _multi_head_attention(query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> Any:
+def _multi_head_attention(op: MultiHeadAttention) -> tuple[Tensor, None]:
     """Token, batch, channel as torch hands it over."""
-    return value.amax((0, -1), keepdim=True).expand(*query.shape[:-1], value.shape[-1]).clone(), None
+    return op.value.amax((0, -1), keepdim=True).expand(*op.query.shape[:-1], op.value.shape[-1]).clone(), None
 
 
-def _hull(a: Any, b: Any, **options: Any) -> Tensor:
+def _hull(a: Any, b: Any) -> Tensor:
     """What either sees; a number or a parameter sees nothing."""
     live = [v for v in (a, b) if isinstance(v, Tensor) and v.requires_grad]
+    shape = torch.broadcast_shapes(*(v.shape for v in (a, b) if isinstance(v, Tensor)))
     if len(live) == 2:
         thin = [_thin(v) for v in live] if a.shape == b.shape else live
-        return torch.maximum(*thin).expand(torch.broadcast_shapes(a.shape, b.shape))
-    shape = torch.broadcast_shapes(*(v.shape for v in (a, b) if isinstance(v, Tensor)))
+        return torch.maximum(*thin).expand(shape)
     return live[0].expand(shape).clone()
 
 
-def _over(input: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:  # noqa: A002
-    return input.amax(tuple(range(input.ndim)) if dim is None else dim, keepdim)
+def _reduction(op: Reduction) -> Tensor:
+    return op.x.amax(op.dims, op.keep)
 
 
-def _interpolate(input: Tensor, size: Any = None, scale_factor: Any = None, *rest: Any, **options: Any) -> Tensor:  # noqa: A002
+def _resizing(op: Resizing) -> Tensor | None:
     """Nearest neighbour by a whole factor copies; other interpolations have no rule."""
-    wanted = pair(size) if size is not None else tuple(int(n * scale_factor) for n in input.shape[2:])
-    factors = [w / n for w, n in zip(wanted, input.shape[2:], strict=True)]
-    if options.get("mode", "nearest") != "nearest" or any(f != int(f) for f in factors):
-        return NotImplemented
-    return input.repeat_interleave(int(factors[0]), 2).repeat_interleave(int(factors[1]), 3)
+    if op.repeats is None:
+        return None
+    return op.x.repeat_interleave(op.repeats[0], 2).repeat_interleave(op.repeats[1], 3)
 
 
-AS_IT_IS = frozenset(["view", "reshape", "__getitem__", "size", "dim", "numel", "stride", "__get__", "is_contiguous"])
-RULES: dict[str, Callable[..., Any]] = {
-    "conv2d": _conv2d,
-    "conv_transpose2d": _conv_transpose2d,
-    "max_pool2d": _max_pool2d,
-    "avg_pool2d": _avg_pool2d,
-    "adaptive_avg_pool2d": _adaptive_pool,
-    "adaptive_max_pool2d": _adaptive_pool,
-    "pad": _pad,
-    "linear": _linear,
-    "scaled_dot_product_attention": _attention,
-    "multi_head_attention_forward": _multi_head_attention,
-    "interpolate": _interpolate,
-    **dict.fromkeys("matmul __matmul__ bmm mm".split(), _matmul),
-    **dict.fromkeys("mean sum amax".split(), _over),
-    **dict.fromkeys(
-        """
-        add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ subtract mul mul_ __mul__ __rmul__
-        __imul__ multiply div div_ __truediv__ __itruediv__ divide true_divide maximum minimum
-        """.split(),
-        _hull,
-    ),
+AS_IT_IS = frozenset(
+    ["view", "reshape", "__getitem__", "narrow", "size", "dim", "numel", "stride", "__get__", "is_contiguous"]
+)
+RULES: dict[type[Operation], Callable[[Any], Any]] = {
+    Convolution: _convolution,
+    TransposedConvolution: _transposed_convolution,
+    MaxPool: _pool,
+    AveragePool: _pool,
+    AdaptivePool: _adaptive_pool,
+    Padding: _padding,
+    Linear: _linear,
+    Matmul: _matmul,
+    Attention: _attention,
+    MultiHeadAttention: _multi_head_attention,
+    Reduction: _reduction,
+    Resizing: _resizing,
+    Sum: lambda op: _hull(*op.terms),
+    Product: lambda op: _hull(*op.factors),
+    Division: lambda op: _hull(op.x, op.divisor),
+    Extremum: lambda op: _hull(*op.terms),
 }

@@ -1,12 +1,10 @@
 """Sliding windows on a torus: n/s positions each, wrapping around, so that no border disturbs the lattice."""
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Pair = tuple[int, int]
+from perturb.operations import Stencil
 
 
 class CanvasError(Exception):
@@ -15,12 +13,6 @@ class CanvasError(Exception):
     def __init__(self, factor: int) -> None:
         super().__init__(factor)
         self.factor = factor
-
-
-def pair(value: int | Sequence[int]) -> Pair:
-    if isinstance(value, int):
-        return value, value
-    return (int(value[0]), int(value[-1]))
 
 
 def coverage(kernel: int, stride: int, padding: int, dilation: int) -> tuple[int, ...]:
@@ -32,20 +24,21 @@ def coverage(kernel: int, stride: int, padding: int, dilation: int) -> tuple[int
 
 
 def window_sum(
-    x: Float[Tensor, "n channel row column"], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    x: Float[Tensor, "n channel row column"], stencil: Stencil
 ) -> Float[Tensor, "n channel out_row out_column"]:
     """Sums over windows; window j begins at s j - p and wraps around. Raises CanvasError where s does not divide n."""
     for axis in (0, 1):
-        x = _sum_along(x, 2 + axis, kernel[axis], stride[axis], padding[axis], dilation[axis])
+        x = _sum_along(x, axis, stencil)
     return x
 
 
-def _sum_along(x: Tensor, dim: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
+def _sum_along(x: Tensor, axis: int, stencil: Stencil) -> Tensor:
+    dim, stride = 2 + axis, stencil.stride[axis]
     size = x.shape[dim]
     if size % stride:
         raise CanvasError(stride)
-    starts = torch.arange(size // stride, device=x.device) * stride - padding
+    starts = torch.arange(size // stride, device=x.device) * stride - stencil.before[axis]
     total = x.index_select(dim, starts % size)
-    for tap in range(1, kernel):
-        total = total + x.index_select(dim, (starts + tap * dilation) % size)
+    for tap in range(1, stencil.kernel[axis]):
+        total = total + x.index_select(dim, (starts + tap * stencil.dilation[axis]) % size)
     return total

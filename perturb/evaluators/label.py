@@ -61,9 +61,7 @@ class Label(Reading):
     def _scores(self, outputs: Tensor) -> Scores:
         scores = self.head(outputs)
         if scores.ndim != 2 or scores.shape[1] < 2:
-            raise UsageError(
-                f"the model gives {tuple(scores.shape[1:])} for a picture: no labels to compare."
-            )
+            raise UsageError(f"the model gives {tuple(scores.shape[1:])} for a picture: no labels to compare.")
         return scores.double()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perturb import operations
 from perturb.incremental.activations import Activation, CleanMaps, Difference, NoRuleError
 from perturb.incremental.rules import MEMORY, Build, Everywhere, Linear, Product, Rule, only, product
 from perturb.incremental.windows import Frame
@@ -49,7 +50,7 @@ class Attention(Everywhere):
 
     def change(self, differences: Sequence[Difference | None], clean: CleanMaps, frame: Frame | None) -> Tensor:
         query, key, value, weights = clean.at(None)
-        of_query, of_key, of_value = (None if difference is None else difference.values for difference in differences)
+        of_query, of_key, of_value = (None if move is None else move.values for move in differences)
         if of_query is None and of_key is None:
             return weights @ of_value  # type: ignore[operator]
         scores = product((query, key), (of_query, of_key), self._scores)
@@ -105,7 +106,8 @@ def batch_first() -> Iterator[None]:
         nn.MultiheadAttention.forward = plain  # type: ignore[method-assign]
 
 
-def _matmul(node: Activation, a: Any, b: Any) -> Rule:
+def _matmul(node: Activation, op: operations.Matmul) -> Rule:
+    a, b = op.sides
     if any(isinstance(x, Activation) and x.layout for x in (a, b)):
         raise NoRuleError("matmul of maps")
     if isinstance(a, Activation) and isinstance(b, Activation):
@@ -115,40 +117,31 @@ def _matmul(node: Activation, a: Any, b: Any) -> Rule:
     return Linear(node, b, lambda d: a @ d, a.shape[-1])
 
 
-def _einsum(node: Activation, equation: str, parts: Sequence[Any], *rest: Any) -> Rule:
+def _einsum(node: Activation, op: operations.Einsum) -> Rule:
+    parts = op.operands
     if not all(isinstance(x, Activation) and not x.layout for x in parts) or len(parts) != 2:
         raise NoRuleError("einsum of other than two activations without rows and columns")
-    return Product(node, parts, lambda a, b: torch.einsum(equation, a, b), parts[0].shape[-1])
+    return Product(node, parts, lambda a, b: torch.einsum(op.equation, a, b), parts[0].shape[-1])
 
 
-def _softmax(node: Activation, x: Activation, dim: int, *rest: Any) -> Rule:
-    if x.layout or dim % len(x.shape) != len(x.shape) - 1:
+def _softmax(node: Activation, op: operations.Softmax) -> Rule:
+    if op.x.layout or op.dim != len(op.x.shape) - 1:
         raise NoRuleError("softmax over other than the last dimension")
     return Softmax(node)
 
 
-def _attention(
-    node: Activation,
-    query: Any,
-    key: Any,
-    value: Any,
-    mask: Any = None,
-    dropout: float = 0.0,
-    causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Rule:
-    if causal or enable_gqa or dropout or not all(isinstance(x, Activation) for x in (query, key, value)):
+def _attention(node: Activation, op: operations.Attention) -> Rule:
+    mask = op.mask
+    if op.special or not all(isinstance(x, Activation) for x in (op.query, op.key, op.value)):
         raise NoRuleError("attention that is causal, or of which not all depends on the picture")
     if isinstance(mask, Activation) or (isinstance(mask, Tensor) and not mask.is_floating_point()):
         raise NoRuleError("attention with a mask")
-    return Attention(node, query, key, value, mask, query.shape[-1] ** -0.5 if scale is None else scale)
+    return Attention(node, op.query, op.key, op.value, mask, op.scale)
 
 
-OPERATIONS: dict[str, Build] = {
-    "matmul": _matmul,
-    "einsum": _einsum,
-    "softmax": _softmax,
-    "scaled_dot_product_attention": _attention,
+RULES: dict[Any, Build] = {
+    operations.Matmul: _matmul,
+    operations.Einsum: _einsum,
+    operations.Softmax: _softmax,
+    operations.Attention: _attention,
 }

@@ -17,7 +17,9 @@ PLACES = {"cpu": 8, "cuda": 64}  # places per picture that an experiment asks fo
 Engine = Literal["auto", "incremental", "bfloat16", "dense"]
 
 
-def choose_engine(model: Differentiable, layer: str, wanted: Engine, *, places: int | None = None) -> Incremental | None:
+def choose_engine(
+    model: Differentiable, layer: str, wanted: Engine, *, places: int | None = None
+) -> Incremental | None:
     """The incremental engine for `layer`, checked against float64, or None for dense recomputation.
 
     `auto` uses the engine where it saves work for `places` asked for at once (default: as many as an experiment asks

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perturb import operations
 from perturb.incremental.activations import Activation, CleanMaps, Difference, NoRuleError
 from perturb.incremental.rules import MEMORY, Build, Everywhere, Pass, Rule, Scale, only, whole
 from perturb.incremental.windows import Frame
@@ -73,66 +74,29 @@ def _change(d: Tensor, clean: Sequence[Tensor], dims: tuple[int, ...]) -> Tensor
     return (du * after).add_(u * apart)
 
 
-def _batch_norm(
-    node: Activation,
-    x: Activation,
-    weight: Any,
-    bias: Any,
-    mean: Any,
-    variance: Any,
-    training: bool,
-    momentum: float,
-    epsilon: float,
-    *rest: Any,
-) -> Rule:
-    if training or mean is None:
+def _batch_norm(node: Activation, op: operations.BatchNorm) -> Rule:
+    if op.mean is None or op.variance is None:
         raise NoRuleError("batch_norm with the batch's own statistics")
-    factor = (variance + epsilon).rsqrt() * (1 if weight is None else weight)
+    factor = (op.variance + op.epsilon).rsqrt() * (1 if op.weight is None else op.weight)
     return Scale(node, factor.view(-1, *(1,) * (len(node.shape) - 2)))
 
 
-def _layer_norm(
-    node: Activation,
-    x: Activation,
-    shape: Sequence[int],
-    weight: Any = None,
-    bias: Any = None,
-    epsilon: float = 1e-5,
-    *rest: Any,
-) -> Rule:
-    if x.layout == "channels first" and len(shape) > 1:
-        return GroupNorm(node, 1 if len(shape) == 3 else x.shape[1], weight, epsilon)
-    if x.layout == "channels first" or len(shape) > 1:
+def _layer_norm(node: Activation, op: operations.LayerNorm) -> Rule:
+    if op.x.layout == "channels first" and op.over > 1:
+        return GroupNorm(node, 1 if op.over == 3 else op.x.shape[1], op.weight, op.epsilon)
+    if op.x.layout == "channels first" or op.over > 1:
         raise NoRuleError("layer_norm over columns alone, or over tokens")
-    return LayerNorm(node, weight, epsilon)
+    return LayerNorm(node, op.weight, op.epsilon)
 
 
-def _group_norm(
-    node: Activation,
-    x: Activation,
-    groups: int,
-    weight: Any = None,
-    bias: Any = None,
-    epsilon: float = 1e-5,
-    *rest: Any,
-) -> Rule:
-    if len(x.shape) != 4:
+def _group_norm(node: Activation, op: operations.GroupNorm) -> Rule:
+    if len(op.x.shape) != 4:
         raise NoRuleError("group_norm of other than maps")
-    return GroupNorm(node, groups, None if weight is None else weight.view(-1, 1, 1), epsilon)
+    return GroupNorm(node, op.groups, None if op.weight is None else op.weight.view(-1, 1, 1), op.epsilon)
 
 
-def _instance_norm(
-    node: Activation, x: Activation, weight: Any, bias: Any, mean: Any, variance: Any, own: bool, *options: Any
-) -> Rule:
-    if not own:
-        return _batch_norm(node, x, weight, bias, mean, variance, False, *options)
-    _, epsilon, *_ = options
-    return _group_norm(node, x, node.shape[1], weight, bias, epsilon)
-
-
-OPERATIONS: dict[str, Build] = {
-    "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm,
-    "group_norm": _group_norm,
-    "instance_norm": _instance_norm,
+RULES: dict[Any, Build] = {
+    operations.BatchNorm: _batch_norm,
+    operations.LayerNorm: _layer_norm,
+    operations.GroupNorm: _group_norm,
 }

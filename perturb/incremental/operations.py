@@ -1,12 +1,13 @@
-"""From a traced operation to its rule: the arguments of each torch operation, read once."""
+"""From a traced operation to its rule on differences, for these arguments and this layout of rows and columns."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from perturb import operations
 from perturb.incremental import attention, norms, pointwise
 from perturb.incremental.activations import Activation, Layout, NoRuleError
 from perturb.incremental.rules import (
@@ -25,158 +26,122 @@ from perturb.incremental.rules import (
     Sum,
 )
 from perturb.incremental.sliding import AveragePool, Convolution, CropOrPad, MaxPool, ReplicationPad
-from perturb.incremental.windows import Pair
 
 
-def _conv2d(
-    node: Activation,
-    x: Activation,
-    weight: Tensor,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Rule:
-    kernel = pair(weight.shape[2:])
-    if isinstance(padding, str):
-        padding = [d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(pair(dilation), kernel, strict=True)]
-    return Convolution(node, weight, pair(stride), pair(padding), pair(dilation), groups)
+def _convolution(node: Activation, op: operations.Convolution) -> Rule:
+    s = op.stencil
+    return Convolution(node, op.weight, s.stride, s.before, s.dilation, op.groups)
 
 
-def _max_pool2d(
-    node: Activation,
-    x: Activation,
-    kernel: Any,
-    stride: Any = (),
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil: bool = False,
-) -> Rule:
-    return MaxPool(node, pair(kernel), pair(stride or kernel), pair(padding), pair(dilation))
+def _max_pool(node: Activation, op: operations.MaxPool) -> Rule:
+    s = op.stencil
+    return MaxPool(node, s.kernel, s.stride, s.before, s.dilation)
 
 
-def _avg_pool2d(
-    node: Activation,
-    x: Activation,
-    kernel: Any,
-    stride: Any = (),
-    padding: Any = 0,
-    ceil: bool = False,
-    count_pad: bool = True,
-    divisor: int | None = None,
-) -> Rule:
-    kernel, stride, padding = pair(kernel), pair(stride or kernel), pair(padding)
-    share: float | Tensor = 1 / (divisor or math.prod(kernel))
-    if divisor is None and (ceil or (any(padding) and not count_pad)):  # at the border it is another
-        ones = torch.ones(1, 1, *x.limit)
-        own = torch.nn.functional.avg_pool2d(ones, kernel, stride, padding, ceil, count_pad)
-        share = own / torch.nn.functional.avg_pool2d(ones, kernel, stride, padding, ceil, divisor_override=1)
+def _average_pool(node: Activation, op: operations.AveragePool) -> Rule:
+    kernel, stride, padding = op.stencil.kernel, op.stencil.stride, op.stencil.before
+    share: float | Tensor = 1 / (op.divisor or kernel[0] * kernel[1])
+    if op.divisor is None and (op.ceil or (any(padding) and not op.counts_padding)):  # at the border it is another
+        ones = torch.ones(1, 1, *op.x.limit)
+        own = F.avg_pool2d(ones, kernel, stride, padding, op.ceil, op.counts_padding)
+        share = own / F.avg_pool2d(ones, kernel, stride, padding, op.ceil, divisor_override=1)
     return AveragePool(node, kernel, stride, padding, share)
 
 
-def _adaptive_avg_pool2d(node: Activation, x: Activation, size: Any) -> Rule:
-    if x.layout and node.limit == (1, 1):
-        return GlobalMean(node, x.area, True)
-    return Linear(node, x, lambda d: torch.nn.functional.adaptive_avg_pool2d(d, size))
+def _adaptive_pool(node: Activation, op: operations.AdaptivePool) -> Rule:
+    if op.kind == "amax":
+        raise NoRuleError("adaptive_max_pool2d")
+    if op.x.layout and node.limit == (1, 1):
+        return GlobalMean(node, op.x.area, True)
+    return Linear(node, op.x, lambda d: F.adaptive_avg_pool2d(d, op.size))
 
 
-def _mean(node: Activation, x: Activation, dims: Sequence[int], keep: bool = False) -> Rule:
-    over = sorted(d % len(x.shape) for d in dims)
-    if x.layout == "channels first" and over == [2, 3]:
-        return GlobalMean(node, x.area, keep)
-    return Linear(node, x, lambda d: d.mean(list(dims), keep))
+def _reduction(node: Activation, op: operations.Reduction) -> Rule:
+    if 0 in op.dims or (op.kind == "amax" and op.x.layout == "channels last"):
+        raise NoRuleError(f"{op.kind} over pictures, or over channels that lie last")
+    if op.kind == "amax":
+        return GlobalMax(node, op.x, op.dims, op.keep)
+    if op.kind == "mean" and op.x.layout == "channels first" and sorted(op.dims) == [2, 3]:
+        return GlobalMean(node, op.x.area, op.keep)
+    reduce = torch.mean if op.kind == "mean" else torch.sum
+    return Linear(node, op.x, lambda d: reduce(d, op.dims, op.keep))
 
 
-def _amax(node: Activation, x: Activation, dims: Sequence[int] = (), keep: bool = False) -> Rule:
-    if x.layout == "channels last" or 0 in (over := [d % len(x.shape) for d in dims]) or not over:
-        raise NoRuleError("amax over pictures, or over channels that lie last")
-    return GlobalMax(node, x, over, keep)
-
-
-def _pad(
-    node: Activation, x: Activation, around: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Rule:
-    before = (around[2] if len(around) > 2 else 0, around[0])
-    if not any(around):
+def _padding(node: Activation, op: operations.Padding) -> Rule:
+    x, mode = op.x, op.mode
+    if not any(op.widths):
         return Pass(node)
-    if mode == "constant" and (x.layout != "channels first" or any(around[4:])):
-        return Linear(node, x, lambda d: torch.nn.functional.pad(d, list(around)))
+    if mode == "constant" and (x.layout != "channels first" or any(op.widths[4:])):
+        return Linear(node, x, lambda d: F.pad(d, op.widths))
     if mode not in ("constant", "replicate") or x.layout != "channels first":
         raise NoRuleError(f"pad with mode {mode}")
-    if mode == "replicate":
-        if min(around) < 0:
-            raise NoRuleError("pad that cuts and replicates")
-        return ReplicationPad(node, x, before)
-    return CropOrPad(node, before)
+    before = (op.along(-2)[0], op.along(-1)[0])
+    if mode == "constant":
+        return CropOrPad(node, before)
+    if min(op.widths) < 0:
+        raise NoRuleError("pad that cuts and replicates")
+    return ReplicationPad(node, x, before)
 
 
-def _slice(
-    node: Activation, x: Activation, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Rule:
-    axis = dim % len(x.shape) - 2
-    if x.layout == "channels first" and axis == -1:
-        return ChannelSelection(node, lambda d: torch.ops.aten.slice(d, 1, start, end, step))
-    if x.layout != "channels first" or axis < 0:
-        return Linear(node, x, lambda d: torch.ops.aten.slice(d, dim, start, end, step))
-    first = slice(start, end, step).indices(x.limit[axis])[0]
-    shift, stride = ([0, 0], [1, 1])
-    shift[axis], stride[axis] = -first, step
-    return CropOrPad(node, pair(shift), pair(stride))
-
-
-def _index_select(node: Activation, x: Activation, dim: int, index: Tensor) -> Rule:
-    if x.layout != "channels first" or dim % len(x.shape) != 1:
-        raise NoRuleError("index_select of other than channels")
-    return ChannelSelection(node, lambda d: d.index_select(1, index))
-
-
-def _linear(node: Activation, x: Activation, weight: Tensor, bias: Any = None) -> Rule:
-    if x.layout == "channels last":
-        return ChannelLinear(node, weight)
-    return Linear(node, x, lambda d: torch.nn.functional.linear(d, weight), weight.shape[1])
-
-
-def _conv1d(node: Activation, x: Activation, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
-    return Linear(node, x, lambda d: torch.ops.aten.conv1d(d, weight, None, *options), weight[0].numel())
-
-
-def _conv_transpose2d(node: Activation, x: Activation, weight: Tensor, bias: Any = None, *options: Any) -> Rule:
-    return Linear(node, x, lambda d: torch.ops.aten.conv_transpose2d(d, weight, None, *options), weight[0].numel())
-
-
-def _permute(node: Activation, x: Activation, dims: Sequence[int]) -> Rule:
-    if node.layout and x.layout:
+def _indexing(node: Activation, op: operations.Indexing) -> Rule:
+    """A slice along one dimension."""
+    along = [dim for dim, part in enumerate(op.parts) if part != slice(None)]
+    if not along:
         return Pass(node)
-    return Linear(node, x, lambda d: d.permute(*dims))
+    if op.x.layout != "channels first" or along == [0]:
+        return Linear(node, op.x, lambda d: d[op.parts])
+    if along == [1]:
+        return ChannelSelection(node, lambda d: d[op.parts])
+    (dim,) = along
+    start, _, step = op.parts[dim].indices(op.x.shape[dim])
+    return CropOrPad(node, (-start, 0), (step, 1)) if dim == 2 else CropOrPad(node, (0, -start), (1, step))
 
 
-def _add(node: Activation, a: Any, b: Any, *, alpha: float = 1, sign: float = 1) -> Rule:
+def _index_select(node: Activation, op: operations.IndexSelect) -> Rule:
+    if op.x.layout != "channels first" or op.dim != 1:
+        raise NoRuleError("index_select of other than channels")
+    return ChannelSelection(node, lambda d: d.index_select(1, op.index))
+
+
+def _linear(node: Activation, op: operations.Linear) -> Rule:
+    if op.x.layout == "channels last":
+        return ChannelLinear(node, op.weight)
+    return Linear(node, op.x, lambda d: F.linear(d, op.weight), op.weight.shape[1])
+
+
+def _permutation(node: Activation, op: operations.Permutation) -> Rule:
+    if node.layout and op.x.layout:
+        return Pass(node)
+    return Linear(node, op.x, lambda d: d.permute(op.dims))
+
+
+def _sum(node: Activation, op: operations.Sum) -> Rule:
+    (a, b), factors = op.terms, op.factors
     if isinstance(a, Activation) and isinstance(b, Activation):
-        return Sum(node, (a, b), (1, sign * alpha))
-    still, moving = (b, a) if isinstance(a, Activation) else (a, b)
-    if _same_size(node, moving):
-        return Pass(node) if isinstance(a, Activation) or sign * alpha == 1 else Scale(node, sign * alpha)
-    raise NoRuleError(f"adding a number of shape {tuple(getattr(still, 'shape', ()))}")
+        return Sum(node, (a, b), factors)
+    still, moving, factor = (b, a, factors[0]) if isinstance(a, Activation) else (a, b, factors[1])
+    if node.shape != moving.shape:
+        raise NoRuleError(f"adding a number of shape {tuple(getattr(still, 'shape', ()))}")
+    return Pass(node) if factor == 1 else Scale(node, factor)
 
 
-def _subtract(node: Activation, a: Any, b: Any, *, alpha: float = 1) -> Rule:
-    return _add(node, a, b, alpha=alpha, sign=-1)
-
-
-def _multiply(node: Activation, a: Any, b: Any) -> Rule:
+def _product(node: Activation, op: operations.Product) -> Rule:
+    a, b = op.factors
     if isinstance(a, Activation) and isinstance(b, Activation):
         return Product(node, (a, b))
-    factor, moving = (b, a) if isinstance(a, Activation) else (a, b)
-    if not _same_size(node, moving):
+    return _scaled(node, a, b) if isinstance(a, Activation) else _scaled(node, b, a)
+
+
+def _division(node: Activation, op: operations.Division) -> Rule:
+    if not isinstance(op.x, Activation) or isinstance(op.divisor, Activation):
+        raise NoRuleError("division by an activation")
+    return _scaled(node, op.x, 1 / op.divisor)
+
+
+def _scaled(node: Activation, x: Activation, factor: Any) -> Rule:
+    if node.shape != x.shape:
         raise NoRuleError("a product that enlarges the map")
     return Scale(node, _factor(node, factor))
-
-
-def _divide(node: Activation, a: Any, b: Any) -> Rule:
-    if not isinstance(a, Activation) or isinstance(b, Activation):
-        raise NoRuleError("division by an activation")
-    return _multiply(node, a, 1 / b)
 
 
 def _factor(node: Activation, factor: Any) -> Any:
@@ -190,26 +155,22 @@ def _factor(node: Activation, factor: Any) -> Any:
     return wide
 
 
-def pair(value: Any) -> Pair:
-    rows, columns = (value, value) if isinstance(value, int) else (value[0], value[-1])
-    return int(rows), int(columns)
-
-
-def _same_size(node: Activation, x: Activation) -> bool:
-    return node.shape == x.shape
-
-
-def _cat(node: Activation, parts: Sequence[Any], dim: int = 0) -> Rule:
+def _concatenation(node: Activation, op: operations.Concatenation) -> Rule:
     channel = {"channels first": 1, "channels last": 3, "": None}[node.layout]
-    dim %= len(node.shape)
-    if (channel is not None and dim != channel) or dim == 0:
+    if (channel is not None and op.dim != channel) or op.dim == 0:
         raise NoRuleError("cat of other than channels")
-    return Concatenation(node, parts, dim)
+    return Concatenation(node, op.parts, op.dim)
 
 
 def _through(call: Callable[..., Tensor], node: Activation, x: Activation, *arguments: Any, **options: Any) -> Rule:
     """An operation that is linear in its first argument."""
     return Linear(node, x, lambda d: call(d, *arguments, **options))
+
+
+def _weighed(call: Callable[..., Tensor], node: Activation, args: Sequence[Any]) -> Rule:
+    """An operation that is linear in its first argument but for its bias."""
+    x, weight, _, *options = (*args, None) if len(args) == 2 else args
+    return Linear(node, x, lambda d: call(d, weight, None, *options), weight[0].numel())
 
 
 def layout_of(name: str, args: Sequence[Any], sources: Sequence[Layout], shape: tuple[int, ...]) -> Layout:
@@ -236,8 +197,6 @@ def rule(name: str, node: Activation, call: Callable[..., Any], args: Sequence[A
     Raises NoRuleError.
     """
     layouts = {x.layout for x in args if isinstance(x, Activation)}
-    if name in ("add", "sub", "mul") and len(layouts) > 1:
-        raise NoRuleError(f"{name} of maps that lie differently")
     if name in MAPS and "channels last" in layouts:
         raise NoRuleError(f"{name} of a map whose channels lie last")
     try:
@@ -249,7 +208,12 @@ def rule(name: str, node: Activation, call: Callable[..., Any], args: Sequence[A
             return _through(call, node, args[0], [-1, *node.shape[1:]])
         if name in LINEAR:
             return _through(call, node, *args, **kwargs)
-        return RULES[name](node, *args, **kwargs)
+        if name in WEIGHED:
+            return _weighed(call, node, args)
+        operation = operations.read(name, args, kwargs)
+        if isinstance(operation, operations.Sum | operations.Product) and len(layouts) > 1:
+            raise NoRuleError(f"{name} of maps that lie differently")
+        return RULES[type(operation)](node, operation)
     except (KeyError, TypeError, ValueError) as error:
         raise NoRuleError(name) from error
 
@@ -262,26 +226,22 @@ MAPS = frozenset(
     "conv2d batch_norm group_norm instance_norm max_pool2d avg_pool2d adaptive_avg_pool2d conv_transpose2d "
     "upsample_nearest2d".split()
 )
-RULES: dict[str, Build] = {
-    **norms.OPERATIONS,
-    **attention.OPERATIONS,
-    "conv2d": _conv2d,
-    "max_pool2d": _max_pool2d,
-    "avg_pool2d": _avg_pool2d,
-    "adaptive_avg_pool2d": _adaptive_avg_pool2d,
-    "mean": _mean,
-    "amax": _amax,
-    "pad": _pad,
-    "constant_pad_nd": _pad,
-    "slice": _slice,
-    "index_select": _index_select,
-    "linear": _linear,
-    "conv1d": _conv1d,
-    "conv_transpose2d": _conv_transpose2d,
-    "permute": _permute,
-    "add": _add,
-    "sub": _subtract,
-    "mul": _multiply,
-    "div": _divide,
-    "cat": _cat,
+WEIGHED = frozenset(["conv1d", "conv_transpose2d"])
+RULES: dict[Any, Build] = {
+    **norms.RULES,
+    **attention.RULES,
+    operations.Convolution: _convolution,
+    operations.MaxPool: _max_pool,
+    operations.AveragePool: _average_pool,
+    operations.AdaptivePool: _adaptive_pool,
+    operations.Reduction: _reduction,
+    operations.Padding: _padding,
+    operations.Indexing: _indexing,
+    operations.IndexSelect: _index_select,
+    operations.Linear: _linear,
+    operations.Permutation: _permutation,
+    operations.Sum: _sum,
+    operations.Product: _product,
+    operations.Division: _division,
+    operations.Concatenation: _concatenation,
 }
