@@ -12,7 +12,8 @@ from perturb import load
 from perturb.errors import InputError
 from perturb.images import load_images, split
 from perturb.perturbations.patches import Box
-from perturb.tasks import Labels
+from perturb.tasks.labels import Labels
+from perturb.tasks.micro import Presence
 from perturb.training import RECIPES, Recipe
 from perturb.training.head import fresh, with_head
 from perturb.training.lessons import Lessons

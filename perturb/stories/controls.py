@@ -30,7 +30,7 @@ CLEAN, DEAD, LIVE = range(len(ARMS))
 
 
 def prove(pictures: Pictures, *, seed: int) -> tuple[Control, ...]:
-    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), each by detecting change."""
+    """A strictly dead lattice (1 x 1 kernel, stride 2) and a balanced one (2 x 2, stride 2), by detecting change."""
     return (*_strictly_dead(pictures, seed), _balanced(pictures, seed))
 
 
