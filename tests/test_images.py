@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.images import load_images, split
+from perturb.images.generated import dead_leaves, noise
+from perturb.images.reading import as_colour, fitted, in_folder, opened_in_turn, random_crop
 
 SHAPE = (3, 32, 32)
 
@@ -201,3 +203,337 @@ def test_mnist_from_torchvisions_files(tmp_path, zipped):
         load_images(f"mnist:{tmp_path}", shape=(1, 28, 28))
     with pytest.raises(UsageError, match="no MNIST in"):
         load_images(f"mnist:{tmp_path / 'MNIST/raw/x'}", shape=(1, 28, 28))
+
+
+# Reading files
+
+
+def saved(path, values):
+    Image.fromarray(values).save(path)
+    return path
+
+
+GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
+RED = np.zeros((16, 16, 3), dtype=np.uint8)
+RED[..., 0] = 255
+
+
+def palette():
+    return Image.fromarray(RED).convert("P", palette=Image.Palette.ADAPTIVE)
+
+
+def transparent():
+    """Red, half of it transparent."""
+    alpha = np.full((16, 16, 1), 255, dtype=np.uint8)
+    alpha[:8] = 0
+    return Image.fromarray(np.concatenate([RED, alpha], 2))
+
+
+MODES = {
+    "RGB": (lambda: Image.fromarray(RED), "png", RED),
+    "palette": (palette, "png", RED),
+    "palette of a GIF": (palette, "gif", RED),
+    "RGBA": (transparent, "png", RED),
+    "CMYK": (lambda: Image.fromarray(RED).convert("CMYK"), "tif", RED),
+    "grey": (lambda: Image.fromarray(GREY), "png", GREY),
+    "grey and alpha": (lambda: Image.fromarray(np.stack([GREY, GREY[::-1]], 2)), "png", GREY),
+    "16 bits": (lambda: Image.fromarray(GREY.astype(np.uint16) * 100 + 5), "png", GREY),
+    "16 bits in a TIFF": (lambda: Image.fromarray(GREY.astype(np.uint16) * 100 + 5), "tif", GREY),
+    "32-bit integers": (lambda: Image.fromarray(GREY.astype(np.int32) * 1000 - 7), "tif", GREY),
+    "float": (lambda: Image.fromarray(GREY.astype(np.float32) / 51 - 2), "tif", GREY),
+    "1 bit": (lambda: Image.fromarray(GREY >= 128), "png", np.where(GREY >= 128, 255, 0).astype(np.uint8)),
+    "a constant in 16 bits": (lambda: Image.fromarray(np.full((16, 16), 999, np.uint16)), "png", np.zeros_like(GREY)),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_is_read_as_colour_and_as_grey(tmp_path, mode):
+    """Transparency is dropped; integers of more than 8 bits and floats are scaled by their own range."""
+    make, suffix, expected = MODES[mode]
+    make().save(tmp_path / f"picture.{suffix}")
+    colour, grey = (load_images(f"folder:{tmp_path}", shape=(c, 16, 16), crops=1).pixels[0] for c in (3, 1))
+    wide = expected if expected.ndim == 3 else np.repeat(expected[..., None], 3, 2)
+    np.testing.assert_allclose(colour, wide.transpose(2, 0, 1) / 255, atol=1.01 / 255)
+    luma = wide @ [0.299, 0.587, 0.114]  # ITU-R 601, as Pillow converts
+    np.testing.assert_allclose(grey[0], luma / 255, atol=1.01 / 255)
+
+
+def test_a_float_picture_with_nan_is_left_out(tmp_path):
+    values = np.random.default_rng(0).random((16, 16)).astype(np.float32)
+    saved(tmp_path / "good.tif", values)
+    values[3, 3] = np.nan
+    saved(tmp_path / "nan.tif", values)
+    with pytest.warns(PerturbWarning, match=r"1 unreadable pictures left out: nan\.tif$"):
+        assert load_images(f"folder:{tmp_path}", shape=SHAPE).names == ("good.tif",)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tif", "webp"])
+@pytest.mark.parametrize("share", [0.02, 0.7])
+def test_a_truncated_file_is_left_out_by_name(tmp_path, suffix, share):
+    values = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    whole = saved(tmp_path / f"whole.{suffix}", values).read_bytes()
+    (tmp_path / f"cut.{suffix}").write_bytes(whole[: int(share * len(whole))])
+    with pytest.warns(PerturbWarning, match=rf"1 unreadable pictures left out: cut\.{suffix}$"):
+        assert load_images(f"folder:{tmp_path}", shape=SHAPE).names == (f"whole.{suffix}",)
+
+
+def test_many_unreadable_files_are_named_in_part(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(7)]
+    for path in paths:
+        path.write_bytes(b"nothing")
+    with pytest.warns(PerturbWarning, match=r"7 unreadable pictures left out: 0\.png, .*, 4\.png and 2 more$"):
+        assert list(opened_in_turn(paths, SHAPE)) == []
+
+
+def test_hidden_files_and_copies_of_editors_are_no_pictures(tmp_path):
+    for name in (
+        "a/1.png",
+        "b/1.JPG",
+        ".ipynb_checkpoints/1-checkpoint.png",
+        "a/.ipynb_checkpoints/1.png",
+        "a/._1.png",
+    ):
+        picture(tmp_path / name)
+    (tmp_path / "b/notes.txt").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    assert [str(path.relative_to(tmp_path)) for path in in_folder(tmp_path)] == ["a/1.png", "b/1.JPG"]
+    labelled_set = load_images(f"labelled:{tmp_path}", shape=SHAPE)
+    assert (labelled_set.names, labelled_set.classes) == (("a/1.png", "b/1.JPG"), ("a", "b"))
+
+
+def test_a_hidden_folder_can_be_named_itself(tmp_path):
+    picture(tmp_path / ".cache/1.png")
+    assert load_images(f"folder:{tmp_path / '.cache'}", shape=SHAPE).names == ("1.png",)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_pictures_have_one_or_three_channels(channels):
+    with pytest.raises(InputError, match=f"has {channels} channels, but pictures have 1 or 3"):
+        as_colour(Image.fromarray(RED), channels)
+
+
+def gradient_picture(height, width):
+    """Red counts rows, green counts columns."""
+    row, column = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([row, column, 0 * row], 2).astype(np.uint8))
+
+
+def test_a_crop_is_cut_at_native_resolution(rng):
+    photograph = gradient_picture(60, 90)
+    corners = set()
+    for _ in range(40):
+        crop = random_crop(photograph, (3, 8, 16), rng) * 255
+        top, left = crop[0, 0, 0], crop[1, 0, 0]
+        np.testing.assert_allclose(crop[0], top + np.arange(8)[:, None] + np.zeros(16), atol=1e-4)
+        np.testing.assert_allclose(crop[1], left + np.arange(16) + np.zeros((8, 1)), atol=1e-4)
+        corners.add((round(top), round(left)))
+    assert len(corners) > 30
+    assert max(top for top, _ in corners) > 40
+    assert max(left for _, left in corners) > 60
+
+
+@pytest.mark.parametrize("shape", [(3, 60, 90), (3, 60, 16), (3, 8, 90)])
+def test_a_crop_may_be_as_large_as_the_photograph(rng, shape):
+    photograph = gradient_picture(60, 90)
+    crop = random_crop(photograph, shape, rng) * 255
+    assert crop.shape == shape
+    np.testing.assert_allclose(np.ptp(crop[0]), shape[1] - 1, atol=1e-4)
+    np.testing.assert_allclose(np.ptp(crop[1]), shape[2] - 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(10, 12), (5, 200), (200, 5), (1, 1)])
+def test_a_photograph_smaller_than_the_crop_is_enlarged(rng, size):
+    crop = random_crop(Image.new("RGB", size[::-1], (255, 0, 0)), (3, 32, 48), rng)
+    assert crop.shape == (3, 32, 48)
+    np.testing.assert_allclose(crop[0], 1, atol=1e-6)
+    np.testing.assert_allclose(crop[1:], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "rows", "columns"), [((64, 128), (0, 64), (32, 96)), ((128, 64), (32, 96), (0, 64))])
+def test_fitting_keeps_the_centre(size, rows, columns):
+    """The centre is green and the rest red: only green is left, but for the resampling at the border."""
+    values = np.zeros((*size, 3), dtype=np.uint8)
+    values[..., 0] = 255
+    values[slice(*rows), slice(*columns)] = (0, 255, 0)
+    found = fitted(Image.fromarray(values), (3, 32, 32))
+    np.testing.assert_allclose(
+        found[:, 2:-2, 2:-2], np.array([0, 1, 0]).reshape(3, 1, 1) * np.ones((28, 28)), atol=0.01
+    )
+
+
+# Generated pictures
+
+
+def test_dead_leaves_cover_the_plane():
+    """Only pixels without a disc are exactly black; colours are at most 1."""
+    for seed in range(5):
+        leaves = dead_leaves((3, 48, 64), np.random.default_rng(seed))
+        assert leaves.shape == (3, 48, 64)
+        assert leaves.dtype == np.float32
+        assert (leaves.max(0) > 0).mean() > 0.999
+        assert 0 <= leaves.min() < leaves.max() <= 1
+
+
+class Radii:
+    """Records the radii that dead leaves draw: `random()` without a size decides a radius, then the grey."""
+
+    def __init__(self, seed):
+        self.rng, self.radii = np.random.default_rng(seed), []
+
+    def random(self, size=None):
+        return self.rng.random(size)
+
+    def uniform(self, low, high):
+        self.radii.append(-low)
+        return self.rng.uniform(low, high)
+
+
+def test_radii_of_dead_leaves_follow_an_inverse_cube():
+    """The density ~ r^-3 between 2 and 96 / 3 = 32 has the survival function (r^-2 - 32^-2) / (2^-2 - 32^-2)."""
+    rng = Radii(0)
+    for _ in range(8):
+        dead_leaves((1, 96, 96), rng)
+    radii = np.array(rng.radii)[::2]  # one for each of y and x
+    assert len(radii) > 2000
+    assert 2 <= radii.min() < radii.max() <= 32
+    for radius in (3, 4, 8, 16):
+        expected = (radius**-2 - 32**-2) / (2**-2 - 32**-2)
+        assert (radii > radius).mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / len(radii)))
+
+
+def test_noise_is_uniform_and_independent(rng):
+    picture = noise((3, 64, 64), rng)
+    assert picture.mean() == pytest.approx(0.5, abs=0.02)
+    assert picture.var() == pytest.approx(1 / 12, rel=0.05)
+    assert abs(np.corrcoef(picture[:, :, 1:].ravel(), picture[:, :, :-1].ravel())[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("source", ["noise", "dead-leaves"])
+def test_generated_pictures_do_not_depend_on_their_number(source):
+    few, many = (load_images(source, shape=(3, 16, 16), count=count) for count in (2, 4))
+    np.testing.assert_array_equal(few.pixels, many.pixels[:2])
+    assert few.names == many.names[:2]
+    assert few.photograph.tolist() == [0, 1]
+
+
+# Digits
+
+
+def idx(values):
+    return bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.tobytes()
+
+
+@pytest.fixture
+def mnist_folder(tmp_path):
+    raw = tmp_path / "MNIST/raw"
+    raw.mkdir(parents=True)
+    for part, n in (("train", 4), ("t10k", 2)):
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(np.full((n, 28, 28), 9 * n, dtype=np.uint8)))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(np.arange(n, dtype=np.uint8)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["", "MNIST", "MNIST/raw"])
+def test_mnist_is_found_in_any_of_its_folders(mnist_folder, place):
+    images = load_images(f"mnist:{mnist_folder / place}", shape=(1, 28, 28), count=100)
+    assert images.labels.tolist() == [0, 1, 2, 3, 0, 1]
+    assert images.classes == tuple("0123456789")
+
+
+BAD_IDX = {
+    "empty": b"",
+    "three bytes": b"\0\0\x08",
+    "no magic number": b"PNG" + bytes(40),
+    "another type": b"\0\0\x0d" + idx(np.zeros((2, 3), np.uint8))[3:],
+    "fewer axes than promised": b"\0\0\x08\x03" + bytes(4),
+    "one byte short": idx(np.zeros((2, 28, 28), np.uint8))[:-1],
+    "one byte long": idx(np.zeros((2, 28, 28), np.uint8)) + b"\0",
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("data", BAD_IDX.values(), ids=BAD_IDX)
+def test_a_damaged_idx_file_is_one_line(mnist_folder, data, zipped):
+    path = mnist_folder / "MNIST/raw/train-images-idx3-ubyte"
+    path.unlink()
+    path = path.with_name(f"{path.name}.gz") if zipped else path
+    path.write_bytes(gzip.compress(data) if zipped else data)
+    with pytest.raises(InputError, match=f"{path.name}` is not a complete IDX file") as caught:
+        load_images(f"mnist:{mnist_folder}", shape=(1, 28, 28))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [1, 20, -9])
+def test_a_truncated_gzip_file_is_one_line(mnist_folder, keep):
+    path = mnist_folder / "MNIST/raw/t10k-images-idx3-ubyte"
+    data = gzip.compress(path.read_bytes())
+    path.unlink()
+    path.with_name(f"{path.name}.gz").write_bytes(data[:keep])
+    with pytest.raises(InputError, match="not a complete IDX file"):
+        load_images(f"mnist:{mnist_folder}", shape=(1, 28, 28))
+
+
+def test_a_missing_idx_file_is_named(mnist_folder):
+    (mnist_folder / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(UsageError, match="t10k-labels-idx1-ubyte` is missing"):
+        load_images(f"mnist:{mnist_folder}", shape=(1, 28, 28))
+
+
+# Labelled sets
+
+
+def test_classes_are_sorted_and_pictures_keep_their_own(tmp_path):
+    """The class is the first folder below the root, in sorted order, whatever lies deeper."""
+    for name in ("b/deep/deeper/2.png", "a/1.png", "B/3.png"):
+        picture(tmp_path / name)
+    images = load_images(f"labelled:{tmp_path}", shape=SHAPE)
+    assert images.classes == ("B", "a", "b")
+    assert dict(zip(images.names, images.labels.tolist(), strict=True)) == {
+        "B/3.png": 0,
+        "a/1.png": 1,
+        "b/deep/deeper/2.png": 2,
+    }
+
+
+def test_an_unreadable_picture_of_a_labelled_set_is_left_out(tmp_path):
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        picture(tmp_path / name)
+    (tmp_path / "a/1.png").write_bytes(b"nothing")
+    with pytest.warns(PerturbWarning, match="1 unreadable"):
+        images = load_images(f"labelled:{tmp_path}", shape=SHAPE)
+    assert images.names == ("a/2.png", "b/1.png")
+    assert images.labels.tolist() == [0, 1]
+    assert len(images.pixels) == 2
+
+
+@pytest.mark.filterwarnings("ignore:2 unreadable")
+def test_a_labelled_set_without_a_readable_picture_is_an_error(tmp_path):
+    for name in ("a/1.png", "b/1.png"):
+        picture(tmp_path / name)
+        (tmp_path / name).write_bytes(b"nothing")
+    with pytest.raises(InputError, match="no readable picture among 2 files"):
+        load_images(f"labelled:{tmp_path}", shape=SHAPE)
+
+
+@pytest.mark.parametrize("kind", ["labelled", "caltech101", "cub200", "pets", "folder"])
+def test_a_folder_that_does_not_exist_is_named(kind, tmp_path):
+    with pytest.raises(UsageError, match="absent` does not exist"):
+        load_images(f"{kind}:{tmp_path / 'absent'}", shape=SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("layout", "missing"), [(cub200, "CUB_200_2011/classes.txt"), (pets, "oxford-iiit-pet/annotations/test.txt")]
+)
+def test_a_missing_list_of_a_labelled_set_is_named(tmp_path, layout, missing):
+    layout(tmp_path)
+    (tmp_path / missing).unlink()
+    with pytest.raises(UsageError, match=f"{missing}` is missing"):
+        load_images(f"{layout.__name__}:{tmp_path}", shape=SHAPE)
+
+
+@pytest.mark.parametrize(("layout", "inner"), [(caltech101, "caltech101"), (cub200, "CUB_200_2011")])
+def test_a_labelled_set_is_found_from_its_own_folder(tmp_path, layout, inner):
+    layout(tmp_path)
+    inside, outside = (load_images(f"{layout.__name__}:{p}", shape=SHAPE) for p in (tmp_path / inner, tmp_path))
+    np.testing.assert_array_equal(inside.pixels, outside.pixels)
+    np.testing.assert_array_equal(inside.labels, outside.labels)

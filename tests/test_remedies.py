@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from perturb.remedies.windows import uneven, words
 from torch import nn
 from torch.nn import functional as F
 from toys import Residual, network, window
@@ -15,6 +14,7 @@ from perturb.errors import InputError, UsageError
 from perturb.locations import fold, imbalance
 from perturb.model import load_weights, save_weights
 from perturb.remedies import KINDS
+from perturb.remedies.layers import describe, is_uneven, pair
 
 ALL_CURE = ("padding", "slicing", "blurpool", "space-to-depth")
 
@@ -234,50 +234,127 @@ def test_unknown_remedies(remedy, told):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "after"),
+    ("kernel", "stride", "uneven"),
     [
-        ((3, 3), (2, 2), {"padding": "4 x 4 / 2", "slicing": "2 x 2 / 2", "space-to-depth": "6 x 6 / 2"}),
-        ((7, 7), (2, 2), {"padding": "8 x 8 / 2", "slicing": "6 x 6 / 2", "space-to-depth": "14 x 14 / 2"}),
-        ((3, 3), (2, 1), {"padding": "4 x 3 / 2 x 1", "slicing": "2 x 3 / 2 x 1", "space-to-depth": "6 x 3 / 2 x 1"}),
-        (
-            (1, 1),
-            (2, 2),
-            {"padding": "2 x 2 / 2", "space-to-depth": "2 x 2 / 2", "mean-shortcut": "mean 2 x 2 / 2, 1 x 1 / 1"},
-        ),
-        ((5, 5), (3, 3), {"padding": "6 x 6 / 3", "slicing": "3 x 3 / 3", "space-to-depth": "15 x 15 / 3"}),
-    ],
-)
-def test_the_sizes_that_each_remedy_gives(kernel, stride, after):
-    """Up, down to a multiple of the stride, or k s; a size and a stride of its own for rows and columns."""
-    for remedy, told in after.items():
-        built = network(nn.Sequential(nn.Conv2d(3, 4, kernel, stride, tuple(k // 2 for k in kernel))))
-        module, done = apply_remedy(built, remedy)
-        assert done.changed[0].after == told
-        assert structural(built.with_module(module)).period == 1
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride", "meets_unevenly"),
-    [
+        (3, 2, True),
+        (4, 2, False),
         (1, 1, False),
         (3, 1, False),
-        (2, 2, False),
-        (4, 2, False),
-        (3, 2, True),
-        ((4, 3), (2, 2), True),
-        ((4, 3), (2, 1), False),
+        (1, 2, True),
+        (7, 4, True),
+        ((4, 3), (2, 3), False),
+        ((4, 3), 2, True),
+        ((3, 4), 2, True),
+        (3, (1, 3), False),
+        (2, (1, 3), True),
     ],
 )
-def test_a_window_is_uneven_where_its_kernel_is_no_multiple_of_its_stride(kernel, stride, meets_unevenly):
-    assert uneven(nn.Conv2d(3, 3, kernel, stride)) == meets_unevenly
-    assert uneven(nn.MaxPool2d(kernel, stride)) == meets_unevenly
+def test_a_layer_is_uneven_if_its_kernel_is_no_multiple_of_its_stride(kernel, stride, uneven):
+    """On either axis; the same for convolutions and max-pools, and dilation does not matter."""
+    assert is_uneven(nn.MaxPool2d(kernel, stride)) is uneven
+    assert is_uneven(nn.Conv2d(1, 1, kernel, stride, dilation=3)) is uneven
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (4, 2), (1, 2), (5, 3), (6, 3), (2, 1)])
+def test_an_uneven_layer_reads_its_pixels_unequally_often(kernel, stride):
+    """By counting: how often each pixel away from the border is read."""
+    reads = torch.zeros(40)
+    for first in range(0, 40 - kernel + 1, stride):
+        reads[first : first + kernel] += 1
+    inner = reads[8:-8]
+    assert is_uneven(nn.Conv2d(1, 1, kernel, stride)) is bool(inner.min() < inner.max())
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "told"), [((3, 3), (2, 2), "3 x 3 / 2"), ((1, 5), (2, 1), "1 x 5 / 2 x 1")]
+    ("kernel", "stride", "words"),
+    [((3, 3), (2, 2), "3 x 3 / 2"), ((1, 7), (1, 1), "1 x 7 / 1"), ((4, 2), (2, 1), "4 x 2 / 2 x 1")],
 )
-def test_a_window_in_words(kernel, stride, told):
-    assert words(kernel, stride) == told
+def test_layers_in_words(kernel, stride, words):
+    assert describe(kernel, stride) == words
+
+
+@pytest.mark.parametrize(("value", "rows_and_columns"), [(3, (3, 3)), ((2, 5), (2, 5)), ([4, 1], (4, 1))])
+def test_one_number_stands_for_rows_and_columns(value, rows_and_columns):
+    assert pair(value) == rows_and_columns
+
+
+@pytest.mark.parametrize(
+    ("remedy", "kernel", "stride", "after"),
+    [
+        ("padding", (3, 1), (2, 1), "4 x 1 / 2 x 1"),
+        ("padding", (7, 5), (2, 4), "8 x 8 / 2 x 4"),
+        ("padding", (5, 5), (3, 3), "6 x 6 / 3"),
+        ("slicing", (7, 5), (2, 4), "6 x 4 / 2 x 4"),
+        ("slicing", (3, 4), (2, 2), "2 x 4 / 2"),
+        ("space-to-depth", (3, 3), (2, 2), "6 x 6 / 2"),
+        ("space-to-depth", (1, 3), (2, 2), "2 x 6 / 2"),
+    ],
+)
+def test_the_new_size_of_a_kernel(remedy, kernel, stride, after):
+    """By hand, for each axis: the next larger, the next smaller multiple, or k s."""
+    built = network(nn.Sequential(nn.Conv2d(3, 4, kernel, stride, (1, 0))))
+    (change,) = apply_remedy(built, remedy)[1].changed
+    assert (change.name, change.kind, change.after) == ("0", "Conv2d", after)
+
+
+def test_padding_adds_zeros_right_and_below():
+    """With kept weights the padded convolution is the old one: new taps are 0 and old ones keep their places."""
+    old = nn.Conv2d(3, 5, 3, 2, 1)
+    new = treated(nn.Sequential(old), "padding:kept").module[0]
+    assert torch.equal(new.weight[:, :, :3, :3], old.weight)
+    assert new.weight[:, :, 3].count_nonzero() == new.weight[:, :, :, 3].count_nonzero() == 0
+    for size in (15, 16):
+        x = torch.rand(1, 3, size, size)
+        torch.testing.assert_close(new(x), old(x))
+
+
+def test_a_padded_max_pool_is_the_maximum_of_more_pixels():
+    """4 x 4 / 2 instead of 3 x 3 / 2, with one row and column more at the far border, where nothing can win."""
+    pool = treated(nn.Sequential(nn.Conv2d(3, 3, 1), nn.MaxPool2d(3, 2, 1)), "pool").module[1]
+    x = torch.randn(1, 3, 16, 16) - 10
+    expected = F.max_pool2d(F.pad(x, (1, 2, 1, 2), value=-torch.inf), 4, 2)
+    assert torch.equal(pool(x), expected)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (3, 2), (5, 2), (1, 3), (2, 3), (5, 3)])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_space_to_depth_keeps_every_weight_and_starts_at_a_block(kernel, stride, padding):
+    """With kept weights it is the old convolution; its first tap reads the first pixel of a block of the picture."""
+    old = nn.Conv2d(3, 5, kernel, stride, padding)
+    built = network(nn.Sequential(old), shape=(3, 24, 24))
+    new = apply_remedy(built, "space-to-depth:kept")[0][0]
+    x = torch.rand(1, 3, 24, 24)
+    torch.testing.assert_close(new(x), old(x))
+    assert new.weight.count_nonzero() == old.weight.count_nonzero()
+    (hook,) = new._forward_pre_hooks.values()
+    assert hook.margin[0] % stride == hook.margin[2] % stride == 0
+
+
+def test_even_layers_and_the_original_network_stay():
+    built = network(nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.Conv2d(4, 4, 3, 2, 1), nn.MaxPool2d(2)))
+    before = copy.deepcopy(built.module.state_dict())
+    module, done = apply_remedy(built, "padding:kept")
+    assert [change.name for change in done.changed] == ["1"]
+    assert (module[0].kernel_size, module[2].kernel_size) == ((4, 4), 2)
+    assert built.module[1].kernel_size == (3, 3)
+    assert all(torch.equal(before[name], value) for name, value in built.module.state_dict().items())
+
+
+class NeedsItsSize(nn.Module):
+    """Runs only while the convolution's kernel is 3 x 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+
+    def forward(self, x):
+        return self.conv(x) + self.conv.weight.sum((0, 1)).view(9)[:1].view(1, 1, 1, 1)
+
+
+def test_a_network_that_no_longer_runs_is_an_error_in_one_line():
+    with pytest.raises(InputError, match="the changed network does not run") as caught:
+        apply_remedy(network(NeedsItsSize()), "padding")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_widened_max_pool_takes_the_largest_of_its_own_pixels():

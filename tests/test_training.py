@@ -1,6 +1,9 @@
 """Training: what is shown, what is kept, what comes out."""
 
 import copy
+import json
+import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from perturb.perturbations.patches import Box
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Presence
 from perturb.training import RECIPES, Recipe
+from perturb.training.checkpoint import Trained, resume, save
 from perturb.training.head import fresh, with_head
 from perturb.training.lessons import Lessons
 from perturb.training.linear import linear_head
@@ -95,7 +99,7 @@ def test_a_foreign_file_is_refused_by_name(lessons, tmp_path):
     trained(lessons, keep=tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(b"not safetensors")
-    with pytest.raises(InputError, match=f"{path.name}` is no checkpoint"):
+    with pytest.raises(InputError, match=f"{path.name}` is not a checkpoint"):
         trained(lessons, keep=tmp_path)
 
 
@@ -207,3 +211,206 @@ def test_labels_of_photographs_reach_their_lessons():
     digits = load_images("digits", shape=(3, 8, 8), count=12)
     lessons = Lessons(digits, Labels(perturbation=Box(), level=0.1, outputs=10))
     np.testing.assert_array_equal([truth for _, truth in lessons.shown], digits.labels)
+
+
+# Examples
+
+
+def test_batches_differ_by_at_most_one_example(lessons):
+    """56 examples in batches of at most 10: six batches of 9 or 10."""
+    sizes = [len(truths) for _, truths in lessons[0].epoch(10, seed=0, name="0")]
+    assert sorted(sizes) == [9, 9, 9, 9, 10, 10]
+    assert lessons[0].batches(10) == 6
+    assert (lessons[0].batches(56), lessons[0].batches(55), lessons[0].batches(1)) == (1, 2, 56)
+
+
+@pytest.mark.parametrize(("seed", "name"), [(1, "0"), (0, "1")])
+def test_an_epoch_depends_on_its_seed_and_its_name_alone(lessons, seed, name):
+    first, again, other = (
+        torch.cat([pictures for pictures, _ in lessons[0].epoch(16, seed=s, name=n)])
+        for s, n in ((0, "0"), (0, "0"), (seed, name))
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_batch_size_changes_no_example(lessons):
+    """Places are drawn for each example, not for each batch."""
+    small, large = (torch.cat([x for x, _ in lessons[0].epoch(size, seed=0, name="0")]) for size in (7, 56))
+    assert torch.equal(small, large)
+
+
+def test_only_the_examples_of_the_second_class_are_perturbed(lessons):
+    """Without the perturbation an example is one of the given pictures, with it it is none."""
+    known = {picture.tobytes() for picture in lessons[0].images.pixels}
+    for pictures, truths in lessons[0].epoch(16, seed=0, name="0"):
+        for picture, truth in zip(pictures, truths, strict=True):
+            assert (picture.numpy().tobytes() in known) == (truth == 0)
+
+
+def test_the_digest_names_pictures_and_task():
+    images = load_images("noise", shape=(3, 8, 8), count=3)
+    other = load_images("noise", shape=(3, 8, 8), count=3, seed=1)
+    fainter = Presence(perturbation=RED.perturbation, level=0.5)
+    digests = [Lessons(i, t).digest for i, t in ((images, RED), (images, RED), (other, RED), (images, fainter))]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), Recipe(epochs=3, rate=0.7)])
+def test_the_learning_rate_is_half_a_cosine(recipe):
+    """By the double-angle formula: rate cos(pi e / 2 n)^2, which falls from epoch to epoch and is half-way at n / 2."""
+    rates = [recipe.rate_at(epoch) for epoch in range(recipe.epochs + 1)]
+    expected = [recipe.rate * math.cos(math.pi * e / (2 * recipe.epochs)) ** 2 for e in range(recipe.epochs + 1)]
+    assert rates == pytest.approx(expected, abs=1e-12)
+    assert all(before > after for before, after in pairwise(rates))
+    assert rates[0] == recipe.rate
+    assert recipe.rate_at(recipe.epochs // 2) + recipe.rate_at(recipe.epochs - recipe.epochs // 2) == pytest.approx(
+        recipe.rate
+    )
+
+
+def test_an_epoch_is_trained_at_its_own_rate(lessons, monkeypatch):
+    """Four batches an epoch at the rate of that epoch, with the recipe's momentum and decay."""
+    seen, step = [], torch.optim.SGD.step
+
+    def noted(optimiser, *rest):
+        (group,) = optimiser.param_groups
+        seen.append((group["lr"], group["momentum"], group["weight_decay"]))
+        return step(optimiser, *rest)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    recipe = Recipe(epochs=2, batch=16, rate=0.05, momentum=0.8, decay=1e-3)
+    trained(lessons, recipe=recipe)
+    assert seen == [(recipe.rate_at(epoch), 0.8, 1e-3) for epoch in (0, 1) for _ in range(4)]
+
+
+# Checkpoints
+
+
+def stepped(seed=0):
+    """A network and its optimiser after one step, so that there is momentum."""
+    torch.manual_seed(seed)
+    module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    optimiser = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
+    module(torch.rand(4, 3)).square().sum().backward()
+    optimiser.step()
+    return module, optimiser
+
+
+def test_a_checkpoint_gives_back_weights_momentum_and_progress(tmp_path):
+    module, optimiser = stepped()
+    done = Trained(epochs=3, best_epoch=2, accuracy=0.75, loss=0.5, seconds=9.0, best=dict(module.state_dict()))
+    save(tmp_path / "deep/er/x.safetensors", module, optimiser, done)
+    assert [path.name for path in (tmp_path / "deep/er").iterdir()] == ["x.safetensors"]  # nothing temporary is left
+    other, its_optimiser = stepped(seed=1)
+    found = resume(tmp_path / "deep/er/x.safetensors", other, its_optimiser)
+    assert same(module, other)
+    assert (found.epochs, found.best_epoch, found.accuracy, found.loss, found.seconds) == (3, 2, 0.75, 0.5, 9.0)
+    assert all(torch.equal(found.best[name], value) for name, value in done.best.items())
+    for before, after in zip(module.parameters(), other.parameters(), strict=True):
+        momenta = (o.state[p]["momentum_buffer"] for o, p in ((optimiser, before), (its_optimiser, after)))
+        assert torch.equal(*momenta)
+
+
+def foreign(path):
+    path.write_bytes(b"not safetensors at all")
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def cut_in_its_header(path):
+    path.write_bytes(path.read_bytes()[:30])
+
+
+def weights_alone(path):
+    from safetensors.torch import save_file
+
+    save_file({"module/0.weight": torch.zeros(2, 3)}, path)
+
+
+def of_other_parts(path):
+    from safetensors.torch import save_file
+
+    save_file({"else/0.weight": torch.zeros(2, 3)}, path, metadata={"trained": json.dumps({"epochs": 1})})
+
+
+def of_another_network(path):
+    module = nn.Linear(5, 5)
+    save(path, module, torch.optim.SGD(module.parameters(), 0.1), Trained())
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [foreign, empty, truncated, cut_in_its_header, weights_alone, of_other_parts, of_another_network, a_folder],
+)
+def test_a_file_that_is_no_checkpoint_of_this_training_is_named_in_one_line(tmp_path, spoil):
+    path = tmp_path / "x.safetensors"
+    save(path, *stepped(), Trained())
+    spoil(path)
+    with pytest.raises(InputError, match=r"x\.safetensors` is not a checkpoint of this training") as caught:
+        resume(path, *stepped())
+    assert "\n" not in str(caught.value)
+    assert "delete it" in str(caught.value)
+
+
+# Heads
+
+
+def test_only_the_last_layer_to_run_is_replaced():
+    """Not the last one to be defined."""
+
+    class Backwards(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last, self.first = nn.Linear(8, 5), nn.Linear(12, 8)
+
+        def forward(self, x):
+            return self.last(self.first(x.flatten(1)))
+
+    model = network(Backwards(), shape=(3, 2, 2))
+    headed = with_head(model, 4, seed=0)
+    assert (headed.last.out_features, headed.first.out_features) == (4, 8)
+    assert torch.equal(headed.first.weight, model.module.first.weight)
+
+
+def test_a_head_depends_on_its_seed_alone():
+    model = network(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), shape=(3, 2, 2))
+    weights = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(len(weights))  # which it must not use
+        weights.append(with_head(model, 3, seed=seed)[1].weight)
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_fresh_weights_reset_normalisation_and_keep_constants():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.GroupNorm(2, 4))
+    module.register_parameter("scale", nn.Parameter(torch.full((4, 1, 1), 1e-6)))
+    with torch.no_grad():
+        module[0].bias.fill_(3)
+        for norm in module[1:]:
+            norm.weight.fill_(5)
+            norm.bias.fill_(6)
+        module[1].running_mean.fill_(7)
+    fresh(module, seed=0)
+    assert (module.scale == 1e-6).all()
+    assert (module[0].bias == 0).all()
+    assert (module[1].running_mean == 0).all()
+    for norm in module[1:]:
+        assert (norm.weight == 1).all()
+        assert (norm.bias == 0).all()

@@ -44,7 +44,8 @@ def space_to_depth(name: str, layer: SlidingLayer) -> str | None:
 
     def fit(kernel: int, stride: int, padding: int) -> Pair:
         centred = (kernel * stride - kernel) // 2
-        return kernel * stride, centred - (centred + padding) % stride
+        ahead = centred - (centred + padding) % stride
+        return kernel * stride, ahead if ahead >= 0 else ahead + stride  # no old tap may be cut off
 
     return _resize(name, layer, fit)
 

@@ -3,6 +3,7 @@
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS
 from perturb.records import Effect, Finding, Verdict
+from perturb.render.terminal import number
 from perturb.report import Report
 
 WORST_FIRST = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
@@ -16,13 +17,13 @@ def worst(found: Report) -> Finding:
 def title(found: Report) -> str:
     """What the verdict means, in a line: of the finding that it hangs on."""
     finding = worst(found)
-    of, value, claimed = quantity(finding.effect), finding.effect.value, finding.claim.at_most
+    of, value, claimed = quantity(finding.effect), number(finding.effect.value), finding.claim.at_most
     measured = f"{of[:1].upper()}{of[1:]}"
     return {
         Verdict.INVALID: "The instrument failed, so nothing is decided",
         Verdict.INCONCLUSIVE: "Not decided: too little evidence either way",
-        Verdict.FAIL: f"{measured} exceeds the claim: {value:.2f}, at most {claimed:g} was claimed",
-        Verdict.PASS: f"{measured} stays within the claim ({value:.2f} of {claimed:g})",
+        Verdict.FAIL: f"{measured} exceeds the claim: {value}, at most {claimed:g} was claimed",
+        Verdict.PASS: f"{measured} stays within the claim ({value} of {claimed:g})",
     }[found.verdict]
 
 

@@ -60,7 +60,10 @@ def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained
                 parts[part][name] = file.get_tensor(key)
         module.load_state_dict(parts["module"])
     except (SafetensorError, OSError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"`{path}` is no checkpoint of this training ({error}); delete it to start anew.") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"`{path}` is not a checkpoint of this training ({reason}); delete it to start again."
+        ) from error
     for i, parameter in enumerate(_parameters(optimiser)):
         if f"{i}" in parts["momentum"]:
             optimiser.state[parameter]["momentum_buffer"] = parts["momentum"][f"{i}"].to(parameter)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perturb.perturbations.patches import KINDS as BY_NAME
+from perturb.perturbations import KINDS as BY_NAME
 from perturb.perturbations.patches import Box, Noise, Pixel
 
 ANY = st.sampled_from([Pixel(), Box(size=3), Noise(size=4), *[Box(mode=m) for m in ("add", "replace", "blend")]])
