@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from toys import SHAPE, network, plain
 
 from perturb.errors import InputError
-from perturb.incremental import ChangedBatch, ChangedCopies, Incremental, Patches, choose_engine, engine_name
+from perturb.incremental import ChangedCopies, Incremental, Patches, choose_engine, engine_name
 from perturb.incremental.activations import BATCH, Activation, CleanMaps, channels_first, own_layout
 from perturb.incremental.copies import patches_between
 from perturb.incremental.engine import halving
@@ -250,15 +250,6 @@ def test_copies_with_an_output_that_is_not_finite_are_an_error():
     changed[0, 0, 5, 5] = 0
     with pytest.raises(InputError, match="not finite"):
         ChangedCopies(engine, clean).measure(changed, np.zeros(1, dtype=int))
-
-
-def test_batches_of_another_size_and_other_layers_go_to_the_model(monkeypatch):
-    model = network(plain())
-    batch = ChangedBatch(Incremental(model, "3"), np.array([0, 0]))
-    monkeypatch.setattr(ChangedCopies, "measure", lambda *_: pytest.fail("computed by the engine"))
-    pictures = torch.rand(3, *SHAPE)
-    assert torch.equal(batch.measure(pictures, "3"), model.measure(pictures, "3"))
-    assert torch.equal(batch.measure(pictures[:2], "0"), model.measure(pictures[:2], "0"))
 
 
 # The engine

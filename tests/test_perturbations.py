@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perturb.kinds import load_kind
 from perturb.perturbations import KINDS as BY_NAME
 from perturb.perturbations.patches import Box, Noise, Pixel
 
@@ -137,6 +138,7 @@ def test_sizes_and_modes_are_checked(kind, given, words):
 
 
 def test_a_pixel_is_a_box_of_one():
-    assert (Pixel().size, BY_NAME) == (1, {"pixel": Pixel, "box": Box, "noise": Noise})
+    kinds = {name: load_kind(name, BY_NAME) for name in ("pixel", "box", "noise")}
+    assert (Pixel().size, kinds) == (1, {"pixel": Pixel, "box": Box, "noise": Noise})
     picture = np.random.default_rng(0).random((3, 4, 4), dtype=np.float32)
     np.testing.assert_array_equal(put(Pixel(), picture), put(Box(size=1), picture))
