@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from perturb.errors import InputError, UsageError
+from perturb.operations import pair
 from perturb.precision import full_float32
 from perturb.protocols import Model
 from perturb.records import Change, Remedy
 from perturb.remedies.downsampling import blur, mean_shortcut
 from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
-from perturb.remedies.windows import Window, pair, words
+from perturb.remedies.windows import Window, words
 
 
 def apply_remedy(model: Model, remedy: str, *, seed: int = 0) -> tuple[nn.Module, Remedy]:

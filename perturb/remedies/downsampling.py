@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.errors import InputError
-from perturb.remedies.windows import Window, pair, uneven, words
+from perturb.operations import pair
+from perturb.remedies.windows import Window, uneven, words
 
 BINOMIAL = (1, 3, 3, 1)  # Zhang's released default. Moved by 2 its squares fall evenly, 1 + 9 on either phase
 

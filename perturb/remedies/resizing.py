@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.errors import InputError
-from perturb.remedies.windows import Pair, Window, pair, uneven, words
+from perturb.operations import Pair, pair
+from perturb.remedies.windows import Window, uneven, words
 
 Fit = Callable[[int, int, int], Pair]  # kernel, stride, padding -> taps of the new kernel, and how many lie ahead
 

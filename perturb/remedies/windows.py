@@ -1,15 +1,10 @@
 """The windows that remedies change, and how they are written down."""
 
-from typing import Any
-
 from torch import nn
 
+from perturb.operations import Pair, pair
+
 Window = nn.Conv2d | nn.MaxPool2d
-Pair = tuple[int, int]
-
-
-def pair(value: Any) -> Pair:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
 def uneven(window: Window) -> bool:
