@@ -119,17 +119,22 @@ class Reach(TorchFunctionMode):
             operation = read(name, args, kwargs)
             result = None if operation is None or type(operation) not in RULES else RULES[type(operation)](operation)
             if result is None:
-                self.unknown = self.unknown or f"`{name}`"
-                try:
-                    result = func(*args, **kwargs)
-                except RuntimeError as error:  # it writes where several elements are one in memory
-                    raise UnsupportedOperationError(f"the receptive field has no rule for `{name}`.") from error
-                for part in tensors_in(result):
-                    part.fill_(math.nan if part.is_floating_point() else 0)
+                result = self._not_known(name, lambda: func(*args, **kwargs))
             elif in_place(name):
                 result = args[0].set_(result.clone())
         for part in tensors_in(result):
             part.requires_grad_(part.is_floating_point())
+        return result
+
+    def _not_known(self, name: str, call: Callable[[], Any]) -> Any:
+        """The operation's own result, whose numbers say nothing."""
+        self.unknown = self.unknown or f"`{name}`"
+        try:
+            result = call()
+        except RuntimeError as error:  # it writes where several elements are one in memory
+            raise UnsupportedOperationError(f"the receptive field has no rule for `{name}`.") from error
+        for part in tensors_in(result):
+            part.fill_(math.nan if part.is_floating_point() else 0)
         return result
 
 

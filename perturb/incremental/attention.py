@@ -93,7 +93,7 @@ def batch_first() -> Iterator[None]:
         ]
         return self.out_proj(F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)), None
 
-    nn.MultiheadAttention.forward = forward  # type: ignore[method-assign, assignment]
+    nn.MultiheadAttention.forward = forward  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -61,6 +61,7 @@ def _resize(name: str, window: Window, fit: Fit) -> str:
         raise InputError(
             f"layer `{name}`: padding {window.padding_mode}/{window.padding} cannot be kept with another kernel."
         )
+    assert not isinstance(window.padding, str)
     padding = pair(window.padding)
     goal, ahead = zip(*(fit(k, s, p) for k, s, p in zip(kernel, stride, padding, strict=True)), strict=True)
     taps, margin = [], []
