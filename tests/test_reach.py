@@ -93,3 +93,13 @@ def test_an_operation_without_a_rule_is_named():
 
     with pytest.raises(UnsupportedOperationError, match="no rule for `cumsum`"):
         receptive_field(network(nn.Sequential(Summed())), "0")
+
+
+def test_a_gate_that_ends_the_network_sees_what_its_input_sees():
+    """3 x 3 with stride 2 twice, then 2 x 2 transposed twice, which reads one position: 1 + 2 + 2 * 2 pixels."""
+    body = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), nn.ConvTranspose2d(8, 8, 2, 2)]
+    for gate in (nn.Sigmoid(), nn.Softmax(dim=1)):
+        model = network(nn.Sequential(*body, gate))
+        found, before = receptive_field(model, "3"), receptive_field(model, "2")
+        assert found.size == (7, 7)
+        assert (found.offset, found.stride) == (before.offset, before.stride)

@@ -13,8 +13,9 @@ from perturb.contribution import structural
 from perturb.errors import InputError, UsageError
 from perturb.locations import fold, imbalance
 from perturb.model import load_weights, save_weights
+from perturb.operations import pair
 from perturb.remedies import KINDS
-from perturb.remedies.layers import describe, is_uneven, pair
+from perturb.remedies.layers import describe, is_uneven
 
 ALL_CURE = ("padding", "slicing", "blurpool", "space-to-depth")
 

@@ -32,6 +32,7 @@ from perturb.operations import (
     Product,
     Reduction,
     Resizing,
+    Softmax,
     Stencil,
     Sum,
     TransposedConvolution,
@@ -54,7 +55,7 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     x = torch.stack([row, -row, column, -column])[:, None].repeat(1, channels, 1, 1)
     device = next((p.device for p in model.module.parameters()), torch.device("cpu"))
     with torch.enable_grad(), Reach() as recorder:
-        found = model.propagate(x.to(device).requires_grad_(), layer)
+        found = recorder.without_gates(model.propagate(x.to(device).requires_grad_(), layer))
     found = found.detach()
     if found.isnan().any():
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
@@ -87,7 +88,16 @@ def _read(layer: str, seen: Tensor) -> ReceptiveField:
 class Reach(TorchFunctionMode):
     """While active, torch functions that depend on the picture give the largest of what they read."""
 
-    unknown = ""
+    def __init__(self) -> None:
+        super().__init__()
+        self.unknown = ""
+        self._gates: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def without_gates(self, output: Tensor) -> Tensor:
+        """What entered the gate, where the layer is one itself: at each position it sees what its input sees."""
+        while id(output) in self._gates:
+            output = self._gates[id(output)][1]
+        return output
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -100,22 +110,31 @@ class Reach(TorchFunctionMode):
         if name in IDENTITY:
             return live[0] if in_place(name) else _copy(live[0])  # somebody may write into it, and not into its source
         if name in GATES:
-            return torch.ones_like(live[0], requires_grad=False)
+            gate = torch.ones_like(live[0], requires_grad=False)
+            operation = read(name, args, kwargs)
+            if not isinstance(operation, Softmax) or (live[0].ndim == 4 and operation.dim == 1):
+                self._gates[id(gate)] = (gate, live[0])
+            return gate
         with torch.no_grad():
             operation = read(name, args, kwargs)
             result = None if operation is None or type(operation) not in RULES else RULES[type(operation)](operation)
             if result is None:
-                self.unknown = self.unknown or f"`{name}`"
-                try:
-                    result = func(*args, **kwargs)
-                except RuntimeError as error:  # it writes where several elements are one in memory
-                    raise UnsupportedOperationError(f"the receptive field has no rule for `{name}`.") from error
-                for part in tensors_in(result):
-                    part.fill_(math.nan if part.is_floating_point() else 0)
+                result = self._not_known(name, lambda: func(*args, **kwargs))
             elif in_place(name):
                 result = args[0].set_(result.clone())
         for part in tensors_in(result):
             part.requires_grad_(part.is_floating_point())
+        return result
+
+    def _not_known(self, name: str, call: Callable[[], Any]) -> Any:
+        """The operation's own result, whose numbers say nothing."""
+        self.unknown = self.unknown or f"`{name}`"
+        try:
+            result = call()
+        except RuntimeError as error:  # it writes where several elements are one in memory
+            raise UnsupportedOperationError(f"the receptive field has no rule for `{name}`.") from error
+        for part in tensors_in(result):
+            part.fill_(math.nan if part.is_floating_point() else 0)
         return result
 
 

@@ -12,6 +12,7 @@ from perturb import operations
 from perturb.incremental.activations import Activation, CleanMaps, Difference, NoRuleError
 from perturb.incremental.rules import MEMORY, Build, Everywhere, Linear, Product, Rule, only, product
 from perturb.incremental.windows import Frame
+from perturb.operations.binding import bind
 
 
 class Softmax(Everywhere):
@@ -80,18 +81,13 @@ def batch_first() -> Iterator[None]:
     plain = nn.MultiheadAttention.forward
 
     def forward(
-        self: nn.MultiheadAttention,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        key_padding_mask: Tensor | None = None,
-        need_weights: bool = True,
-        attn_mask: Tensor | None = None,
-        **options: bool,
+        self: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any
     ) -> tuple[Tensor, Tensor | None]:
-        usual = self.batch_first and query.ndim == 3 and self._qkv_same_embed_dim
-        if not usual or self.add_zero_attn or any(x is not None for x in (self.bias_k, key_padding_mask, attn_mask)):
-            return plain(self, query, key, value, key_padding_mask, need_weights, attn_mask, **options)
+        given = bind("key_padding_mask need_weights attn_mask average_attn_weights is_causal", rest, options) or {}
+        usual = self.batch_first and query.ndim == 3 and self._qkv_same_embed_dim and not self.add_zero_attn
+        masks = given.get("key_padding_mask"), given.get("attn_mask")
+        if not usual or any(x is not None for x in (self.bias_k, *masks)):
+            return plain(self, query, key, value, *rest, **options)
         biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         heads = [
             F.linear(x, weight, bias).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -99,7 +95,7 @@ def batch_first() -> Iterator[None]:
         ]
         return self.out_proj(F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)), None
 
-    nn.MultiheadAttention.forward = forward  # type: ignore[method-assign, assignment]
+    nn.MultiheadAttention.forward = forward  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from perturb.operations import records
 from perturb.operations.binding import Given, Reader
@@ -33,7 +32,7 @@ def _index_select(given: Given) -> Operation:
 def _indexing(given: Given) -> Operation:
     x, index = given["input"], given["index"]
     parts = index if isinstance(index, tuple) else (index,)
-    if any(part is None or isinstance(part, bool) or (isinstance(part, Tensor) and part.ndim != 1) for part in parts):
+    if any(part is None or isinstance(part, bool) or getattr(part, "ndim", 1) != 1 for part in parts):
         return records.Indexing(x, parts, plain=False)
     at = next((place for place, part in enumerate(parts) if part is Ellipsis), len(parts))
     count = len(x.shape) - sum(part is not Ellipsis for part in parts)

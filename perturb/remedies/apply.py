@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from perturb.errors import InputError, UsageError
+from perturb.operations import pair
 from perturb.precision import full_float32
 from perturb.protocols import Differentiable
 from perturb.records import Change, Remedy
 from perturb.remedies.downsampling import blur, mean_shortcut
-from perturb.remedies.layers import SlidingLayer, describe, pair
+from perturb.remedies.layers import SlidingLayer, describe
 from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
 
 

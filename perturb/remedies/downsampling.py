@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.errors import InputError
-from perturb.remedies.layers import SlidingLayer, describe, is_uneven, pair
+from perturb.operations import pair
+from perturb.remedies.layers import SlidingLayer, describe, is_uneven
 
 BINOMIAL = (1, 3, 3, 1)  # Zhang's released default; at stride 2 both phases get the same energy, 1 + 9
 

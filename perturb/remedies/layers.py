@@ -1,15 +1,10 @@
 """The layers that remedies change: convolutions and max-pools, which slide a window over the map."""
 
-from typing import Any
-
 from torch import nn
 
+from perturb.operations import Pair, pair
+
 SlidingLayer = nn.Conv2d | nn.MaxPool2d
-Pair = tuple[int, int]
-
-
-def pair(value: Any) -> Pair:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
 def is_uneven(layer: SlidingLayer) -> bool:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.errors import InputError
-from perturb.remedies.layers import Pair, SlidingLayer, describe, is_uneven, pair
+from perturb.operations import Pair, pair
+from perturb.remedies.layers import SlidingLayer, describe, is_uneven
 
 Fit = Callable[[int, int, int], Pair]  # kernel, stride, padding -> new kernel size, taps added before the old ones
 
