@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from perturb.files import Upgrade, decode
 from perturb.quantities.statistics import by_photograph, mean_effect
-from perturb.records import Effect, Saturation
+from perturb.records import Arm, Effect, Saturation
 from perturb.stats.multiplicity import holm
 from perturb.stats.power import clusters_to_decide
 from perturb.verdict import SATURATED
@@ -25,7 +25,7 @@ SCHEMA = 1
 UPGRADES: Mapping[int, Upgrade] = {}
 CONFIDENCE = 0.95  # that nothing is called REGRESSED or IMPROVED by chance, over all tests of a comparison
 LOSS = "loss"
-TESTED = {"dead": "detection at dead places", "live": "detection at live places"}  # by arm
+TESTED: dict[Arm, str] = {"dead": "detection at dead places", "live": "detection at live places"}  # by arm
 
 
 class Shift(StrEnum):

@@ -98,7 +98,8 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
     clean = np.stack([np.clip(still + grain, 0, 1) for grain in (grains if noise else grains[:1])])
     number = np.zeros((len(tasks), pairs, len(ARMS)), dtype=int)
     number[:, :, 0] = np.arange(pairs) if noise else 0
-    realised, changed, twin = np.zeros(number.shape), [], list(range(len(clean)))
+    realised, twin = np.zeros(number.shape), list(range(len(clean)))
+    changed: list[Picture] = []
     for level, task in enumerate(tasks):
         for pair in range(pairs):
             for arm, places in ((1, trials.dead), (2, trials.live)):

@@ -138,7 +138,8 @@ def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -
         return evaluator
     if not isinstance(model, Taps):
         raise UsageError(
-            f"{model.name} shows its outputs alone, and evaluator.kind = {kind!r} reads a feature map: use 'score'."
+            f"{model.name} shows its outputs alone, and evaluator.kind = {kind!r} reads a feature map: "
+            "use kind = 'score', and [map] kind = 'response' with a period."
         )
     return replace(evaluator, layer=model.find_layer(evaluator.layer))
 

@@ -108,6 +108,10 @@ class Task(Protocol):
         """The task in words, for the docs."""
 
     @property
+    def perturbation(self) -> Any:
+        """What is put into a picture."""
+
+    @property
     def level(self) -> float:
         """Strength, a fraction of the raw pixel range."""
 

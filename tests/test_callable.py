@@ -134,7 +134,7 @@ def test_on_the_command_line(boxes):
         (("map", "boxes.py:box", "--kind", "structural", "--period", 2), "finds its own period"),
         (("lint", "boxes.py:box"), "`perturb map --kind response --period N` or `perturb shift`"),
         (("rf", "boxes.py:box"), "`perturb shift`"),
-        (("qualify", "boxes.py:box"), "`perturb shift`"),
+        (("qualify", "boxes.py:box"), "use kind = 'score', and [map] kind = 'response' with a period"),
         (("map", "boxes.py:box", "--remedy", "padding"), "no layers, gradients or weights"),
         (("map", "boxes.py:box", "--weights", "w.pt"), "takes no weights"),
     ],

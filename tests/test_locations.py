@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from toys import network, window
 
 from perturb.contribution import structural
-from perturb.errors import InputError
 from perturb.images import load_images
 from perturb.locations import anywhere, below_and_above, choose, dead_share, fold, imbalance, patch_sum
 from perturb.records import Contribution
@@ -253,16 +252,3 @@ def test_pairs_lie_in_one_cell_away_from_the_border(period):
     np.testing.assert_array_equal(trials.dead // period, trials.live // period)
     assert trials.dead.min() >= 28 - period
     assert trials.dead.max() + 3 <= 224 - 28 + period
-
-
-def test_phases_serve_alike():
-    images = load_images("noise", shape=(3, 64, 64), count=8)
-    trials = design(images, anywhere(4), size=1, pairs=4, seed=0, purpose="test")
-    phases = (trials.dead % 4).reshape(-1, 2)
-    _, counts = np.unique(phases, axis=0, return_counts=True)
-    np.testing.assert_array_equal(counts, 2)
-
-
-def test_a_picture_too_small_for_a_cell():
-    with pytest.raises(InputError, match="no interior cell of period 32"):
-        design(load_images("noise", shape=(3, 32, 32), count=4), anywhere(32), size=1, pairs=1, seed=0, purpose="t")

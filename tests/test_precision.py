@@ -5,8 +5,7 @@ import pytest
 import torch
 from toys import network, plain
 
-from perturb.contribution import energy, quotient_scan
-from perturb.incremental import choose_engine
+from perturb.contribution import Options, energy, quotient_scan
 from perturb.incremental.products import Weights
 from perturb.precision import full_float32
 
@@ -66,7 +65,7 @@ def test_forward_and_backward_passes_and_sweeps_are_in_full_float32(monkeypatch)
     module.register_forward_hook(lambda module, args, output: Note.apply(output, seen))
     model = network(module)
     pictures = np.random.default_rng(0).random((2, *model.input_shape), dtype=np.float32)
-    energy(model, pictures, probes=1)
+    energy(model, pictures, options=Options(probes=1))
     model.measure(torch.from_numpy(pictures))
     kinds, precisions = zip(*seen, strict=True)
     assert set(kinds) == {"forward", "backward"}
@@ -74,6 +73,5 @@ def test_forward_and_backward_passes_and_sweeps_are_in_full_float32(monkeypatch)
 
     model, swept, over = network(plain()), [], Weights.over
     monkeypatch.setattr(Weights, "over", lambda *given, **named: (swept.append(state()[0]), over(*given, **named))[1])
-    engine = choose_engine(model, "output", "incremental")
-    quotient_scan(model, pictures[:1], "output", level=0.1, engine=engine)
+    quotient_scan(model, pictures[:1], "output", Options(level=0.1, engine="incremental"))
     assert set(swept) == {"ieee"}

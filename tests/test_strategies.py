@@ -15,6 +15,8 @@ from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.records import Locations
 
 SHAPE = (3, 64, 64)
+ABOUT = case.About(aim="missed", check="pixel", model="net", suite={}, weights_digest="0")
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PLACES = choose(structural(network(window(3, padding=1))))
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -32,9 +34,9 @@ def test_cases_fit_their_picture_and_survive_their_file(drawn):
     changed = drawn.perturbation.apply(drawn.picture, drawn.dead, drawn.level, np.random.default_rng(0))
     assert changed.shape == drawn.picture.shape
     assert (drawn.dead[0] // 2, drawn.dead[1] // 2) == (drawn.live[0] // 2, drawn.live[1] // 2)
-    kept, about = case.from_json(case.to_json(drawn, {"aim": "missed"}))
+    kept, about = case.from_json(case.to_json(drawn, ABOUT))
     np.testing.assert_array_equal(kept.picture, drawn.picture)
-    assert (repr(kept), about) == (repr(drawn), {"aim": "missed"})
+    assert (repr(kept), about) == (repr(drawn), ABOUT)
 
 
 def test_photographs_and_patches_are_drawn():
@@ -50,15 +52,21 @@ def test_photographs_and_patches_are_drawn():
     ["", "{}", "[1]", '{"schema": 9}', '{"schema": 1, "picture": "x"}'],
 )
 def test_a_file_that_is_no_case(text):
-    with pytest.raises(InputError, match=r"not a case|case schema 9"):
+    with pytest.raises(InputError, match=r"^`counterexample\.json`: .*(not JSON|schema|is missing|got a list)"):
         case.from_json(text)
 
 
 def test_a_case_beyond_its_picture_is_refused():
     good = case.Case(picture=np.zeros(SHAPE, np.float32), perturbation=Pixel(), level=0.5, dead=(8, 8), live=(9, 9))
-    text = case.to_json(good, {})
-    for old, new in (('"level": 0.5', '"level": NaN'), ("8,\n", "99,\n"), ('"kind": "pixel"', '"kind": "os:system"')):
-        with pytest.raises(InputError, match="not a case"):
+    text = case.to_json(good, ABOUT)
+    for old, new, words in (
+        ('"level": 0.5', '"level": NaN', "level: expected a finite number, got NaN"),
+        ("8,\n", "99,\n", "not a case"),
+        ('"kind": "pixel"', '"kind": "os:system"', r"perturbation\.kind: expected one of"),
+        ('"size": 1', '"size": 2', r"perturbation\.size: expected 1, got 2"),
+        ('"mode": "add"', '"mode": "melt"', r"perturbation\.mode: expected 'add', "),
+    ):
+        with pytest.raises(InputError, match=words):
             case.from_json(text.replace(old, new))
 
 

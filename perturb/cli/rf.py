@@ -64,16 +64,12 @@ def command(
 
 def _pictures(network: "Network", shown: Shown) -> "Images":
     """Those to measure on; an untrained network gets its normalisation statistics from all that there are."""
+    import numpy as np
     import torch
 
-    from perturb.records import Images
+    from perturb.blocks import only
 
     found = shown.load(network.input_shape)
     if network.untrained:
         network.settle(torch.from_numpy(found.pixels))
-    return Images(
-        pixels=found.pixels[: shown.count],
-        photograph=found.photograph[: shown.count],
-        names=found.names,
-        source=found.source,
-    )
+    return only(found, np.arange(min(shown.count, len(found.pixels))))

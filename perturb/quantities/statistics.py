@@ -32,8 +32,8 @@ def mean_effect(
     between = _spread(table, confidence)
     return Effect(
         value=float(table.mean()),
-        low=max(low, -limit),
-        high=min(high, limit),
+        low=float(max(low, -limit)),
+        high=float(min(high, limit)),
         n=table.shape[1],
         method=method,
         confidence=confidence,

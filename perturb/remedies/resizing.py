@@ -63,6 +63,7 @@ def _resize(name: str, layer: SlidingLayer, fit: Fit) -> str:
             f"layer `{name}`: padding {layer.padding_mode}/{layer.padding} cannot be kept with another kernel size;"
             " only zero padding given in numbers can."
         )
+    assert not isinstance(layer.padding, str)
     padding = pair(layer.padding)
     goal, ahead = zip(*(fit(k, s, p) for k, s, p in zip(kernel, stride, padding, strict=True)), strict=True)
     taps, margin = [], []

@@ -48,7 +48,7 @@ def answer(found: Answer, aim: Aim, model: str) -> RenderableType:
 def _told(found: Answer, aim: Aim) -> str:
     case = found.case
     if aim == "flipped":
-        return f"{describe(case)} at {case.dead}: the strongest other label leads by {found.dead:.3g}."
+        return f"{describe(case)} at {case.dead}: the strongest other label leads by {-found.dead:.3g}."
     return (
         f"{describe(case)}: evidence {found.dead:.3g} at {case.dead} and {found.live:.3g} at {case.live}, "
         f"seen above {found.threshold:.3g}."

@@ -13,7 +13,7 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
     """The record of an experiment. Places are those of its first seed."""
     plan, seen = found.plan, found.measurement.seen
     locations = found.measurement.conditions.locations[0]
-    put = plan.task.perturbation  # type: ignore[attr-defined]
+    put = plan.task.perturbation
     return Experiment(
         name=plan.name,
         perturbation=repr(put),

@@ -42,7 +42,7 @@ def prepare(
     assert isinstance(model, Network)
     if regime == "probe":
         head = linear_head(model, plan.evaluator.layer, Lessons(images, task), seed=seed)
-        evaluator = replace(plan.evaluator, head=head)  # type: ignore[type-var, call-arg]
+        evaluator = replace(plan.evaluator, head=head)  # type: ignore[type-var]
         return Subject(model=model, evaluator=evaluator, training=None)
     stride = model.stride_of(model.find_layer("last"))
     interior_cells(model.input_shape[1:], stride, task.size)  # no training is lost to a picture that is too small

@@ -47,7 +47,10 @@ DEFAULT = Context()
 
 def set_up(suite: Suite, shape: tuple[int, int, int]) -> Bench:
     """The suite's pictures, and the control networks measured on them."""
-    pictures = pictures_for(suite, shape)
+    return _prove(suite, pictures_for(suite, shape))
+
+
+def _prove(suite: Suite, pictures: Pictures) -> Bench:
     if suite.task is None:
         return Bench(pictures=pictures, controls=prove(pictures, seed=suite.seed))
     return Bench(pictures=pictures, controls=prove_classifier(pictures.judged, seed=suite.seed))
@@ -65,11 +68,11 @@ def qualify(model: Sees, suite: Suite, context: Context = DEFAULT) -> Report:
 
 def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     """`qualify` with its trials and maps."""
-    bench = context.bench or set_up(suite, model.input_shape)
-    checks = plan(suite, model, bench.pictures.judged)
-    settle(model, checks[0], bench.pictures)
-    results = run_checks(model, checks, bench.pictures, context.wanted)
-    judged = bench.pictures.judged
+    pictures = context.bench.pictures if context.bench else pictures_for(suite, model.input_shape)
+    checks, judged = plan(suite, model, pictures.judged), pictures.judged
+    bench = context.bench or _prove(suite, pictures)
+    settle(model, checks[0], pictures)
+    results = run_checks(model, checks, pictures, context.wanted)
     experiments = tuple(experiment_record(each, judged) for each in results.measured)
     controls = (*bench.controls, *_false_alarms(results.measured, experiments))
     findings = judge(results.questions)
@@ -79,7 +82,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         schema=SCHEMA,
         suite=describe_suite(suite),
         model=describe(model, context.remedy, taught=any(e.training for e in experiments)),
-        images=describe_images(bench.pictures),
+        images=describe_images(pictures),
         verdict=overall(findings, controls),
         map=summary(first, windows),
         findings=tuple(findings),

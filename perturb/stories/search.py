@@ -100,7 +100,7 @@ def _settled(model: Sees, suite: Suite) -> Pictures:
 
 def _eye(model: Sees, plan: ExperimentPlan, pictures: Pictures, aim: Aim) -> Eye:
     """A perturbation is missed by the plan's evaluator, or it flips the label of the clean picture."""
-    put = plan.task.perturbation  # type: ignore[attr-defined]
+    put = plan.task.perturbation
     if hasattr(plan.evaluator, "learn"):
         raise InputError("evaluator.kind = 'features' is taught anew at each level: search with 'change' or 'score'.")
     if aim == "flipped":
@@ -130,7 +130,7 @@ def _eye(model: Sees, plan: ExperimentPlan, pictures: Pictures, aim: Aim) -> Eye
 
 def _answer(eye: Eye, case: Case) -> Answer:
     """What is seen of one case."""
-    task = replace(eye.by.task, perturbation=case.perturbation)  # type: ignore[type-var, call-arg]
+    task = replace(eye.by.task, perturbation=case.perturbation)  # type: ignore[type-var]
     seen = observe(
         Block(images=as_images(case), trials=as_trials(case)), replace(eye.by, task=task, levels=(case.level,))
     )

@@ -49,7 +49,7 @@ def test_a_failing_assertion_reads_like_a_diagnosis(project):
             "*assert <FAIL: Sequential: accuracy-loss * claimed at most 0.1>",
             "*--- perturb ---*",
             "FAIL: Sequential: accuracy-loss *",
-            "  the whole interval lies above 0.1; n = 14 photographs, t over 14 clusters",
+            "  the whole interval lies above 0.1; n = 14 photographs, *",
             "  worst: dead-leaves-*: missed at (*",
             "  blindest phase: (0, 1) of period 2*",
             "  made by: 0 (Conv2d 1 x 1, stride 2)",
