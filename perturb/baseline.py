@@ -176,7 +176,7 @@ def _of_arm(at: str, arm: Detected, shape: tuple[int, int]) -> Iterator[str]:
 
 def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
     locations = found.conditions.locations
-    accepted = {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
+    accepted: dict[str, Detected] = {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
     best = {arm: max(kept, past.best[arm], key=lambda a: a.rate) if past else kept for arm, kept in accepted.items()}
     return Tracked(
         level=found.conditions.level,
@@ -216,9 +216,7 @@ def _pairings(check: str, baseline: Baseline, again: Measurement | None) -> Iter
 
 def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
     """What makes every one of their trials differ."""
-    unlike = []
-    if run.report.verdict == "INVALID":
-        unlike.append("the candidate's run is INVALID: its instrument failed")
+    unlike = ["the candidate's run is INVALID: its instrument failed"] if run.report.verdict == "INVALID" else []
     if run.report.suite.digest != baseline.suite.digest:
         one, other = baseline.suite, run.report.suite
         unlike.append(f"suites: {one.name} {one.digest[:12]} and {other.name} {other.digest[:12]}")

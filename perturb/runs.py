@@ -5,8 +5,6 @@ gives the columns that a data frame is made of.
 """
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 
 from perturb import files
 from perturb.errors import InputError, UsageError
+from perturb.npz import LIMIT, Stored, pack, small, unpack
 from perturb.records import (
     ARMS,
     Conditions,
@@ -32,7 +31,6 @@ from perturb.report import Report, from_json
 TRIALS = 2  # schema of trials.npz; 1 had one seed, and an array for each arm
 MAPS = 2  # of maps.npz; 1 had no keys, as there was one map of a layer
 FILES = ("report.json", "trials.npz", "maps.npz")
-LIMIT = 2**30  # bytes of a file, and of the arrays in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +105,10 @@ def encode(run: Run) -> dict[str, bytes]:
 def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
     """The run that `encode` wrote, now or in an earlier version. Raises InputError for files that are damaged."""
     report, trials, maps = (f"{where}/{name}" for name in FILES)
-    arrays, told = _unpacked(given["trials.npz"], trials)
+    arrays, told = unpack(given["trials.npz"], trials)
     head = files.decode(TrialsFile, told, trials, schema=TRIALS, upgrades={1: _with_seeds})
     arrays = arrays if any("/evidence" in key for key in arrays) else _by_arm(arrays)
-    drawn, told = _unpacked(given["maps.npz"], maps)
+    drawn, told = unpack(given["maps.npz"], maps)
     named = files.decode(MapsFile, told, maps, schema=MAPS, upgrades={1: _keyed})
 
     def series(kind: str, heads: Mapping[str, TrialsHead]) -> dict[str, Measurement]:
@@ -162,27 +160,6 @@ def table(run: Run, experiment: str) -> dict[str, np.ndarray]:
         columns |= {f"evidence_{arm}": evidence, f"detected_{arm}": evidence > threshold}
         columns |= {f"{name}_{arm}": values[:, 0, ..., number].ravel() for name, values in seen.measures.items()}
     return columns
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The arrays of one experiment or map in a file."""
-
-    arrays: Mapping[str, np.ndarray]
-    at: str
-    where: str
-
-    def take(self, name: str, kind: str, *shape: int | None) -> np.ndarray:
-        """One of them. Raises InputError where its kind or shape is another; None is any length."""
-        key = f"{self.at}/{name}" if name else self.at
-        found = self.arrays.get(key)
-        if found is None:
-            raise InputError(f"`{self.where}`: {key}: is missing.")
-        fits = found.ndim == len(shape) and all(w in (None, n) for w, n in zip(shape, found.shape, strict=True))
-        if found.dtype.kind != kind or not fits:
-            wanted = f"{'integers' if kind == 'i' else 'floats'} of shape {_shape(shape)}"
-            raise InputError(f"`{self.where}`: {key}: expected {wanted}, got {found.dtype} of {_shape(found.shape)}.")
-        return found
 
 
 def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurement:
@@ -288,8 +265,8 @@ def _trials(run: Run) -> bytes:
             for arm in ("dead", "live"):
                 parts[f"places/{arm}"] = np.stack([getattr(trials, arm) for trials in found.trials])
                 parts |= {f"phases/{seed}/{arm}": getattr(one, arm) for seed, one in enumerate(locations)}
-            arrays |= {f"{kind}/{name}/{key}": _small(value) for key, value in parts.items()}
-    return _packed(arrays, TrialsFile(schema=TRIALS, photographs=run.photographs, pictures=run.pictures, **heads))
+            arrays |= {f"{kind}/{name}/{key}": small(value) for key, value in parts.items()}
+    return pack(arrays, TrialsFile(schema=TRIALS, photographs=run.photographs, pictures=run.pictures, **heads))
 
 
 def _maps(maps: Mapping[str, Contribution]) -> bytes:
@@ -297,37 +274,4 @@ def _maps(maps: Mapping[str, Contribution]) -> bytes:
         MapHead(key=key, kind=m.kind, layer=m.layer, period=m.period, images=m.images) for key, m in maps.items()
     )
     arrays = {str(i): m.values.astype(np.float32) for i, m in enumerate(maps.values())}
-    return _packed(arrays, MapsFile(schema=MAPS, maps=heads))
-
-
-def _small(values: np.ndarray) -> np.ndarray:
-    """In half the bytes, where that loses nothing."""
-    half = values.astype({"i": np.int32, "f": np.float32}.get(values.dtype.kind, values.dtype))
-    return half if np.array_equal(half, values, equal_nan=values.dtype.kind == "f") else values
-
-
-def _packed(arrays: Mapping[str, np.ndarray], header: TrialsFile | MapsFile) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, header=np.array(files.encode(header)), **arrays)
-    return buffer.getvalue()
-
-
-def _unpacked(data: bytes, where: str) -> tuple[dict[str, np.ndarray], str]:
-    """The arrays and the header's text. Raises InputError for what is no .npz, or would be too large in memory."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-        if size > LIMIT:
-            raise InputError(f"`{where}`: expected at most {LIMIT >> 20} MiB of arrays, got {size >> 20} MiB.")
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            arrays = dict(stored)
-        return arrays, str(arrays.pop("header"))
-    except InputError:
-        raise
-    except Exception as error:  # damaged archives raise whatever zipfile, zlib and NumPy's headers come across
-        told = " ".join(str(error).split())[:200]
-        raise InputError(files.plain(f"`{where}`: cannot be read: {type(error).__name__}: {told}.")) from error
-
-
-def _shape(lengths: tuple[int | None, ...]) -> str:
-    return " x ".join("any" if length is None else str(length) for length in lengths) or "one number"
+    return pack(arrays, MapsFile(schema=MAPS, maps=heads))

@@ -4,7 +4,6 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Collection
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +22,7 @@ from pydantic_core import PydanticCustomError
 from perturb import contribution, evaluators, perturbations, quantities, tasks
 from perturb.errors import UsageError
 from perturb.kinds import CUSTOM, complaint, is_custom, near
+from perturb.shipped import shipped
 from perturb.training.recipe import RECIPES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -194,20 +194,6 @@ class Suite(_Table):
         if recipe is None or self.training is None:
             return self
         return self.model_copy(update={"training": self.training.model_copy(update={"recipe": recipe})})
-
-
-def shipped() -> dict[str, Path]:
-    """The suites that come with perturb, by name: from the wheel, or from the checkout beside it."""
-    inside = Path(str(files("perturb"))) / "_suites"
-    folder = inside if inside.is_dir() else Path(str(files("perturb"))).parent / "suites"
-    return {path.name.removesuffix(".perturb.toml"): path for path in sorted(folder.glob("*.perturb.toml"))}
-
-
-def shipped_example(name: str) -> Path:
-    """An example that comes with perturb: from the wheel, or from the checkout beside it."""
-    package = Path(str(files("perturb")))
-    inside = package / "_examples" / name
-    return inside if inside.is_file() else package.parent / "examples" / name
 
 
 def load_suite(reference: str) -> Suite:

@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 from toys import network, window
 
 from perturb.contribution import structural
-from perturb.images import load_images
 from perturb.locations import anywhere, below_and_above, choose, dead_share, fold, imbalance, patch_sum
 from perturb.records import Contribution
-from perturb.trials import design
 
 
 def lattice(values, period, kind="structural"):
@@ -243,12 +241,3 @@ def test_anywhere_is_everywhere_in_both_arms():
     found = anywhere(3)
     assert sorted(arms(found)[0]) == sorted(arms(found)[1]) == sorted(np.ndindex(3, 3))
     assert (found.period, found.balanced) == (3, True)
-
-
-@pytest.mark.parametrize("period", [1, 2, 8, 32])
-def test_pairs_lie_in_one_cell_away_from_the_border(period):
-    images = load_images("noise", shape=(3, 224, 224), count=4)
-    trials = design(images, anywhere(period), size=3, pairs=12, seed=0, purpose="test")
-    np.testing.assert_array_equal(trials.dead // period, trials.live // period)
-    assert trials.dead.min() >= 28 - period
-    assert trials.dead.max() + 3 <= 224 - 28 + period

@@ -14,9 +14,10 @@ from perturb.errors import InputError, UsageError
 from perturb.files import encode
 from perturb.render import markdown, terminal
 from perturb.report import from_json
+from perturb.shipped import shipped
 from perturb.stories.experiment import Wanted
 from perturb.stories.qualify import Context, qualify
-from perturb.suite import load_suite, parse_suite, shipped
+from perturb.suite import load_suite, parse_suite
 
 SUITE = """
 name = "tiny"

@@ -17,7 +17,7 @@ from perturb.runs import FILES, decode, encode, identify, read, table
 DEAD = ARMS.index("dead")
 
 
-@pytest.mark.parametrize("schema", range(1, SCHEMA))
+@pytest.mark.parametrize("schema", range(1, SCHEMA + 1))
 def test_every_schema_stays_readable(schema):
     """Each version's kept run is read by this one, its trials and maps with it."""
     run = decode(read(KEPT / f"report-{schema}"))
@@ -102,7 +102,7 @@ def test_arrays_are_checked_against_each_other(arrays, words):
 
 def test_arrays_that_would_fill_the_memory_are_refused(monkeypatch):
     """By the sizes that the archive states, before any is unpacked."""
-    monkeypatch.setattr("perturb.runs.LIMIT", 2**20)
+    monkeypatch.setattr("perturb.npz.LIMIT", 2**20)
     files, large = encode(a_run()), io.BytesIO()
     np.savez_compressed(large, header=np.array("{}"), zeros=np.zeros(2**20))
     assert len(large.getvalue()) < 2**20

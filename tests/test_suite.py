@@ -3,7 +3,8 @@
 import pytest
 
 from perturb.errors import UsageError
-from perturb.suite import load_suite, parse_suite, shipped
+from perturb.shipped import shipped
+from perturb.suite import load_suite, parse_suite
 
 CHECK = (
     '[[check]]\nname = "x"\nperturbation = { kind = "pixel" }\nclaim = { quantity = "accuracy-loss", at_most = 0.1 }\n'

@@ -19,8 +19,9 @@ NETWORK = "torchvision:mobilenet_v3_small"  # small, popular, and with one of th
 def command(pretrained: bool, seeds: int, device: str, out: str) -> None:
     """The main job on real pictures, offline, in under a minute: a network before and after kernel padding."""
     from perturb.render import before_after, html
+    from perturb.shipped import shipped_example
     from perturb.stories import demo as story
-    from perturb.suite import load_suite, shipped_example
+    from perturb.suite import load_suite
 
     suite, where = load_suite("demo"), folder(out)
     assert where is not None

@@ -14,30 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from perturb import operations
 from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, in_place, tensors_in
 from perturb.errors import UnsupportedOperationError
-from perturb.operations import (
-    AdaptivePool,
-    Attention,
-    AveragePool,
-    Convolution,
-    Division,
-    Extremum,
-    Linear,
-    Matmul,
-    MaxPool,
-    MultiHeadAttention,
-    Operation,
-    Padding,
-    Product,
-    Reduction,
-    Resizing,
-    Softmax,
-    Stencil,
-    Sum,
-    TransposedConvolution,
-    read,
-)
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 
@@ -86,7 +65,7 @@ def _read(layer: str, seen: Tensor) -> ReceptiveField:
 
 
 class Reach(TorchFunctionMode):
-    """While active, torch functions that depend on the picture give the largest of what they read."""
+    """While active, torch functions that depend on the picture give the largest of what they operations.read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,12 +90,12 @@ class Reach(TorchFunctionMode):
             return live[0] if in_place(name) else _copy(live[0])  # somebody may write into it, and not into its source
         if name in GATES:
             gate = torch.ones_like(live[0], requires_grad=False)
-            operation = read(name, args, kwargs)
-            if not isinstance(operation, Softmax) or (live[0].ndim == 4 and operation.dim == 1):
+            operation = operations.read(name, args, kwargs)
+            if not isinstance(operation, operations.Softmax) or (live[0].ndim == 4 and operation.dim == 1):
                 self._gates[id(gate)] = (gate, live[0])
             return gate
         with torch.no_grad():
-            operation = read(name, args, kwargs)
+            operation = operations.read(name, args, kwargs)
             result = None if operation is None or type(operation) not in RULES else RULES[type(operation)](operation)
             if result is None:
                 result = self._not_known(name, lambda: func(*args, **kwargs))
@@ -161,7 +140,7 @@ def _thin(x: Tensor) -> Tensor:
     return x[:, :1] if x.ndim == 4 and x.stride(1) == 0 else x
 
 
-def _windows(x: Tensor, stencil: Stencil, ceil: bool = False) -> Tensor:
+def _windows(x: Tensor, stencil: operations.Stencil, ceil: bool = False) -> Tensor:
     channels, x = x.shape[1], _thin(x)
     for axis in (0, 1):
         reach = stencil.dilation[axis] * (stencil.kernel[axis] - 1)
@@ -171,14 +150,14 @@ def _windows(x: Tensor, stencil: Stencil, ceil: bool = False) -> Tensor:
     return F.max_pool2d(x, stencil.kernel, stencil.stride, 0, stencil.dilation).expand(-1, channels, -1, -1)
 
 
-def _convolution(op: Convolution) -> Tensor:
+def _convolution(op: operations.Convolution) -> Tensor:
     count, groups = len(op.weight), op.groups
     seen = (_thin(op.x) if groups == 1 else op.x).unflatten(1, (groups, -1)).amax(2)
     out = _windows(seen, op.stencil)
     return out.expand(-1, count, -1, -1) if groups == 1 else out.repeat_interleave(count // groups, 1)
 
 
-def _transposed_convolution(op: TransposedConvolution) -> Tensor:
+def _transposed_convolution(op: operations.TransposedConvolution) -> Tensor:
     """Output o reads the inputs i with o = s i + d t - p for a tap t."""
     x, stencil = op.x.unflatten(1, (op.groups, -1)).amax(2), op.stencil
     for axis in (0, 1):
@@ -193,15 +172,15 @@ def _transposed_convolution(op: TransposedConvolution) -> Tensor:
     return x.repeat_interleave(op.weight.shape[1], 1)
 
 
-def _pool(op: MaxPool | AveragePool) -> Tensor:
+def _pool(op: operations.MaxPool | operations.AveragePool) -> Tensor:
     return _windows(op.x, op.stencil, op.ceil)
 
 
-def _adaptive_pool(op: AdaptivePool) -> Tensor:
+def _adaptive_pool(op: operations.AdaptivePool) -> Tensor:
     return F.adaptive_max_pool2d(op.x, op.size)
 
 
-def _padding(op: Padding) -> Tensor | None:
+def _padding(op: operations.Padding) -> Tensor | None:
     """Rows and columns go on; a channel of padding sees nothing."""
     x, others = op.x, op.widths[4:]
     if x.ndim != 4:
@@ -211,11 +190,11 @@ def _padding(op: Padding) -> Tensor | None:
     return F.pad(x, (0, 0, 0, 0, *others), value=-math.inf) if any(others) else x
 
 
-def _linear(op: Linear) -> Tensor:
+def _linear(op: operations.Linear) -> Tensor:
     return op.x.amax(-1, keepdim=True).expand(*op.x.shape[:-1], op.weight.shape[0]).clone()
 
 
-def _matmul(op: Matmul) -> Tensor | None:
+def _matmul(op: operations.Matmul) -> Tensor | None:
     a, b = op.sides
     if a.requires_grad and b.requires_grad:
         return None
@@ -224,11 +203,11 @@ def _matmul(op: Matmul) -> Tensor | None:
     return seen.expand(shape).clone()
 
 
-def _attention(op: Attention) -> Tensor:
+def _attention(op: operations.Attention) -> Tensor:
     return op.value.amax(-2, keepdim=True).expand(*op.query.shape[:-1], op.value.shape[-1]).clone()
 
 
-def _multi_head_attention(op: MultiHeadAttention) -> tuple[Tensor, None]:
+def _multi_head_attention(op: operations.MultiHeadAttention) -> tuple[Tensor, None]:
     """Token, batch, channel as torch hands it over."""
     return op.value.amax((0, -1), keepdim=True).expand(*op.query.shape[:-1], op.value.shape[-1]).clone(), None
 
@@ -243,11 +222,11 @@ def _hull(a: Any, b: Any) -> Tensor:
     return live[0].expand(shape).clone()
 
 
-def _reduction(op: Reduction) -> Tensor:
+def _reduction(op: operations.Reduction) -> Tensor:
     return op.x.amax(op.dims, op.keep)
 
 
-def _resizing(op: Resizing) -> Tensor | None:
+def _resizing(op: operations.Resizing) -> Tensor | None:
     """Nearest neighbour by a whole factor copies; other interpolations have no rule."""
     if op.repeats is None:
         return None
@@ -257,21 +236,21 @@ def _resizing(op: Resizing) -> Tensor | None:
 AS_IT_IS = frozenset(
     ["view", "reshape", "__getitem__", "narrow", "size", "dim", "numel", "stride", "__get__", "is_contiguous"]
 )
-RULES: dict[type[Operation], Callable[[Any], Any]] = {
-    Convolution: _convolution,
-    TransposedConvolution: _transposed_convolution,
-    MaxPool: _pool,
-    AveragePool: _pool,
-    AdaptivePool: _adaptive_pool,
-    Padding: _padding,
-    Linear: _linear,
-    Matmul: _matmul,
-    Attention: _attention,
-    MultiHeadAttention: _multi_head_attention,
-    Reduction: _reduction,
-    Resizing: _resizing,
-    Sum: lambda op: _hull(*op.terms),
-    Product: lambda op: _hull(*op.factors),
-    Division: lambda op: _hull(op.x, op.divisor),
-    Extremum: lambda op: _hull(*op.terms),
+RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
+    operations.Convolution: _convolution,
+    operations.TransposedConvolution: _transposed_convolution,
+    operations.MaxPool: _pool,
+    operations.AveragePool: _pool,
+    operations.AdaptivePool: _adaptive_pool,
+    operations.Padding: _padding,
+    operations.Linear: _linear,
+    operations.Matmul: _matmul,
+    operations.Attention: _attention,
+    operations.MultiHeadAttention: _multi_head_attention,
+    operations.Reduction: _reduction,
+    operations.Resizing: _resizing,
+    operations.Sum: lambda op: _hull(*op.terms),
+    operations.Product: lambda op: _hull(*op.factors),
+    operations.Division: lambda op: _hull(op.x, op.divisor),
+    operations.Extremum: lambda op: _hull(*op.terms),
 }

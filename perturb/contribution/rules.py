@@ -8,29 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from perturb import operations
 from perturb.contribution.torus import CanvasError, window_sum
-from perturb.operations import (
-    AdaptivePool,
-    Attention,
-    AveragePool,
-    Convolution,
-    Division,
-    Einsum,
-    Indexing,
-    Linear,
-    Matmul,
-    MaxPool,
-    MultiHeadAttention,
-    Operation,
-    Padding,
-    Product,
-    Reduction,
-    Reshape,
-    Resizing,
-    Stencil,
-    Sum,
-    TransposedConvolution,
-)
 
 
 class Trace(Protocol):
@@ -39,14 +18,14 @@ class Trace(Protocol):
     def bar(self, name: str, call: Callable[[], Any], source: Tensor) -> Any:
         """The result of `call`, through which no gradient reaches `source`."""
 
-    def certify(self, kind: str, stencil: Stencil) -> None:
+    def certify(self, kind: str, stencil: operations.Stencil) -> None:
         """Note a sliding window's coverage."""
 
     def is_fixed(self, weight: Tensor) -> bool:
         """Whether a convolution's weight is a buffer whose values are part of the architecture."""
 
 
-def _convolution(trace: Trace, op: Convolution) -> Tensor:
+def _convolution(trace: Trace, op: operations.Convolution) -> Tensor:
     trace.certify("Conv2d", op.stencil)
     if trace.is_fixed(op.weight):
         return _fixed_convolution(op)
@@ -59,7 +38,7 @@ def _group_means(x: Tensor, groups: int) -> Tensor:
     return x.unflatten(1, (groups, -1)).mean(2)
 
 
-def _fixed_convolution(op: Convolution) -> Tensor:
+def _fixed_convolution(op: operations.Convolution) -> Tensor:
     """A convolution whose coefficients are known: their squares, on the torus."""
     x, stencil = op.x, op.stencil
     for axis in (0, 1):
@@ -71,34 +50,34 @@ def _fixed_convolution(op: Convolution) -> Tensor:
     return F.conv2d(x, op.weight.to(x.dtype).square(), None, stencil.stride, 0, stencil.dilation, op.groups)
 
 
-def _transposed_convolution(trace: Trace, op: TransposedConvolution) -> Tensor:
+def _transposed_convolution(trace: Trace, op: operations.TransposedConvolution) -> Tensor:
     mean, kernel, (down, right) = _group_means(op.x, op.groups), op.stencil.kernel, op.stencil.stride
     wide = mean.new_zeros(*mean.shape[:2], mean.shape[2] * down, mean.shape[3] * right)
     wide[:, :, ::down, ::right] = mean
     rows, columns = (op.stencil.dilation[a] * (kernel[a] - 1) - op.stencil.before[a] for a in (0, 1))
-    stencil = Stencil(kernel, (1, 1), (rows, columns), (rows, columns), op.stencil.dilation)
+    stencil = operations.Stencil(kernel, (1, 1), (rows, columns), (rows, columns), op.stencil.dilation)
     return (window_sum(wide, stencil) / math.prod(kernel)).repeat_interleave(op.weight.shape[1], 1)
 
 
-def _max_pool(trace: Trace, op: MaxPool) -> Tensor:
+def _max_pool(trace: Trace, op: operations.MaxPool) -> Tensor:
     """Each position of the window is the largest equally often."""
     trace.certify("MaxPool2d", op.stencil)
     return window_sum(op.x, op.stencil) / math.prod(op.stencil.kernel)
 
 
-def _average_pool(trace: Trace, op: AveragePool) -> Tensor:
+def _average_pool(trace: Trace, op: operations.AveragePool) -> Tensor:
     trace.certify("AvgPool2d", op.stencil)
     return window_sum(op.x, op.stencil) / (op.divisor or math.prod(op.stencil.kernel)) ** 2
 
 
-def _adaptive_pool(trace: Trace, op: AdaptivePool) -> Tensor:
+def _adaptive_pool(trace: Trace, op: operations.AdaptivePool) -> Tensor:
     """Every output sees the whole torus alike; an input that is already of that size passes unchanged."""
     if tuple(op.x.shape[2:]) == op.size:
         return op.x
     return op.x.mean((2, 3), keepdim=True).expand(*op.x.shape[:2], *op.size)
 
 
-def _padding(trace: Trace, op: Padding) -> Tensor:
+def _padding(trace: Trace, op: operations.Padding) -> Tensor:
     """On a torus padding a picture's rows and columns only moves where the next window begins."""
     x, widths = op.x, op.widths
     if x.ndim == 4:
@@ -107,7 +86,7 @@ def _padding(trace: Trace, op: Padding) -> Tensor:
     return F.pad(x, widths) if any(widths) else x
 
 
-def _indexing(trace: Trace, op: Indexing) -> Tensor:
+def _indexing(trace: Trace, op: operations.Indexing) -> Tensor:
     """A crop of rows or columns moves the origin, and a step strides; every other index acts as it is."""
     x, parts = op.x, list(op.parts)
     for dim in (2, 3) if op.plain and x.ndim == 4 else ():
@@ -121,7 +100,7 @@ def _indexing(trace: Trace, op: Indexing) -> Tensor:
     return x[tuple(parts)]
 
 
-def _reshape(trace: Trace, op: Reshape) -> Tensor:
+def _reshape(trace: Trace, op: operations.Reshape) -> Tensor:
     """Stand-ins are not always laid out as the originals, so a view may need a copy.
 
     A map flattened to a number of features written down for another size is flattened whole: a linear layer reads every
@@ -135,11 +114,11 @@ def _reshape(trace: Trace, op: Reshape) -> Tensor:
         raise
 
 
-def _linear(trace: Trace, op: Linear) -> Tensor:
+def _linear(trace: Trace, op: operations.Linear) -> Tensor:
     return op.x.mean(-1, keepdim=True).expand(*op.x.shape[:-1], op.weight.shape[0])
 
 
-def _matmul(trace: Trace, op: Matmul) -> Tensor:
+def _matmul(trace: Trace, op: operations.Matmul) -> Tensor:
     """With weights or attention on one side: a mean over what is contracted. Of two activations: scores, barred."""
     if all(side.requires_grad for side in op.sides):
         return trace.bar("matmul of two activations", lambda: torch.matmul(*op.sides), op.sides[0])
@@ -147,7 +126,7 @@ def _matmul(trace: Trace, op: Matmul) -> Tensor:
     return torch.matmul(a, b) / a.shape[-1]
 
 
-def _einsum(trace: Trace, op: Einsum) -> Tensor:
+def _einsum(trace: Trace, op: operations.Einsum) -> Tensor:
     live = [operand for operand in op.operands if operand.requires_grad]
     operands = _weights_as_ones(op.operands)
     if len(live) > 1 or "." in op.equation:
@@ -163,18 +142,18 @@ def _weights_as_ones(operands: tuple[Tensor, ...]) -> list[Tensor]:
     return [o if o.requires_grad else torch.ones_like(o, dtype=torch.float64) for o in operands]
 
 
-def _attention(trace: Trace, op: Attention) -> Tensor:
+def _attention(trace: Trace, op: operations.Attention) -> Tensor:
     """Softmax weights become equal: each query reads the mean of the values."""
     return op.value.mean(-2, keepdim=True).expand(*op.query.shape[:-1], op.value.shape[-1])
 
 
-def _multi_head_attention(trace: Trace, op: MultiHeadAttention) -> tuple[Tensor, None]:
+def _multi_head_attention(trace: Trace, op: operations.MultiHeadAttention) -> tuple[Tensor, None]:
     """Value and output projections around equal weights; (token, batch, channel) as torch hands it over."""
     mean = op.value.mean(-1, keepdim=True).mean(0, keepdim=True)
     return mean.expand(*op.query.shape[:-1], op.value.shape[-1]), None
 
 
-def _sum(trace: Trace, op: Sum) -> Tensor:
+def _sum(trace: Trace, op: operations.Sum) -> Tensor:
     """Independent terms add up, each by its factor's square; a constant moves nothing."""
     shape = torch.broadcast_shapes(*(term.shape for term in op.terms if isinstance(term, Tensor)))
     terms = zip(op.terms, op.factors, strict=True)
@@ -182,7 +161,7 @@ def _sum(trace: Trace, op: Sum) -> Tensor:
     return sum(others, first)
 
 
-def _product(trace: Trace, op: Product) -> Tensor:
+def _product(trace: Trace, op: operations.Product) -> Tensor:
     """A number acts by its square, a parameter or a gate as 1. The product of two activations is barred."""
     a, b = op.factors
     x, other = (a, b) if isinstance(a, Tensor) and a.requires_grad else (b, a)
@@ -193,7 +172,7 @@ def _product(trace: Trace, op: Product) -> Tensor:
     return x.expand(torch.broadcast_shapes(x.shape, other.shape))
 
 
-def _division(trace: Trace, op: Division) -> Tensor:
+def _division(trace: Trace, op: operations.Division) -> Tensor:
     if not isinstance(op.divisor, Tensor):
         return op.x / float(op.divisor) ** 2
     if op.divisor.requires_grad:
@@ -201,36 +180,36 @@ def _division(trace: Trace, op: Division) -> Tensor:
     return op.x.expand(torch.broadcast_shapes(op.x.shape, op.divisor.shape))
 
 
-def _reduction(trace: Trace, op: Reduction) -> Tensor:
+def _reduction(trace: Trace, op: operations.Reduction) -> Tensor:
     """A sum adds; of n values each is the largest with 1/n, and acts on their mean with 1/n^2."""
     count = math.prod(op.x.shape[dim] for dim in op.dims)
     return op.x.sum(op.dims, op.keep) / {"sum": 1, "amax": count, "mean": count**2}[op.kind]
 
 
-def _resizing(trace: Trace, op: Resizing) -> Tensor:
+def _resizing(trace: Trace, op: operations.Resizing) -> Tensor:
     """Nearest neighbour by a whole factor copies; other interpolations have no rule."""
     if op.repeats is None:
         return trace.bar("interpolate", lambda: F.interpolate(op.x, op.size, mode=op.mode), op.x)
     return op.x.repeat_interleave(op.repeats[0], 2).repeat_interleave(op.repeats[1], 3)
 
 
-RULES: dict[type[Operation], Callable[[Trace, Any], Any]] = {
-    Convolution: _convolution,
-    TransposedConvolution: _transposed_convolution,
-    MaxPool: _max_pool,
-    AveragePool: _average_pool,
-    AdaptivePool: _adaptive_pool,
-    Padding: _padding,
-    Indexing: _indexing,
-    Reshape: _reshape,
-    Linear: _linear,
-    Matmul: _matmul,
-    Einsum: _einsum,
-    Attention: _attention,
-    MultiHeadAttention: _multi_head_attention,
-    Sum: _sum,
-    Product: _product,
-    Division: _division,
-    Reduction: _reduction,
-    Resizing: _resizing,
+RULES: dict[type[operations.Operation], Callable[[Trace, Any], Any]] = {
+    operations.Convolution: _convolution,
+    operations.TransposedConvolution: _transposed_convolution,
+    operations.MaxPool: _max_pool,
+    operations.AveragePool: _average_pool,
+    operations.AdaptivePool: _adaptive_pool,
+    operations.Padding: _padding,
+    operations.Indexing: _indexing,
+    operations.Reshape: _reshape,
+    operations.Linear: _linear,
+    operations.Matmul: _matmul,
+    operations.Einsum: _einsum,
+    operations.Attention: _attention,
+    operations.MultiHeadAttention: _multi_head_attention,
+    operations.Sum: _sum,
+    operations.Product: _product,
+    operations.Division: _division,
+    operations.Reduction: _reduction,
+    operations.Resizing: _resizing,
 }

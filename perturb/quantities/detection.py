@@ -36,23 +36,37 @@ def measured(name: str) -> Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paired:
-    """Live minus dead of a value by trial, paired, mean over photographs; positive where dead places hurt."""
+class _OfTrials:
+    """A quantity of a value by trial, and the operating points at which it can be asked."""
 
     value: Value
     version: int
     words: str
     saturated: Saturated = lambda seen: ""
-    limit: float = np.inf  # of the value's difference; 1 for shares
     clean: tuple[Clean, ...] = ("absent", "right", "none")
     pinned: bool = False  # asks for a threshold that is pinned to a false-alarm rate
+
+    def misfit(self, point: OperatingPoint) -> str:
+        if self.pinned and point.false_alarms is None:
+            return "needs a threshold that is pinned to a false-alarm rate, which a [task] does not have"
+        if point.clean not in self.clean:
+            wanted = {
+                "right": "labelled pictures, [task] kind = 'labels'",
+                "absent": "a perturbation that is to be found",
+            }
+            return f"is about {wanted[self.clean[0]]}"
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired(_OfTrials):
+    """Live minus dead of a value by trial, paired, mean over photographs; positive where dead places hurt."""
+
+    limit: float = np.inf  # of the value's difference; 1 for shares
 
     @property
     def range(self) -> tuple[float, float]:
         return -self.limit, self.limit
-
-    def misfit(self, point: OperatingPoint) -> str:
-        return _misfit(self.clean, self.pinned, point)
 
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         difference = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
@@ -61,21 +75,12 @@ class Paired:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class Share(_OfTrials):
     """The mean of a value between 0 and 1 in one arm, over photographs."""
 
-    value: Value
     arm: Arm
-    version: int
-    words: str
-    saturated: Saturated = lambda seen: ""
-    clean: tuple[Clean, ...] = ("absent", "right", "none")
-    pinned: bool = False
 
     range = (0.0, 1.0)
-
-    def misfit(self, point: OperatingPoint) -> str:
-        return _misfit(self.clean, self.pinned, point)
 
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         values = self.value(seen, self.arm)[:, 0]
@@ -114,15 +119,6 @@ def _of_choice(seen: Observation) -> Saturation:
 
 def _missed(seen: Observation, arm: Arm) -> Levels:
     return 1 - detected(seen, arm)
-
-
-def _misfit(clean: tuple[Clean, ...], pinned: bool, point: OperatingPoint) -> str:
-    if pinned and point.false_alarms is None:
-        return "needs a threshold that is pinned to a false-alarm rate, which a [task] does not have"
-    if point.clean not in clean:
-        wanted = {"right": "labelled pictures, [task] kind = 'labels'", "absent": "a perturbation that is to be found"}
-        return f"is about {wanted[clean[0]]}"
-    return ""
 
 
 ACCURACY_LOSS = Paired(

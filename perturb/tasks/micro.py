@@ -4,29 +4,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float
 
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Perturbation, TaskSetting
 from perturb.records import Clean
-
-Picture = Float[np.ndarray, "channel row column"]
-Place = tuple[int, int]
+from perturb.tasks.asking import Asking, AskingLabels, Picture, Place
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Micro:
+class _Micro(Asking):
     """A perturbation whose place matters; a lesson shows it at a uniform place."""
 
-    needs_labels: ClassVar[bool] = False
-
     perturbation: Perturbation
-    level: float
-    outputs: int
-
-    @property
-    def size(self) -> int:
-        return self.perturbation.size
 
     def lesson(self, picture: Picture, truth: int, rng: np.random.Generator) -> Picture:
         return self.show(picture, truth, anywhere(picture.shape, self.size, rng), rng)
@@ -84,31 +73,19 @@ class Intensity(_Micro):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Digits:
+class Digits(AskingLabels):
     """Which digit is it? A small digit at a uniform place on a black canvas; a picture here is the digit alone."""
 
     words: ClassVar[str] = "a small digit on a black canvas, of pictures that are digits: which is it?"
     clean: ClassVar[Clean] = "none"
-    needs_labels: ClassVar[bool] = True
 
     perturbation: Digit
-    level: float
     canvas: tuple[int, int, int]
     outputs: int = 10
 
     @classmethod
     def prepare(cls, put: Any, level: float, setting: TaskSetting) -> "Digits":
         return cls(perturbation=put, level=level, canvas=setting.shape)
-
-    @property
-    def size(self) -> int:
-        return self.perturbation.size
-
-    def truths(self, label: int) -> tuple[int, ...]:
-        return (label,)
-
-    def asked(self, label: int, pair: int) -> int:
-        return label
 
     def lesson(self, picture: Picture, truth: int, rng: np.random.Generator) -> Picture:
         return self.show(picture, truth, anywhere(self.canvas, self.size, rng), rng)
