@@ -1,5 +1,6 @@
 """Published reports: what is measured, how it is filed, and that the shipped ones are what the renderers give."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from perturb import lint, load
 from perturb.cli import main
 from perturb.files import encode
 from perturb.render import published as render
-from perturb.report import from_json
+from perturb.report import SCHEMA, from_json
 from perturb.stories.publish import slug
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -89,11 +90,14 @@ def test_a_reference_gives_its_file_a_name(reference, name):
 
 
 def test_the_published_reports_are_what_the_renderers_give():
-    """Byte for byte: the JSON is the truth."""
+    """Byte for byte: the JSON is the truth. That of an earlier schema stays as it was written, and says so when shown."""
     reports = kept(REPORTS)
     assert reports
     for path, found in reports.items():
-        assert (REPORTS / f"{path}.json").read_text(encoding="utf-8") == encode(found)
+        written = (REPORTS / f"{path}.json").read_text(encoding="utf-8")
+        current = json.loads(written)["schema"] == SCHEMA
+        assert (written == encode(found)) == current
+        assert ("Measured by an earlier version" in (REPORTS / f"{path}.md").read_text(encoding="utf-8")) != current
     files = render.files(reports)
     for path, text in files.items():
         assert (REPORTS / path).read_text(encoding="utf-8") == text
