@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb import changes
-from perturb.changes import LOSS, TESTED, Against, Changes, Pairing, RunSummary, Shift
+from perturb.changes import LOSS, TESTED, Against, Changes, ChangeVerdict, Pairing, RunSummary
 from perturb.errors import InputError
 from perturb.files import Upgrade, decode
 from perturb.quantities.detection import FLOOR, detected, saturation
@@ -86,7 +86,8 @@ def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | No
     if run.report.verdict == "INVALID":
         raise InputError("an INVALID run cannot be a baseline: its instrument failed.")
     known = before.experiments if before and not _unlike(before, run) else {}
-    fallen = {c.check for c in compare(before, run, name).changes if c.verdict == Shift.REGRESSED} if before else set()
+    since = compare(before, run, name).changes if before else ()
+    fallen = {change.check for change in since if change.verdict == ChangeVerdict.REGRESSED}
     experiments = {}
     for check, own in run.measured.items():
         past = known.get(check)
@@ -133,7 +134,7 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
     return Changes(
         schema=changes.SCHEMA,
         suite=baseline.suite.name,
-        verdict=Shift.INCOMPARABLE if differs else changes.overall(judged),
+        verdict=ChangeVerdict.INCOMPARABLE if differs else changes.overall(judged),
         margin=baseline.margin,
         baseline=baseline.accepted,
         candidate=_who(run, name),
@@ -263,8 +264,8 @@ def _seen(found: Measurement, arm: Arm) -> Float[np.ndarray, "image pair"]:
 
 
 def _shape(found: Measurement) -> tuple[int, int]:
-    seeds, _, images, pairs, _ = found.seen.evidence.shape
-    return seeds * images, pairs
+    seeds, images = found.seen.threshold.shape
+    return seeds * images, found.seen.evidence.shape[3]
 
 
 def _design(found: Measurement) -> str:

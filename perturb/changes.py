@@ -28,7 +28,7 @@ LOSS = "loss"
 TESTED: dict[Arm, str] = {"dead": "detection at dead places", "live": "detection at live places"}  # by arm
 
 
-class Shift(StrEnum):
+class ChangeVerdict(StrEnum):
     REGRESSED = "REGRESSED"
     IMPROVED = "IMPROVED"
     EQUIVALENT = "EQUIVALENT"
@@ -63,7 +63,7 @@ class Change:
     effect: Effect
     fell: int  # pairs whose outcome is lower than before
     rose: int
-    verdict: Shift | None  # None where nothing is claimed: of the loss, and of the best where no drift is shown
+    verdict: ChangeVerdict | None  # None where nothing is claimed: of the loss, and of the best where no drift is shown
     reason: str
     images_needed: int | None = None  # photographs that would decide an INCONCLUSIVE
 
@@ -85,7 +85,7 @@ class Changes:
 
     schema: int
     suite: str
-    verdict: Shift
+    verdict: ChangeVerdict
     margin: float
     baseline: RunSummary
     candidate: RunSummary
@@ -101,45 +101,48 @@ def judge(pairings: Sequence[Pairing], *, margin: float, seed: int) -> tuple[Cha
         return _effect(pairings[i], confidence, seed)
 
     def decided(i: int) -> Callable[[float], bool]:
-        return lambda at: _decide(pairings[i], effect(i, at), margin)[0] not in (Shift.INCONCLUSIVE, None)
+        return lambda at: _decide(pairings[i], effect(i, at), margin)[0] not in (ChangeVerdict.INCONCLUSIVE, None)
 
     tested = [i for i, pairing in enumerate(pairings) if pairing.quantity != LOSS]
     used = dict(zip(tested, holm([decided(i) for i in tested], [CONFIDENCE] * len(tested)), strict=True))
     return tuple(_change(p, effect(i, used.get(i, CONFIDENCE)), margin) for i, p in enumerate(pairings))
 
 
-def decide(effect: Effect, margin: float, *, identical: bool = False) -> tuple[Shift, str]:
+def decide(effect: Effect, margin: float, *, identical: bool = False) -> tuple[ChangeVerdict, str]:
     """REGRESSED: surely worse, and not shown to be so by `margin` at most. EQUIVALENT: surely within the margin.
 
     "Surely" asks both the exact McNemar test by photograph and the interval; equivalence also that a change of the
     margin's size would have been seen. Trials whose evidence is the same to the last bit need no statistics.
     """
     if identical:
-        return Shift.EQUIVALENT, "every trial gave the very same evidence"
+        return ChangeVerdict.EQUIVALENT, "every trial gave the very same evidence"
     if _sure(effect) and effect.high < 0 and effect.low < -margin:
         beyond = effect.high < -margin
         why = f"the whole interval lies below {-margin:g}" if beyond else f"a fall beyond {margin:g} is not ruled out"
-        return Shift.REGRESSED, f"surely lower; {why}"
+        return ChangeVerdict.REGRESSED, f"surely lower; {why}"
     if _sure(effect) and effect.low > 0 and effect.high > margin:
         beyond = effect.low > margin
         why = f"the whole interval lies above {margin:g}" if beyond else f"a rise beyond {margin:g} is not ruled out"
-        return Shift.IMPROVED, f"surely higher; {why}"
+        return ChangeVerdict.IMPROVED, f"surely higher; {why}"
     if effect.low < -margin or effect.high > margin:
-        return Shift.INCONCLUSIVE, f"neither no change nor one beyond {margin:g} is ruled out"
+        return ChangeVerdict.INCONCLUSIVE, f"neither no change nor one beyond {margin:g} is ruled out"
     if effect.saturated:
-        return Shift.INCONCLUSIVE, f"the baseline is at the {effect.saturated}: {SATURATED[effect.saturated]}"
+        return ChangeVerdict.INCONCLUSIVE, f"the baseline is at the {effect.saturated}: {SATURATED[effect.saturated]}"
     if effect.detectable > margin:
-        return Shift.INCONCLUSIVE, f"a change of {effect.detectable:.2g} could have been missed with n = {effect.n}"
-    return Shift.EQUIVALENT, f"the whole interval lies within {margin:g}"
+        return (
+            ChangeVerdict.INCONCLUSIVE,
+            f"a change of {effect.detectable:.2g} could have been missed with n = {effect.n}",
+        )
+    return ChangeVerdict.EQUIVALENT, f"the whole interval lies within {margin:g}"
 
 
-def overall(changes: Sequence[Change]) -> Shift:
+def overall(changes: Sequence[Change]) -> ChangeVerdict:
     """The worst of them: one REGRESSED is a regression, an improvement elsewhere does not make up for it."""
     verdicts = {change.verdict for change in changes}
-    for verdict in (Shift.REGRESSED, Shift.INCONCLUSIVE, Shift.IMPROVED):
+    for verdict in (ChangeVerdict.REGRESSED, ChangeVerdict.INCONCLUSIVE, ChangeVerdict.IMPROVED):
         if verdict in verdicts:
             return verdict
-    return Shift.EQUIVALENT
+    return ChangeVerdict.EQUIVALENT
 
 
 def from_json(text: str, where: object = "changes.json") -> Changes:
@@ -148,7 +151,7 @@ def from_json(text: str, where: object = "changes.json") -> Changes:
 
 
 def _contradictions(found: Changes) -> Iterator[str]:
-    worst = Shift.INCOMPARABLE if found.differs else overall(found.changes)
+    worst = ChangeVerdict.INCOMPARABLE if found.differs else overall(found.changes)
     if found.verdict != worst:
         yield f"verdict: {found.verdict}, but the changes make it {worst}"
 
@@ -157,11 +160,11 @@ def _sure(effect: Effect) -> bool:
     return effect.pvalue is not None and effect.pvalue <= 1 - effect.confidence
 
 
-def _decide(pairing: Pairing, effect: Effect, margin: float) -> tuple[Shift | None, str]:
+def _decide(pairing: Pairing, effect: Effect, margin: float) -> tuple[ChangeVerdict | None, str]:
     if pairing.quantity == LOSS:
         return None, ""
     verdict, reason = decide(effect, margin, identical=pairing.identical)
-    if pairing.against == "best" and verdict != Shift.REGRESSED:
+    if pairing.against == "best" and verdict != ChangeVerdict.REGRESSED:
         return None, "no drift shown"
     return verdict, reason
 
@@ -181,7 +184,7 @@ def _effect(pairing: Pairing, confidence: float, seed: int) -> Effect:
 def _change(pairing: Pairing, effect: Effect, margin: float) -> Change:
     verdict, reason = _decide(pairing, effect, margin)
     needed = None
-    if verdict == Shift.INCONCLUSIVE and not effect.saturated:
+    if verdict == ChangeVerdict.INCONCLUSIVE and not effect.saturated:
         # Narrowing about this value, the interval first leaves no change behind, or first fits within the margin.
         distance = max(abs(effect.value), margin - abs(effect.value))
         needed = clusters_to_decide(distance, effect.spread, effect.confidence, effect.n)

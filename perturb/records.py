@@ -270,7 +270,7 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ChangedLayer:
     """One window that a remedy changed."""
 
     name: str  # the layer's qualified name in the network
@@ -285,7 +285,7 @@ class Remedy:
 
     kind: str
     weights: Literal["kept", "fresh", "loaded"]
-    changed: tuple[Change, ...]
+    changed: tuple[ChangedLayer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

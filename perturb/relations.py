@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perturb.case import Case
 from perturb.contribution import Options, energy
+from perturb.counterexample import Case
 from perturb.errors import InputError
 from perturb.locations import fold
 from perturb.model import Network

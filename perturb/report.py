@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from perturb.exhibits import Exhibits
+from perturb.figures import Figures
 from perturb.files import UNWRITTEN, Upgrade, decode
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS, SHARES
@@ -95,7 +95,7 @@ class Report:
     experiments: tuple[Experiment, ...]
     controls: tuple[Control, ...]
     provenance: Provenance
-    exhibits: Exhibits | None = field(  # what report.html shows; not in JSON
+    figures: Figures | None = field(  # what report.html shows; not in JSON
         default=None, compare=False, repr=False, metadata=UNWRITTEN
     )
 

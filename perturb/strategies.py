@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from perturb.case import Case, Picture, eight_bits
+from perturb.counterexample import Case, Picture, eight_bits
 from perturb.images import dead_leaves
 from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.protocols import Perturbation

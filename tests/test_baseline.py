@@ -8,7 +8,7 @@ from test_changes import twice
 from toyruns import a_measurement, a_run
 
 from perturb.baseline import SuiteKey, accept, compare, conditions, from_json
-from perturb.changes import Shift
+from perturb.changes import ChangeVerdict
 from perturb.errors import InputError
 from perturb.files import encode
 
@@ -28,7 +28,7 @@ def verdicts(found):
 def test_a_run_against_itself_is_equivalent():
     run = a_run(detecting(0.8))
     found = compare(accept(run, "one"), run, "one")
-    assert found.verdict == Shift.EQUIVALENT
+    assert found.verdict == ChangeVerdict.EQUIVALENT
     assert {change.fell + change.rose for change in found.changes} == {0}
     assert "the very same evidence" in found.changes[0].reason
 
@@ -36,10 +36,10 @@ def test_a_run_against_itself_is_equivalent():
 def test_a_fall_at_dead_places_is_a_regression_whatever_live_places_do():
     before, after = a_run(detecting(0.8, live=0.8)), a_run(detecting(0.7, live=0.95))
     found = compare(accept(before, "one"), after, "two")
-    assert found.verdict == Shift.REGRESSED
+    assert found.verdict == ChangeVerdict.REGRESSED
     assert verdicts(found) == {
-        ("detection at dead places", "accepted"): Shift.REGRESSED,
-        ("detection at live places", "accepted"): Shift.IMPROVED,
+        ("detection at dead places", "accepted"): ChangeVerdict.REGRESSED,
+        ("detection at live places", "accepted"): ChangeVerdict.IMPROVED,
         ("loss", "accepted"): None,
     }
     assert (found.baseline.run, found.candidate.run) == ("one", "two")
@@ -59,7 +59,7 @@ def test_a_fall_at_dead_places_is_a_regression_whatever_live_places_do():
 )
 def test_unlike_runs_are_incomparable_and_say_why(candidate, words):
     found = compare(accept(a_run(detecting(0.8)), "one"), candidate, "two")
-    assert found.verdict == Shift.INCOMPARABLE
+    assert found.verdict == ChangeVerdict.INCOMPARABLE
     assert words in found.differs[0]
     assert found.changes == ()
 
@@ -68,7 +68,7 @@ def test_other_suites_are_incomparable():
     baseline = accept(a_run(detecting(0.8)), "one")
     other = replace(baseline, suite=SuiteKey(name="other", digest="0" * 64))
     found = compare(other, a_run(detecting(0.8)), "two")
-    assert (found.verdict, found.differs[0][:27]) == (Shift.INCOMPARABLE, "suites: other 000000000000 ")
+    assert (found.verdict, found.differs[0][:27]) == (ChangeVerdict.INCOMPARABLE, "suites: other 000000000000 ")
 
 
 @pytest.mark.parametrize("shape", [(0, 2), (3, 0)])
@@ -98,7 +98,7 @@ def test_what_was_measured_at_the_baselines_conditions_is_compared():
     baseline = accept(a_run(detecting(0.8)), "one")
     own = detecting(0.2, level=0.1, row=1)
     found = compare(baseline, a_run(own, repeated=detecting(0.8)), "two")
-    assert found.verdict == Shift.EQUIVALENT
+    assert found.verdict == ChangeVerdict.EQUIVALENT
     asked = conditions(baseline)["pixel"]
     assert (asked.level, asked.locations[0].dead.tolist(), asked.locations[0].period) == (0.5, [[0, 0]], 2)
     accepted = accept(a_run(own, repeated=detecting(0.79)), "two", before=baseline)
@@ -118,9 +118,9 @@ def test_slow_drift_is_seen_against_the_best():
     for step, rate in enumerate((0.88, 0.86, 0.84, 0.82, 0.8, 0.78, 0.76), start=1):
         run = a_run(detecting(rate))
         found = verdicts(compare(baseline, run, str(step)))
-        assert found["detection at dead places", "accepted"] == Shift.EQUIVALENT
+        assert found["detection at dead places", "accepted"] == ChangeVerdict.EQUIVALENT
         assert baseline.experiments["pixel"].best["dead"].run == "0"
-        if found.get(("detection at dead places", "best")) == Shift.REGRESSED:
+        if found.get(("detection at dead places", "best")) == ChangeVerdict.REGRESSED:
             break
         baseline = accept(run, str(step), before=baseline)
     assert 2 <= step <= 5
@@ -132,7 +132,7 @@ def test_who_accepts_a_regression_has_decided():
     baseline = accept(worse, "worse", before=accept(a_run(detecting(0.9)), "one"))
     tracked = baseline.experiments["pixel"]
     assert ({arm.run for arm in tracked.best.values()}, tracked.runs, tracked.level) == ({"worse"}, 1, 0.5)
-    assert compare(baseline, worse, "again").verdict == Shift.EQUIVALENT
+    assert compare(baseline, worse, "again").verdict == ChangeVerdict.EQUIVALENT
 
 
 def test_the_best_of_many_equal_runs_raises_no_alarm():
@@ -147,7 +147,7 @@ def test_the_best_of_many_equal_runs_raises_no_alarm():
         for run in runs[:-1]:
             baseline = accept(run, "accepted", before=baseline)
         found = verdicts(compare(baseline, runs[-1], "new"))
-        alarms += found.get(("detection at dead places", "best")) == Shift.REGRESSED
+        alarms += found.get(("detection at dead places", "best")) == ChangeVerdict.REGRESSED
     assert baseline.experiments["pixel"].runs == 10
     assert alarms <= 3
 

@@ -8,7 +8,7 @@ from toys import network, window
 from toyseen import PINNED, observed
 
 from perturb.blocks import cut, joined, only, stacked
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.images import load_images
 from perturb.incremental import Incremental
 from perturb.locations import anywhere
@@ -41,7 +41,7 @@ def test_a_block_shows_and_gives_what_the_whole_gives_bit_for_bit(crops, photogr
     model = network(window(3, padding=1))
     by = Experimenter(
         look=Look(model=model, layer="0", engine=Incremental(model, "0") if incremental else None),
-        evaluator=Change(layer="0", shots=4),
+        evaluator=ChangeDetector(layer="0", shots=4),
         task=Presence(perturbation=Noise(size=3), level=1.0),
         levels=(0.25, 0.5),
         point=PINNED,

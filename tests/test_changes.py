@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from test_verdict import an_effect
 
-from perturb.changes import LOSS, Change, Changes, Pairing, RunSummary, Shift, decide, from_json, judge, overall
+from perturb.changes import LOSS, Change, Changes, ChangeVerdict, Pairing, RunSummary, decide, from_json, judge, overall
 from perturb.errors import InputError
 from perturb.files import encode
 
@@ -22,16 +22,20 @@ def a_change(value, low, high, *, pvalue=0.001, **more):
 @pytest.mark.parametrize(
     ("effect", "verdict", "words"),
     [
-        (a_change(-0.1, -0.13, -0.06), Shift.REGRESSED, "whole interval lies below -0.05"),
-        (a_change(-0.05, -0.08, -0.02), Shift.REGRESSED, "a fall beyond 0.05 is not ruled out"),
-        (a_change(-0.05, -0.08, -0.02, pvalue=0.06), Shift.INCONCLUSIVE, "neither no change nor one beyond"),
-        (a_change(-0.05, -0.11, 0.01), Shift.INCONCLUSIVE, "neither no change nor one beyond"),
-        (a_change(-0.03, -0.045, -0.01), Shift.EQUIVALENT, "lies within 0.05"),
-        (a_change(0.08, 0.04, 0.12), Shift.IMPROVED, "a rise beyond 0.05 is not ruled out"),
-        (a_change(0.08, 0.06, 0.12), Shift.IMPROVED, "whole interval lies above 0.05"),
-        (a_change(0.0, -0.01, 0.01, detectable=0.2), Shift.INCONCLUSIVE, "0.2 could have been missed with n = 40"),
-        (a_change(0.0, -0.01, 0.01, saturated="floor"), Shift.INCONCLUSIVE, "the baseline is at the floor"),
-        (a_change(-0.1, -0.13, -0.06, saturated="floor"), Shift.REGRESSED, "lower"),
+        (a_change(-0.1, -0.13, -0.06), ChangeVerdict.REGRESSED, "whole interval lies below -0.05"),
+        (a_change(-0.05, -0.08, -0.02), ChangeVerdict.REGRESSED, "a fall beyond 0.05 is not ruled out"),
+        (a_change(-0.05, -0.08, -0.02, pvalue=0.06), ChangeVerdict.INCONCLUSIVE, "neither no change nor one beyond"),
+        (a_change(-0.05, -0.11, 0.01), ChangeVerdict.INCONCLUSIVE, "neither no change nor one beyond"),
+        (a_change(-0.03, -0.045, -0.01), ChangeVerdict.EQUIVALENT, "lies within 0.05"),
+        (a_change(0.08, 0.04, 0.12), ChangeVerdict.IMPROVED, "a rise beyond 0.05 is not ruled out"),
+        (a_change(0.08, 0.06, 0.12), ChangeVerdict.IMPROVED, "whole interval lies above 0.05"),
+        (
+            a_change(0.0, -0.01, 0.01, detectable=0.2),
+            ChangeVerdict.INCONCLUSIVE,
+            "0.2 could have been missed",
+        ),
+        (a_change(0.0, -0.01, 0.01, saturated="floor"), ChangeVerdict.INCONCLUSIVE, "the baseline is at the floor"),
+        (a_change(-0.1, -0.13, -0.06, saturated="floor"), ChangeVerdict.REGRESSED, "lower"),
     ],
 )
 def test_the_decision_rule(effect, verdict, words):
@@ -43,8 +47,8 @@ def test_the_decision_rule(effect, verdict, words):
 def test_the_same_evidence_needs_no_statistics():
     """An unchanged model with a handful of photographs is not asked for more of them."""
     handful = a_change(0.0, 0.0, 0.0, detectable=0.3, pvalue=1.0)
-    assert decide(handful, MARGIN)[0] == Shift.INCONCLUSIVE
-    assert decide(handful, MARGIN, identical=True)[0] == Shift.EQUIVALENT
+    assert decide(handful, MARGIN)[0] == ChangeVerdict.INCONCLUSIVE
+    assert decide(handful, MARGIN, identical=True)[0] == ChangeVerdict.EQUIVALENT
 
 
 def twice(rng, images, pairs, *, before, after, agree=0.8, spread=0.1):
@@ -74,7 +78,7 @@ def test_counts_and_means_of_a_change():
     assert (change.fell, change.rose) == (4, 8)
     assert (change.before, change.after) == (0.5, pytest.approx(2 / 3))
     assert change.effect.value == pytest.approx(1 / 6)
-    assert (change.verdict, change.effect.n) == (Shift.INCONCLUSIVE, 12)
+    assert (change.verdict, change.effect.n) == (ChangeVerdict.INCONCLUSIVE, 12)
     assert change.images_needed > 12
 
 
@@ -82,7 +86,7 @@ def test_exchanging_the_runs_exchanges_the_verdicts():
     before, after = twice(np.random.default_rng(0), 100, 4, before=0.85, after=0.6)
     (there,) = judge([a_pairing(before, after)], margin=MARGIN, seed=0)
     (back,) = judge([a_pairing(after, before)], margin=MARGIN, seed=0)
-    assert (there.verdict, back.verdict) == (Shift.REGRESSED, Shift.IMPROVED)
+    assert (there.verdict, back.verdict) == (ChangeVerdict.REGRESSED, ChangeVerdict.IMPROVED)
     assert (there.fell, there.rose) == (back.rose, back.fell)
     assert there.effect.value == -back.effect.value
 
@@ -99,9 +103,9 @@ def test_the_loss_is_shown_and_not_judged():
         margin=MARGIN,
         seed=0,
     )
-    assert [change.verdict for change in found] == [Shift.IMPROVED, None]
+    assert [change.verdict for change in found] == [ChangeVerdict.IMPROVED, None]
     assert found[1].effect.low > 0
-    assert overall(found) == Shift.IMPROVED
+    assert overall(found) == ChangeVerdict.IMPROVED
 
 
 def test_equal_runs_are_not_told_apart():
@@ -119,9 +123,9 @@ def test_equal_runs_are_not_told_apart():
         ]
         found = judge(pairings, margin=MARGIN, seed=0)
         verdicts.append({change.verdict for change in found})
-    alarms = sum(bool(v & {Shift.REGRESSED, Shift.IMPROVED}) for v in verdicts)
+    alarms = sum(bool(v & {ChangeVerdict.REGRESSED, ChangeVerdict.IMPROVED}) for v in verdicts)
     assert alarms <= 50
-    assert sum(Shift.REGRESSED in v for v in verdicts) <= 25
+    assert sum(ChangeVerdict.REGRESSED in v for v in verdicts) <= 25
 
 
 def test_a_regression_of_5_points_that_a_comparison_of_means_misses():
@@ -136,7 +140,7 @@ def test_a_regression_of_5_points_that_a_comparison_of_means_misses():
         before, after = twice(rng, 400, 1, before=0.85, after=0.80, agree=0.95, spread=0.0)
         other = twice(rng, 400, 1, before=0.9, after=0.9, agree=0.95, spread=0.0)
         found = judge([a_pairing(before, after), a_pairing(*other)], margin=0.02, seed=0)
-        paired += found[0].verdict == Shift.REGRESSED
+        paired += found[0].verdict == ChangeVerdict.REGRESSED
         means += stats.ttest_ind(before.ravel(), after.ravel(), equal_var=False).pvalue < 0.05
     assert paired >= 24
     assert means <= 18
@@ -146,7 +150,7 @@ def test_changes_survive_their_json():
     found = Changes(
         schema=1,
         suite="s",
-        verdict=Shift.INCONCLUSIVE,
+        verdict=ChangeVerdict.INCONCLUSIVE,
         margin=MARGIN,
         baseline=A_RUN,
         candidate=replace(A_RUN, run="b"),

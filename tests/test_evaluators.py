@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from perturb.errors import InputError, UsageError
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.features import Features
 from perturb.evaluators.label import Label
 from perturb.evaluators.score import Score
@@ -70,17 +70,17 @@ def test_score_is_one_output():
 def test_change_standardises_by_the_spread_of_the_shots():
     """Two channels of one position: the shots are -1, 1 and -2, 2, so a picture at (2, 2) lies 2 and 1 spreads away."""
     shots = torch.tensor([[-1.0, -2], [1, 2], [-1, -2], [1, 2]])[:, :, None, None]
-    golden, _ = Change(layer="0").study(shots)
+    golden, _ = ChangeDetector(layer="0").study(shots)
     spread = np.sqrt([4 / 3, 16 / 3])
     assert golden.spread.flatten().tolist() == pytest.approx(spread)
-    evidence = Change(layer="0").evidence(torch.tensor([[[[2.0]], [[2.0]]]]), asked([1]), golden)
+    evidence = ChangeDetector(layer="0").evidence(torch.tensor([[[[2.0]], [[2.0]]]]), asked([1]), golden)
     assert float(evidence[0]) == pytest.approx(np.mean((2 / spread) ** 2))
 
 
 def test_a_shot_is_held_against_the_others():
     """Left out of the mean, a shot's distance is n / (n - 1) of what it is with it."""
     shots = torch.tensor([0.0, 0, 0, 4])[:, None, None, None]
-    golden, evidence = Change(layer="0").study(shots)
+    golden, evidence = ChangeDetector(layer="0").study(shots)
     variance = (3 * 1 + 9) / 3
     assert float(evidence[3]) == pytest.approx(4**2 / variance)
     assert float(golden.mean) == 1
@@ -88,32 +88,32 @@ def test_a_shot_is_held_against_the_others():
 
 def test_change_takes_the_largest_position():
     shots = torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    golden, _ = Change(layer="0").study(shots)
+    golden, _ = ChangeDetector(layer="0").study(shots)
     picture = golden.mean.clone()
     picture[0, :, 2, 1] += 3 * golden.spread[0, :, 0, 0]
-    assert float(Change(layer="0").evidence(picture, asked([1]), golden)[0]) == pytest.approx(9, rel=1e-4)
+    assert float(ChangeDetector(layer="0").evidence(picture, asked([1]), golden)[0]) == pytest.approx(9, rel=1e-4)
 
 
 def test_change_ignores_channels_that_noise_does_not_move():
     """A channel that is constant has no spread: it must not divide by zero."""
     shots = torch.randn(4, 5, 3, 3, generator=torch.Generator().manual_seed(0))
     shots[:, 3] = 1
-    golden, evidence = Change(layer="0").study(shots)
+    golden, evidence = ChangeDetector(layer="0").study(shots)
     assert torch.isfinite(evidence).all()
     assert torch.isinf(golden.spread[:, 3]).all()
     with pytest.raises(InputError, match="sensor noise moves no channel of `0`"):
-        Change(layer="0").study(torch.ones(4, 5, 3, 3))
+        ChangeDetector(layer="0").study(torch.ones(4, 5, 3, 3))
 
 
 @pytest.mark.parametrize(("options", "words"), [({"noise": 0}, "every change is seen"), ({"shots": 1}, "no spread")])
 def test_change_needs_noise_and_shots(options, words):
     with pytest.raises(ValueError, match=words):
-        Change(**options)
+        ChangeDetector(**options)
 
 
 def test_change_needs_a_feature_map():
     with pytest.raises(InputError, match=r"`output` gives no feature map, but \(7,\) a picture"):
-        Change(layer="output").study(torch.zeros(4, 7))
+        ChangeDetector(layer="output").study(torch.zeros(4, 7))
 
 
 def test_features_learn_the_direction_that_tells(rng):

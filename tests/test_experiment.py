@@ -10,7 +10,7 @@ from toys import network, window
 from toyseen import a_plan, experiment
 
 from perturb.blocks import only
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.features import Features
 from perturb.evaluators.label import Label
 from perturb.evaluators.score import Score
@@ -77,7 +77,7 @@ def test_null_experiments_fail_within_their_level():
             seed=seed,
             level=0.25,
             pairs=3,
-            evaluator=Change(layer="0", shots=8),
+            evaluator=ChangeDetector(layer="0", shots=8),
             wanted=Wanted(engine="dense"),
         )
         verdicts.append(verdict(effect, at_most=0.0))

@@ -12,7 +12,7 @@ from test_cli import NET, SUITE, perturb
 from toyruns import KEPT, a_run
 
 from perturb.baseline import accept
-from perturb.case import About, Case, to_json
+from perturb.counterexample import About, Case, to_json
 from perturb.errors import InputError, UsageError
 from perturb.files import UNWRITTEN, decode, encode, plain, read_text
 from perturb.perturbations.patches import Pixel

@@ -103,17 +103,17 @@ def test_the_page_names_nothing_outside_itself(file):
 def test_a_large_map_stays_light(found, rng):
     """Of a map that does not compress, the middle is shown."""
     shape = (2000, 3000)
-    noise = dataclasses.replace(found.exhibits.contribution, values=rng.random(shape))
+    noise = dataclasses.replace(found.figures.contribution, values=rng.random(shape))
     text = html.report(
-        dataclasses.replace(found, exhibits=dataclasses.replace(found.exhibits, contribution=noise, shape=shape))
+        dataclasses.replace(found, figures=dataclasses.replace(found.figures, contribution=noise, shape=shape))
     )
     assert "The middle 768 × 768 of 2000 × 3000 pixels." in text
     assert 'data-top="616" data-left="1116"' in text
     assert len(text) < 5_000_000
 
 
-def test_exhibits_stay_out_of_the_json(found):
-    assert "exhibits" not in json.loads(encode(found))
+def test_figures_stay_out_of_the_json(found):
+    assert "figures" not in json.loads(encode(found))
     again = from_json(encode(found))
     assert again == found
     text = html.report(again)
@@ -141,7 +141,7 @@ def test_the_order_of_what_is_said(file):
 
 def test_pictures_are_of_the_trials(found):
     """Clean and perturbed differ at the place alone; of the pair, dead is missed and live seen."""
-    specimens = found.exhibits.specimens
+    specimens = found.figures.specimens
     assert [s.role for s in specimens] == ["pair"] * 2 + ["least"] * 3 + ["most"] * 3
     for s in specimens:
         changed = np.argwhere((s.clean != s.perturbed).any(2)) + s.corner
@@ -158,7 +158,7 @@ def test_pictures_are_of_the_trials(found):
 
 def test_detection_against_level(found):
     """Strictly dead pixels stay at the false-alarm rate however strong the change; live ones rise to be seen."""
-    sweep = found.exhibits.sweeps["pixel"]
+    sweep = found.figures.sweeps["pixel"]
     assert sweep.levels == tuple(sorted(sweep.levels))
     assert len({rate.value for rate in sweep.dead}) == 1
     assert sweep.live[0].value < sweep.live[-1].value > 0.85
@@ -197,7 +197,7 @@ def test_it_fits(page, file, width, dark):
 
 
 def test_the_value_under_the_pointer(opened, found):
-    values = found.exhibits.contribution.values
+    values = found.figures.contribution.values
     opened.run("document.querySelector('.map').scrollIntoView({block: 'center'})")
     box = opened.run("document.querySelector('.map').getBoundingClientRect().toJSON()")
     opened.point(box["x"] + box["width"] * 10.5 / 64, box["y"] + box["height"] * 20.5 / 64)
@@ -236,7 +236,7 @@ def test_displays_plot_on_given_axes_or_on_new_ones(found):
         assert (display.ax_, display.figure_) == (ax, figure)
         assert display.plot().ax_ is not ax
     assert axes[0].images[0].get_array().mean() == pytest.approx(1)
-    assert axes[1].lines[1].get_ydata().tolist() == [rate.value for rate in found.exhibits.sweeps["pixel"].live]
+    assert axes[1].lines[1].get_ydata().tolist() == [rate.value for rate in found.figures.sweeps["pixel"].live]
     assert axes[2].lines[0].get_xdata().tolist() == [found.findings[0].effect.value]
     pyplot.close("all")
     with pytest.raises(UsageError, match="read from JSON"):

@@ -12,7 +12,7 @@ from toyseen import experiment
 
 from perturb import apply_remedy, load
 from perturb.errors import InputError, PerturbWarning
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.score import Score
 from perturb.incremental import Incremental, Patches, choose_engine, engine_name, measure_copies, pointwise, rules
 from perturb.incremental.attention import softmax
@@ -555,7 +555,7 @@ def test_measured_beside_its_twin_a_picture_is_what_it_is_alone(rng):
 
 
 @pytest.mark.parametrize(
-    ("evaluator", "perturbation"), [(Change(layer="0"), Pixel()), (Score(output=1), Noise(size=3))]
+    ("evaluator", "perturbation"), [(ChangeDetector(layer="0"), Pixel()), (Score(output=1), Noise(size=3))]
 )
 def test_observations_do_not_depend_on_the_engine(evaluator, perturbation, leaves):
     torch.manual_seed(0)

@@ -10,7 +10,7 @@ from toyseen import PINNED
 
 from perturb.blocks import Block, only
 from perturb.errors import InputError, UsageError
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.label import Label
 from perturb.evaluators.reading import Reading
 from perturb.evaluators.score import Score
@@ -168,7 +168,7 @@ def test_labels_are_the_photographs_own_or_the_models():
 def experimenter(model, **changes):
     given = Experimenter(
         look=Look(model=model, layer="0"),
-        evaluator=Change(layer="0", shots=4),
+        evaluator=ChangeDetector(layer="0", shots=4),
         task=Presence(perturbation=Pixel(), level=1.0),
         levels=(0.25, 0.5),
         point=PINNED,

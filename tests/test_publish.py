@@ -90,7 +90,7 @@ def test_a_reference_gives_its_file_a_name(reference, name):
 
 
 def test_the_published_reports_are_what_the_renderers_give():
-    """Byte for byte: the JSON is the truth. That of an earlier schema stays as it was written, and says so when shown."""
+    """Byte for byte: the JSON is the truth. One of an earlier schema stays as it was, and its page says so."""
     reports = kept(REPORTS)
     assert reports
     for path, found in reports.items():

@@ -8,10 +8,10 @@ from torch import nn
 from toys import network, plain, window
 
 from perturb import relations, strategies
-from perturb.case import Case
 from perturb.contribution import structural
+from perturb.counterexample import Case
 from perturb.errors import InputError
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.locations import choose
 from perturb.perturbations.patches import Box, Pixel
 
@@ -26,7 +26,7 @@ FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthChec
 def test_relations_hold_for_a_network(drawn):
     assert relations.level_zero(MODEL, drawn).passed
     assert relations.batches(MODEL, np.stack([drawn.picture, 1 - drawn.picture])).passed
-    assert relations.shift(MODEL, Change(layer="0"), drawn, 4).passed
+    assert relations.shift(MODEL, ChangeDetector(layer="0"), drawn, 4).passed
 
 
 def test_a_mirror_permutes_the_phases():
@@ -54,7 +54,7 @@ def test_relations_fail_where_they_should():
     assert not told.passed
     assert float(told.observed) > 0.1
     seen_once = Case(picture=pictures[0], perturbation=Pixel(), level=1.0, dead=(16, 17), live=(16, 17))
-    assert not relations.shift(network(Striped()), Change(layer=""), seen_once, 16).passed
+    assert not relations.shift(network(Striped()), ChangeDetector(layer=""), seen_once, 16).passed
     with pytest.raises(InputError, match="at least 2"):
         relations.batches(MODEL, pictures[:1])
 
@@ -125,24 +125,24 @@ def test_a_shift_tells_the_evidence_at_both_places():
     """A network that sees one pixel of four: moved by its period nothing changes, moved by one pixel all does."""
     pictures = np.full((1, *SHAPE), 0.3, np.float32)
     model, seen = network(window(1)), a_case(pictures, place=(16, 16))
-    told = relations.shift(model, Change(layer="0"), seen, 2)
+    told = relations.shift(model, ChangeDetector(layer="0"), seen, 2)
     assert told.passed
     before, after = (float(word) for word in told.observed.removeprefix("evidence / threshold ").split(", shifted "))
     assert min(before, after) > 1
-    assert not relations.shift(model, Change(layer="0"), seen, 1).passed
+    assert not relations.shift(model, ChangeDetector(layer="0"), seen, 1).passed
 
 
 def test_a_shift_is_seeded_by_its_case():
     pictures = np.full((1, *SHAPE), 0.3, np.float32)
     one, same, other = (
-        relations.shift(MODEL, Change(layer="0"), a_case(pictures, seed=seed), 4).observed for seed in (0, 0, 1)
+        relations.shift(MODEL, ChangeDetector(layer="0"), a_case(pictures, seed=seed), 4).observed for seed in (0, 0, 1)
     )
     assert one == same != other
 
 
 def test_a_place_beyond_the_picture_is_refused():
     with pytest.raises(ValueError, match="leaves the"):
-        relations.shift(MODEL, Change(layer="0"), a_case(np.zeros((1, *SHAPE), np.float32), place=(80, 80)), 4)
+        relations.shift(MODEL, ChangeDetector(layer="0"), a_case(np.zeros((1, *SHAPE), np.float32), place=(80, 80)), 4)
 
 
 @pytest.mark.parametrize("layer", ["output", "0", "3"])

@@ -19,11 +19,12 @@ from PIL import Image
 from rich.console import Console
 from toyruns import REPORT
 
-from perturb.case import Case
+from perturb.comparisons import Consistency, Correlation, Field, Shift, Treated
+from perturb.counterexample import Case
 from perturb.history import Entry, Point, Series
 from perturb.perturbations.patches import Pixel
 from perturb.records import (
-    Change,
+    ChangedLayer,
     Contribution,
     Effect,
     GaussianFit,
@@ -35,27 +36,26 @@ from perturb.records import (
     Verdict,
 )
 from perturb.render import (
-    chart,
     charts,
     diagnosis,
     embed,
+    headline,
     markdown,
     model_index,
     notebook,
     page,
-    past,
+    published_charts,
     remedy,
     rf,
+    run_list,
     search,
     shift,
     terminal,
     trend,
-    words,
 )
 from perturb.render.colour import paint
 from perturb.render.environment import code, environment
 from perturb.render.picture import GAP, SIDE, TOP, picture
-from perturb.studies import Consistency, Correlation, Field, Shift, Treated
 
 FINDING, EXPERIMENT = REPORT.findings[0], REPORT.experiments[0]
 
@@ -86,8 +86,8 @@ def a_rate(value, low, high):
 def test_the_finding_that_a_verdict_hangs_on():
     """The worst; of equal ones the first."""
     found = found_with(Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL, Verdict.FAIL)
-    assert words.worst(found).check == "c"
-    assert words.worst(found_with(Verdict.PASS, Verdict.PASS)).check == "a"
+    assert headline.worst(found).check == "c"
+    assert headline.worst(found_with(Verdict.PASS, Verdict.PASS)).check == "a"
 
 
 @pytest.mark.parametrize(
@@ -100,20 +100,22 @@ def test_the_finding_that_a_verdict_hangs_on():
     ],
 )
 def test_a_verdict_in_words(verdict, told):
-    assert words.title(found_with(verdict)) == told
+    assert headline.title(found_with(verdict)) == told
 
 
 def test_a_quantity_without_words_goes_by_its_name():
-    assert words.quantity(FINDING.effect) == "accuracy lost at dead places"
-    assert words.quantity(replace(FINDING.effect, words="", quantity="my.module:OWN")) == "my.module:OWN"
+    assert headline.quantity(FINDING.effect) == "accuracy lost at dead places"
+    assert headline.quantity(replace(FINDING.effect, words="", quantity="my.module:OWN")) == "my.module:OWN"
 
 
 def test_numbers_of_an_earlier_version_are_marked():
-    assert words.outdated(REPORT).startswith("Measured by an earlier version of accuracy-loss, which drew other trials")
+    assert headline.outdated(REPORT).startswith(
+        "Measured by an earlier version of accuracy-loss, which drew other trials"
+    )
     effects = [replace(f, effect=replace(f.effect, version=2)) for f in REPORT.findings]
-    assert words.outdated(replace(REPORT, findings=tuple(effects))) == ""
+    assert headline.outdated(replace(REPORT, findings=tuple(effects))) == ""
     foreign = replace(FINDING, effect=replace(FINDING.effect, quantity="my.module:OWN", version=0))
-    assert words.outdated(replace(REPORT, findings=(foreign,))) == ""
+    assert headline.outdated(replace(REPORT, findings=(foreign,))) == ""
 
 
 # numbers
@@ -319,7 +321,7 @@ def a_series(*values, at_most=0.1, suite="smoke", verdict="FAIL"):
 
 
 def test_a_line_for_each_run():
-    head, one, two = printed(past.listing([an_entry(), an_entry("f" * 64, "FAIL")]))
+    head, one, two = printed(run_list.listing([an_entry(), an_entry("f" * 64, "FAIL")]))
     assert head.split() == ["run", "when", "verdict", "suite", "model"]
     assert one.split() == ["0123456789ab", "2026-03-01", "08:09", "PASS", "smoke", "net"]
     assert two.split()[0] == "f" * 12
@@ -327,7 +329,7 @@ def test_a_line_for_each_run():
 
 def test_an_empty_history_says_how_to_fill_it():
     told = ["No runs kept yet: `perturb qualify` keeps each of its own."]
-    assert printed(past.listing([])) == printed(past.trends([])) == told
+    assert printed(run_list.listing([])) == printed(run_list.trends([])) == told
 
 
 @pytest.mark.parametrize(
@@ -343,12 +345,12 @@ def test_an_empty_history_says_how_to_fill_it():
 )
 def test_a_curve_from_zero_to_the_largest_value_or_claim(values, at_most, curve):
     """Eight heights: the value's share of the top, rounded."""
-    _, row = printed(past.trends([a_series(*values, at_most=at_most)]))
+    _, row = printed(run_list.trends([a_series(*values, at_most=at_most)]))
     assert row.split()[1] == curve
 
 
 def test_trends_are_grouped_by_suite_and_model():
-    lines = printed(past.trends([a_series(0.25), a_series(0.5, 0.25), a_series(0.5, suite="other")]))
+    lines = printed(run_list.trends([a_series(0.25), a_series(0.5, 0.25), a_series(0.5, suite="other")]))
     assert [lines[0], lines[3]] == ["smoke: net", "other: net"]
     assert lines[2].endswith("0.25 [0.15, 0.35]  claimed at most 0.1; runs: 2")
 
@@ -357,7 +359,7 @@ def test_trends_are_grouped_by_suite_and_model():
 
 
 def a_line(model="torchvision:resnet18", built="as built", losses=(0.3, 0.5), low=0.2, high=0.6):
-    return chart.Line(
+    return published_charts.Line(
         model=model,
         remedy=built,
         files=("a", "b"),
@@ -384,15 +386,15 @@ def x_of(loss):
 
 def test_each_loss_stands_at_its_place():
     """Small dots are seeds, the large one their mean, the thick line the interval; red as built, blue changed."""
-    text = chart.losses([a_line(), a_line(built="padding", losses=(0.0,), low=-0.1, high=0.1)])
+    text = published_charts.losses([a_line(), a_line(built="padding", losses=(0.0,), low=-0.1, high=0.1)])
     root, dots = shapes(text, "circle")
     assert root.attrib["viewBox"] == "0 0 760 112"
     assert [(float(d["cx"]), d["cy"], float(d["r"]), d["fill"]) for d in dots] == [
-        (x_of(0.3), "24", 2.5, chart.RED),
-        (x_of(0.5), "24", 2.5, chart.RED),
-        (x_of(0.4), "24", 5, chart.RED),
-        (x_of(0.0), "50", 2.5, chart.BLUE),
-        (x_of(0.0), "50", 5, chart.BLUE),
+        (x_of(0.3), "24", 2.5, published_charts.RED),
+        (x_of(0.5), "24", 2.5, published_charts.RED),
+        (x_of(0.4), "24", 5, published_charts.RED),
+        (x_of(0.0), "50", 2.5, published_charts.BLUE),
+        (x_of(0.0), "50", 5, published_charts.BLUE),
     ]
     thick = [line for line in shapes(text, "line")[1] if line["stroke-width"] == "2"]
     assert [(float(line["x1"]), float(line["x2"])) for line in thick] == [
@@ -406,7 +408,7 @@ def test_each_loss_stands_at_its_place():
 
 
 def test_what_lies_beyond_the_axis_is_drawn_at_its_end():
-    dots = shapes(chart.losses([a_line(losses=(-0.9, 1.0))]), "circle")[1]
+    dots = shapes(published_charts.losses([a_line(losses=(-0.9, 1.0))]), "circle")[1]
     assert [float(d["cx"]) for d in dots[:2]] == [250, 730]
 
 
@@ -419,7 +421,7 @@ def test_what_lies_beyond_the_axis_is_drawn_at_its_end():
     ],
 )
 def test_a_reference_without_where_it_is_from(model, name):
-    assert chart.short(model) == name
+    assert published_charts.short(model) == name
 
 
 def test_accuracy_against_the_length_of_training():
@@ -427,9 +429,11 @@ def test_accuracy_against_the_length_of_training():
     went = Training(seed=0, epochs=10, best_epoch=1, lessons=1, accuracy=1.0, loss=0.0, seconds=0.0)
     measures = (Measure(name="detected", dead=a_rate(0.25, 0.0, 0.5), live=a_rate(1.0, 0.75, 1.0)),)
     trained = [replace(EXPERIMENT, measures=measures, training=(replace(went, epochs=n),)) for n in (10, 100, 1000)]
-    text = chart.lengths(replace(REPORT, experiments=tuple(trained)))
+    text = published_charts.lengths(replace(REPORT, experiments=tuple(trained)))
     dots = shapes(text, "circle")[1]
-    assert [(d["fill"], float(d["cy"])) for d in dots] == [(chart.RED, 185.0)] * 3 + [(chart.BLUE, 20.0)] * 3
+    assert [(d["fill"], float(d["cy"])) for d in dots] == [(published_charts.RED, 185.0)] * 3 + [
+        (published_charts.BLUE, 20.0)
+    ] * 3
     xs = [float(d["cx"]) for d in dots[:3]]
     assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.11)
     spans = [(float(e["y1"]), float(e["y2"])) for e in shapes(text, "line")[1] if e["stroke-width"] == "2"]
@@ -657,7 +661,7 @@ def a_network(name, done=None, **changes):
 
 
 def padded(weights, **changes):
-    what = Change(name="c", kind="Conv2d", before="3 x 3 / 2", after="4 x 4 / 2")
+    what = ChangedLayer(name="c", kind="Conv2d", before="3 x 3 / 2", after="4 x 4 / 2")
     done = Remedy(kind="padding", weights=weights, changed=(what, what))
     return a_network(f"padding:{weights}", done, **{"structural": 1.0, "parameters": 12_870_000} | changes)
 

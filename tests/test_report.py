@@ -39,9 +39,9 @@ def test_every_part_is_a_record():
     assert "padding" in kinds
 
 
-def test_exhibits_are_no_field_of_the_file():
-    with pytest.raises(InputError, match=r"exhibits: is not a field"):
-        from_json(changed("exhibits", None))
+def test_figures_are_no_field_of_the_file():
+    with pytest.raises(InputError, match=r"figures: is not a field"):
+        from_json(changed("figures", None))
 
 
 EFFECT = ("findings", 0, "effect")

@@ -10,8 +10,8 @@ from torch import nn
 from toy_project import LOSS, NET, suite
 from toys import SHAPE, network, window
 
-from perturb.case import Case, from_json
 from perturb.cli import main
+from perturb.counterexample import Case, from_json
 from perturb.perturbations.patches import Pixel
 from perturb.stories.search import replay, search
 from perturb.suite import parse_suite

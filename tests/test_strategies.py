@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toys import network, window
 
-from perturb import case, strategies
+from perturb import counterexample, strategies
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import choose
@@ -15,7 +15,7 @@ from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.records import Locations
 
 SHAPE = (3, 64, 64)
-ABOUT = case.About(aim="missed", check="pixel", model="net", suite={}, weights_digest="0")
+ABOUT = counterexample.About(aim="missed", check="pixel", model="net", suite={}, weights_digest="0")
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PLACES = choose(structural(network(window(3, padding=1))))
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,7 +34,7 @@ def test_cases_fit_their_picture_and_survive_their_file(drawn):
     changed = drawn.perturbation.apply(drawn.picture, drawn.dead, drawn.level, np.random.default_rng(0))
     assert changed.shape == drawn.picture.shape
     assert (drawn.dead[0] // 2, drawn.dead[1] // 2) == (drawn.live[0] // 2, drawn.live[1] // 2)
-    kept, about = case.from_json(case.to_json(drawn, ABOUT))
+    kept, about = counterexample.from_json(counterexample.to_json(drawn, ABOUT))
     np.testing.assert_array_equal(kept.picture, drawn.picture)
     assert (repr(kept), about) == (repr(drawn), ABOUT)
 
@@ -53,12 +53,14 @@ def test_photographs_and_patches_are_drawn():
 )
 def test_a_file_that_is_no_case(text):
     with pytest.raises(InputError, match=r"^`counterexample\.json`: .*(not JSON|schema|is missing|got a list)"):
-        case.from_json(text)
+        counterexample.from_json(text)
 
 
 def test_a_case_beyond_its_picture_is_refused():
-    good = case.Case(picture=np.zeros(SHAPE, np.float32), perturbation=Pixel(), level=0.5, dead=(8, 8), live=(9, 9))
-    text = case.to_json(good, ABOUT)
+    good = counterexample.Case(
+        picture=np.zeros(SHAPE, np.float32), perturbation=Pixel(), level=0.5, dead=(8, 8), live=(9, 9)
+    )
+    text = counterexample.to_json(good, ABOUT)
     for old, new, words in (
         ('"level": 0.5', '"level": NaN', "level: expected a finite number, got NaN"),
         ("8,\n", "99,\n", "not a case"),
@@ -67,7 +69,7 @@ def test_a_case_beyond_its_picture_is_refused():
         ('"mode": "add"', '"mode": "melt"', r"perturbation\.mode: expected 'add', "),
     ):
         with pytest.raises(InputError, match=words):
-            case.from_json(text.replace(old, new))
+            counterexample.from_json(text.replace(old, new))
 
 
 @given(strategies.flat_pictures((2, 4, 5)))

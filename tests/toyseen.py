@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from toys import network
 
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.images import split
 from perturb.perturbations.patches import Pixel
 from perturb.plan import ExperimentPlan, Training
@@ -37,12 +37,12 @@ def observed(dead, live, clean=None, *, point=PINNED, threshold=0.5, photograph=
 
 
 def a_plan(**changes):
-    """Change detection of one pixel in layer "0", at the level that calibration finds."""
+    """ChangeDetector detection of one pixel in layer "0", at the level that calibration finds."""
     given = ExperimentPlan(
         name="toy",
         evaluator_name="change",
         task=Presence(perturbation=Pixel(), level=1.0),
-        evaluator=Change(layer="0"),
+        evaluator=ChangeDetector(layer="0"),
         point=PINNED,
         training=Training(),
         level=None,

@@ -20,7 +20,7 @@ def command() -> None:
 def list_(history: str) -> None:
     """Every run, the newest last."""
     from perturb.history import entries
-    from perturb.render.past import listing
+    from perturb.render.run_list import listing
 
     console().print(listing(entries(Path(history))))
 
@@ -45,7 +45,7 @@ def trend(as_json: bool, out: Path | None, history: str) -> None:
     """How each check went over time, for each suite and model."""
     from perturb.history import entries, load
     from perturb.history import trend as series
-    from perturb.render.past import trends
+    from perturb.render.run_list import trends
 
     runs = entries(Path(history))
     found = series(runs)

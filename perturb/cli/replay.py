@@ -16,12 +16,12 @@ def command(choice: Choice, file: str) -> None:
     """Whether a counterexample that `search` kept in FILE holds for MODEL: exit code 1 if so, 0 if it is seen now."""
     from pydantic import ValidationError
 
-    from perturb import case, files
+    from perturb import counterexample, files
     from perturb.render import search as render
     from perturb.stories.search import replay
     from perturb.suite import Suite
 
-    kept, about = case.from_json(files.read_text(Path(file)), file)
+    kept, about = counterexample.from_json(files.read_text(Path(file)), file)
     try:
         suite = Suite.model_validate(about.suite)
     except ValidationError as error:

@@ -25,7 +25,7 @@ def command(
     choice: Choice, suite: str, check: str | None, images: str | None, flip: bool, budget: int, out: str
 ) -> None:
     """The worst place and level for a perturbation: seen elsewhere, missed here. Exit code 1 if there is one."""
-    from perturb import case
+    from perturb import counterexample
     from perturb.render import search as render
     from perturb.stories.search import search
     from perturb.suite import load_suite
@@ -40,7 +40,7 @@ def command(
     view.print(render.view(sweep, found, network.name))
     if found is None:
         return
-    about = case.About(
+    about = counterexample.About(
         aim=sweep.aim,
         check=check or asked.check[0].name,
         model=shlex.join(choice.words()),
@@ -48,6 +48,6 @@ def command(
         weights_digest=network.digest,
     )
     with written(Path(out)) as path:
-        path.write_text(case.to_json(found.simplest.case, about), encoding="utf-8")
+        path.write_text(counterexample.to_json(found.simplest.case, about), encoding="utf-8")
     view.print(f"Again: perturb replay {shlex.join([*choice.words(), out])}")
     sys.exit(1)

@@ -3,7 +3,7 @@
 from perturb.kinds import Kinds
 
 KINDS: Kinds = {
-    "change": "perturb.evaluators.change:Change",
+    "change": "perturb.evaluators.change:ChangeDetector",
     "features": "perturb.evaluators.features:Features",
     "score": "perturb.evaluators.score:Score",
     "label": "perturb.evaluators.label:Label",

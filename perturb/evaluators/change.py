@@ -1,4 +1,4 @@
-"""Change detection against clean shots of the same picture, as in inspection: no training, no labels."""
+"""ChangeDetector detection against clean shots of the same picture, as in inspection: no training, no labels."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
@@ -21,7 +21,7 @@ class Golden(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change(Reading):
+class ChangeDetector(Reading):
     """Evidence = the largest, over positions of a feature map, mean squared standardised difference from the clean map.
 
     An image is shot `shots` times under sensor noise (sigma `noise`, a fraction of the pixel range). The mean map is

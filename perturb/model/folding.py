@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def fold(module: nn.Module, x: Tensor, layout: torch.memory_format) -> nn.Module:
+def fold_normalisation(module: nn.Module, x: Tensor, layout: torch.memory_format) -> nn.Module:
     """A copy that gives the same to rounding, 1.02 to 1.6 times as fast on CPU. It shares what was not folded.
 
     Which convolution feeds which normalisation is seen in one run on `x`. That nothing else reads that convolution is

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.errors import InputError
-from perturb.model.folding import fold
+from perturb.model.folding import fold_normalisation
 from perturb.model.layers import Layers
 from perturb.precision import full_float32
 
@@ -65,7 +65,7 @@ class Forms:
                 x = normalise(x)
                 plain = run(self.module, x, layer, self.layers)
                 try:
-                    self._quick = quick = self._quick or fold(self.module, x, self.layout)
+                    self._quick = quick = self._quick or fold_normalisation(self.module, x, self.layout)
                     found = run(quick, x, layer, self.layers)
                     if torch.allclose(found, plain, 0, 1e-4 * float(plain.abs().max())):
                         self._chosen[layer] = quick

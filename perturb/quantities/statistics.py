@@ -10,11 +10,11 @@ from perturb.stats.power import detectable
 from perturb.stats.proportion import wilson
 from perturb.streams import stream
 
-Trials = Float[np.ndarray, "seed image pair"]
+ByTrial = Float[np.ndarray, "seed image pair"]
 Table = Float[np.ndarray, "seed cluster"]
 
 
-def by_photograph(values: Trials, photograph: Int[np.ndarray, " image"]) -> Table:
+def by_photograph(values: ByTrial, photograph: Int[np.ndarray, " image"]) -> Table:
     """The mean of each photograph, for each seed."""
     owner = np.repeat(photograph, values.shape[2])
     return np.stack([cluster_means(one.ravel(), owner) for one in values])
@@ -45,7 +45,7 @@ def mean_effect(
 
 
 def share_effect(
-    values: Trials, photograph: Int[np.ndarray, " image"], *, confidence: float, saturated: Saturation = ""
+    values: ByTrial, photograph: Int[np.ndarray, " image"], *, confidence: float, saturated: Saturation = ""
 ) -> Effect:
     """A share between 0 and 1, with the interval of `rate`. No test of "no effect" goes with it."""
     table, shown = by_photograph(values, photograph), rate(values, photograph, share=True, confidence=confidence)
@@ -65,7 +65,7 @@ def share_effect(
 
 
 def rate(
-    values: Trials, photograph: Int[np.ndarray, " image"], *, share: bool = True, confidence: float = 0.95
+    values: ByTrial, photograph: Int[np.ndarray, " image"], *, share: bool = True, confidence: float = 0.95
 ) -> Rate:
     """The mean over photographs and seeds with its interval; Wilson's for a share and one seed."""
     table = by_photograph(values, photograph)

@@ -12,7 +12,7 @@ from perturb.errors import InputError, UsageError
 from perturb.operations import pair
 from perturb.precision import full_float32
 from perturb.protocols import Differentiable
-from perturb.records import Change, Remedy
+from perturb.records import ChangedLayer, Remedy
 from perturb.remedies.downsampling import blur, mean_shortcut
 from perturb.remedies.layers import SlidingLayer, describe
 from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
@@ -37,7 +37,7 @@ def apply_remedy(model: Differentiable, remedy: str, *, seed: int = 0) -> tuple[
         if isinstance(layer, SlidingLayer):
             before = describe(pair(layer.kernel_size), pair(layer.stride))
             if (after := KINDS[kind](name, layer)) is not None:
-                changed.append(Change(name=name, kind=type(layer).__name__, before=before, after=after))
+                changed.append(ChangedLayer(name=name, kind=type(layer).__name__, before=before, after=after))
     if not changed:
         raise InputError(
             f"{model.name}: remedy `{kind}` found no layer to change; docs/remedies.md says what it changes."
@@ -63,7 +63,7 @@ def _parse(remedy: str, model: Differentiable) -> tuple[str, Literal["kept", "fr
     return kind, "kept" if weights == "kept" else "fresh"
 
 
-def _check_sizes(model: Differentiable, module: nn.Module, changed: list[Change]) -> None:
+def _check_sizes(model: Differentiable, module: nn.Module, changed: list[ChangedLayer]) -> None:
     """Refuse a layer that computes its padding from the kernel: the size of its output would change."""
     before, after = (_sizes(model, m, [c.name for c in changed]) for m in (model.module, module))
     for name, size in before.items():
@@ -96,7 +96,7 @@ def _sizes(model: Differentiable, module: nn.Module, names: list[str]) -> dict[s
     return sizes
 
 
-def _check_functions(old: nn.Module, new: nn.Module, changed: list[Change]) -> None:
+def _check_functions(old: nn.Module, new: nn.Module, changed: list[ChangedLayer]) -> None:
     """Refuse a layer that computes its weights (weight standardisation): zeros added to them change its function."""
     for change in changed:
         before, after = old.get_submodule(change.name), new.get_submodule(change.name)

@@ -3,14 +3,14 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from perturb.changes import Change, Changes, RunSummary, Shift
+from perturb.changes import Change, Changes, ChangeVerdict, RunSummary
 
 STYLE = {
-    Shift.REGRESSED: "bold red",
-    Shift.IMPROVED: "bold green",
-    Shift.EQUIVALENT: "bold green",
-    Shift.INCONCLUSIVE: "bold yellow",
-    Shift.INCOMPARABLE: "bold magenta",
+    ChangeVerdict.REGRESSED: "bold red",
+    ChangeVerdict.IMPROVED: "bold green",
+    ChangeVerdict.EQUIVALENT: "bold green",
+    ChangeVerdict.INCONCLUSIVE: "bold yellow",
+    ChangeVerdict.INCOMPARABLE: "bold magenta",
 }
 
 

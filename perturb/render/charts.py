@@ -10,7 +10,7 @@ from typing import Any
 
 import altair as alt
 
-from perturb.exhibits import Sweep
+from perturb.figures import LevelCurve
 from perturb.records import Experiment, Finding, Rate, Verdict
 
 INK, FAINT, LINE, PAPER = "var(--ink)", "var(--faint)", "var(--line)", "var(--paper)"
@@ -85,7 +85,7 @@ def course(rows: Sequence[Interval], title: str) -> dict[str, Any]:
     return _dressed(chart, height=200)
 
 
-def detection(sweep: Sweep, experiment: Experiment) -> dict[str, Any]:
+def detection(sweep: LevelCurve, experiment: Experiment) -> dict[str, Any]:
     """Share noticed against level, with bands; hollow marks where the judged pictures were measured."""
     tried = [
         _noticed(arm, level, rate, "calibration")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from perturb.errors import UsageError
-from perturb.exhibits import Exhibits, Sweep
+from perturb.figures import Figures, LevelCurve
 from perturb.records import Contribution, Experiment, Finding
 from perturb.report import Report
 
@@ -42,7 +42,7 @@ class ContributionDisplay(_Display):
     @classmethod
     def from_report(cls, report: Report) -> Self:
         """Raises UsageError for a report read back from JSON, which holds no map."""
-        return cls(_exhibits(report).contribution)
+        return cls(_figures(report).contribution)
 
     def plot(self, ax: "Axes | None" = None, **image: Any) -> Self:
         """`image` goes to imshow."""
@@ -56,13 +56,13 @@ class ContributionDisplay(_Display):
 class DetectionDisplay(_Display):
     """Share noticed against level at dead and live places, with 95 % bands."""
 
-    def __init__(self, sweep: Sweep, experiment: Experiment) -> None:
+    def __init__(self, sweep: LevelCurve, experiment: Experiment) -> None:
         self.sweep, self.experiment = sweep, experiment
 
     @classmethod
     def from_report(cls, report: Report, experiment: str | None = None) -> Self:
         """The sweep of the experiment of that name, by default of the first one that has any."""
-        sweeps = _exhibits(report).sweeps
+        sweeps = _figures(report).sweeps
         name = experiment or next(iter(sweeps), None)
         if name not in sweeps:
             raise UsageError(f"`experiment` (={name!r}): no level was sought there, expected one of {list(sweeps)}.")
@@ -107,7 +107,7 @@ class IntervalDisplay(_Display):
         return self
 
 
-def _exhibits(report: Report) -> Exhibits:
-    if report.exhibits is None:
+def _figures(report: Report) -> Figures:
+    if report.figures is None:
         raise UsageError("a report read from JSON holds no map and no curves; plot the one that `qualify` gave.")
-    return report.exhibits
+    return report.figures

@@ -4,7 +4,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from perturb.render import changes, words
+from perturb.render import changes, headline
 from perturb.render.terminal import clean, number, rate, scaled, trained
 
 
@@ -21,7 +21,7 @@ def environment(*, markup: bool) -> Environment:
     )
     made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code)
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
-    made.filters.update(title=words.title, quantity=words.quantity, clean=clean)
+    made.filters.update(title=headline.title, quantity=headline.quantity, clean=clean)
     made.filters.update(who=changes.who, change=changes.title, moved=changes.moved, why=changes.why)
     return made
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from perturb.changes import Changes
-from perturb.exhibits import Exhibits, Specimen
+from perturb.figures import Figures, Specimen
 from perturb.records import Experiment, Finding
 from perturb.render import charts, embed, page
+from perturb.render.headline import outdated, quantity, worst
 from perturb.render.terminal import describe
-from perturb.render.words import outdated, quantity, worst
 from perturb.report import Report, Side
 
 LARGEST_MAP = 768  # rows or columns: of a larger map the middle is shown, for the page's weight
@@ -24,7 +24,7 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
 
     `sides` are the networks before and after a remedy, among which it stands; `since` what changed since a baseline.
     """
-    decisive, exhibits, networks = worst(found), found.exhibits, _networks(sides)
+    decisive, figures, networks = worst(found), found.figures, _networks(sides)
     experiment = next((e for e in found.experiments if e.name == decisive.check), found.experiments[0])
     return page.fill(
         "report.html.j2",
@@ -35,10 +35,10 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
         worst=decisive,
         experiment=experiment,
         intervals=list(intervals(found.findings)),
-        whole=_whole(exhibits) if exhibits else None,
+        whole=_whole(figures) if figures else None,
         period=_period(found),
         sweeps=_sweeps(found),
-        gallery=_gallery([s for s in exhibits.specimens if s.experiment == experiment.name] if exhibits else []),
+        gallery=_gallery([s for s in figures.specimens if s.experiment == experiment.name] if figures else []),
         networks=networks,
         before_after=_before_after(sides) if len(networks) > 1 else None,
     )
@@ -54,17 +54,17 @@ def intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
             yield charts.intervals(rows, quantity(checks[0].effect))
 
 
-def _whole(exhibits: Exhibits) -> dict[str, Any]:
+def _whole(figures: Figures) -> dict[str, Any]:
     """The map at the size of the model's input, in units of its mean."""
-    values, (rows, columns) = exhibits.contribution.values, exhibits.shape
-    if values.shape != exhibits.shape:  # a structural map is one cell of the lattice
+    values, (rows, columns) = figures.contribution.values, figures.shape
+    if values.shape != figures.shape:  # a structural map is one cell of the lattice
         values = np.tile(values, (-(-rows // len(values)), -(-columns // len(values))))[:rows, :columns]
-    top, left = (max(0, n - LARGEST_MAP) // 2 for n in exhibits.shape)
+    top, left = (max(0, n - LARGEST_MAP) // 2 for n in figures.shape)
     shown = values[top : top + LARGEST_MAP, left : left + LARGEST_MAP] / values.mean()
     whole = f"The whole map, {rows} × {columns} pixels."
     part = f"The middle {shown.shape[0]} × {shown.shape[1]} of {rows} × {columns} pixels."
     label = whole if shown.size == values.size else part
-    return _map(shown, label, period=exhibits.contribution.period) | {"top": top, "left": left}
+    return _map(shown, label, period=figures.contribution.period) | {"top": top, "left": left}
 
 
 def _period(found: Report) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _map(values: np.ndarray, label: str, *, period: int = 0) -> dict[str, Any]:
 
 
 def _sweeps(found: Report) -> list[tuple[Experiment, dict[str, Any]]]:
-    sweeps = found.exhibits.sweeps if found.exhibits else {}
+    sweeps = found.figures.sweeps if found.figures else {}
     return [(e, charts.detection(sweeps[e.name], e)) for e in found.experiments if e.name in sweeps]
 
 

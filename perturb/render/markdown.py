@@ -2,8 +2,8 @@
 
 from perturb.changes import Changes
 from perturb.render.environment import environment
+from perturb.render.headline import outdated
 from perturb.render.terminal import describe
-from perturb.render.words import outdated
 from perturb.report import Report
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from scipy import stats
 
 from perturb.records import Experiment
-from perturb.render import chart
-from perturb.render.chart import Line
+from perturb.render import published_charts
 from perturb.render.environment import environment
 from perturb.render.markdown import report
+from perturb.render.published_charts import Line
 from perturb.report import Report
 
 
@@ -28,8 +28,8 @@ def files(reports: Mapping[str, Report]) -> dict[str, str]:
     drawn = [line for suite in _suites(reports) for line in lines(reports, suite)]
     return {
         "README.md": index(reports),
-        "loss.svg": chart.losses(drawn),
-        **{f"{path}.svg": chart.lengths(found) for path, found in reports.items() if is_course(found)},
+        "loss.svg": published_charts.losses(drawn),
+        **{f"{path}.svg": published_charts.lengths(found) for path, found in reports.items() if is_course(found)},
         **{f"{path}.md": report(found) for path, found in reports.items()},
     }
 

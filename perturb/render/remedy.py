@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from perturb.comparisons import Treated
 from perturb.records import Effect
-from perturb.studies import Treated
 
 FLAT = 1 + 1e-9
 

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from perturb.studies import Correlation, Field
+from perturb.comparisons import Correlation, Field
 
 WIDTH = 16  # of the bar that stands for the picture's side
 

@@ -5,11 +5,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from perturb.case import Aim, Answer, Case, Found, Sweep
+from perturb.counterexample import Aim, Answer, Case, PlaceScan, WorstCase
 from perturb.render.terminal import Lattice
 
 
-def view(sweep: Sweep, found: Found | None, model: str) -> RenderableType:
+def view(sweep: PlaceScan, found: WorstCase | None, model: str) -> RenderableType:
     verb = "goes unseen" if sweep.aim == "missed" else "flips the label"
     if found is None:
         head = Text.assemble((" NOTHING FOUND ", "bold green reverse"), "  ", (model, "bold"))
@@ -33,7 +33,7 @@ def describe(case: Case) -> str:
     return f"{case.perturbation} at level {case.level:.3g} on {what}"
 
 
-def _met(sweep: Sweep, case: Case, name: str) -> str:
+def _met(sweep: PlaceScan, case: Case, name: str) -> str:
     if sweep.aim == "flipped":
         return f"{describe(case)} ({name}) flips the label at {case.dead}."
     return f"{describe(case)} ({name}): missed at {case.dead}, seen at {case.live}."
@@ -55,7 +55,7 @@ def _told(found: Answer, aim: Aim) -> str:
     )
 
 
-def _lattice(sweep: Sweep) -> RenderableType:
+def _lattice(sweep: PlaceScan) -> RenderableType:
     """One cell as it is seen, if all of it was tried."""
     worst, best = np.fmax.reduce(sweep.lowest, 1), np.fmin.reduce(sweep.lowest, 1)
     text = Text(f"{sweep.lowest.size} places of {len(sweep.names)} pictures tried, period {sweep.period}.\n")

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from perturb.comparisons import Consistency, Shift
 from perturb.render.terminal import Lattice, rate
-from perturb.studies import Consistency, Shift
 
 
 def table(found: Shift) -> RenderableType:

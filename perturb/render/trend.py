@@ -6,8 +6,8 @@ from typing import Any
 
 from perturb.records import Finding, Verdict
 from perturb.render import charts, page
+from perturb.render.headline import WORST_FIRST, quantity
 from perturb.render.terminal import describe
-from perturb.render.words import WORST_FIRST, quantity
 from perturb.report import Report
 
 Point = tuple[str, Finding]  # when, and what was found

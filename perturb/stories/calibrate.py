@@ -8,7 +8,7 @@ import torch
 
 from perturb.blocks import Executor, cut, joined, only
 from perturb.errors import InputError
-from perturb.exhibits import Sweep
+from perturb.figures import LevelCurve
 from perturb.locations import anywhere
 from perturb.looking import Look
 from perturb.observe import Experimenter, observe, show
@@ -31,7 +31,7 @@ class Calibration:
     level: float
     evaluator: Evaluator
     threshold: float | None  # None: each judged image's own shots pin it
-    sweep: Sweep | None  # None where the level was given
+    sweep: LevelCurve | None  # None where the level was given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def _learnt(evaluator: Evaluator, setting: Setting) -> Calibration:
     hits = [float(detected(seen, "live").mean()) for _, seen in tried]
     level = _crossing(setting.levels, hits, setting.plan.live_target)
     sweeps = [_sweep(seen) for _, seen in tried]
-    sweep = Sweep(
+    sweep = LevelCurve(
         levels=setting.levels,
         dead=tuple(rate for each in sweeps for rate in each.dead),
         live=tuple(rate for each in sweeps for rate in each.live),
@@ -151,8 +151,8 @@ def _experimenter(evaluator: Evaluator, setting: Setting, levels: tuple[float, .
     )
 
 
-def _sweep(seen: Observation) -> Sweep:
-    return Sweep(levels=seen.levels, dead=curve(seen, "dead"), live=curve(seen, "live"))
+def _sweep(seen: Observation) -> LevelCurve:
+    return LevelCurve(levels=seen.levels, dead=curve(seen, "dead"), live=curve(seen, "live"))
 
 
 def _crossing(levels: tuple[float, ...], hits: list[float], target: float) -> float:

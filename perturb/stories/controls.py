@@ -8,7 +8,7 @@ from torch import nn
 
 from perturb.blocks import Block
 from perturb.contribution import structural
-from perturb.evaluators.change import Change
+from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.label import Label
 from perturb.locations import choose
 from perturb.looking import Look
@@ -124,7 +124,7 @@ def _plan(kernel: int, seed: int) -> ExperimentPlan:
         name=f"control-{kernel}",
         evaluator_name="change",
         task=Presence(perturbation=Pixel(), level=1.0),
-        evaluator=Change(layer="0"),
+        evaluator=ChangeDetector(layer="0"),
         point=OperatingPoint(false_alarms=0.05, clean="absent", chance=0.5),
         training=Training(),
         level=None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from perturb.blocks import Executor, cut, joined, stacked
-from perturb.exhibits import Sweep
+from perturb.figures import LevelCurve
 from perturb.incremental import Engine
 from perturb.locations import choose
 from perturb.looking import Look, look_at
@@ -56,7 +56,7 @@ class Measured:
     measurement: Measurement  # on the judged images
     repeated: Measurement | None  # the same at the places and level of a baseline
     contribution: Contribution  # of the first seed, which chose its places
-    sweep: Sweep | None  # on the calibration images; None where the level was given
+    sweep: LevelCurve | None  # on the calibration images; None where the level was given
     experimenter: Experimenter  # of the first seed
     engine: str
     training: tuple[Training, ...]
@@ -71,7 +71,7 @@ class _Part:
     trials: Trials
     seen: Observation
     by: Experimenter
-    sweep: Sweep | None
+    sweep: LevelCurve | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

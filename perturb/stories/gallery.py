@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from perturb.exhibits import Specimen
+from perturb.figures import Specimen
 from perturb.observe import show
 from perturb.records import ARMS, Images, Miss
 from perturb.stories.experiment import Measured

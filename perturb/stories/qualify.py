@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 
 import torch
 
-from perturb.exhibits import Exhibits
+from perturb.figures import Figures
 from perturb.plan import CheckPlan, pictures_for, plan
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Control, Experiment, Pictures, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
-from perturb.stories.account import describe, describe_images, describe_suite, provenance, summary, windows_of
-from perturb.stories.checks import run_checks
 from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Measured, Wanted
 from perturb.stories.experiment_record import experiment_record
 from perturb.stories.gallery import specimens
 from perturb.stories.prepare import as_shown
+from perturb.stories.report_parts import describe, describe_images, describe_suite, provenance, summary, windows_of
+from perturb.stories.run_checks import run_checks
 from perturb.suite import Suite
 from perturb.verdict import judge, overall
 
@@ -89,7 +89,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         experiments=experiments,
         controls=controls,
         provenance=provenance(model, suite, context.command),
-        exhibits=Exhibits(
+        figures=Figures(
             contribution=first,
             shape=model.input_shape[1:],
             windows=windows,

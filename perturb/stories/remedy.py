@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from perturb.comparisons import Treated
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import fold, imbalance
@@ -16,7 +17,6 @@ from perturb.remedies import apply_remedy
 from perturb.report import Report
 from perturb.stories.experiment import Wanted
 from perturb.stories.qualify import Bench, Context, qualify, set_up
-from perturb.studies import Treated
 from perturb.suite import Suite
 
 BUILT = "as built"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from perturb.comparisons import Correlation, Field
 from perturb.contribution import centre, fit_gaussian, receptive_field
 from perturb.errors import InputError, UsageError
 from perturb.protocols import Differentiable, Progress, quiet
 from perturb.records import Images, ReceptiveField
 from perturb.stats.rank import spearman
-from perturb.studies import Correlation, Field
 
 CONFIDENCE = 0.95
 

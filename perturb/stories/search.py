@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 
 from perturb.blocks import Block, only
-from perturb.case import Aim, Answer, Case, Found, Sweep, as_images, as_trials, eight_bits
+from perturb.counterexample import Aim, Answer, Case, PlaceScan, WorstCase, as_images, as_trials, eight_bits
 from perturb.errors import InputError, UsageError
 from perturb.evaluators.label import Label
 from perturb.locations import Phases, anywhere, fold, patch_sum
@@ -53,7 +53,7 @@ def search(
     aim: Aim = "missed",
     budget: int = 4096,
     progress: Progress = quiet,
-) -> tuple[Sweep, Found | None]:
+) -> tuple[PlaceScan, WorstCase | None]:
     """The worst place and level for a check of the suite, by at most `budget` looks at a perturbed picture.
 
     `missed`: the highest level that is missed at one place and seen at another of the same cell. `flipped`: the lowest
@@ -72,7 +72,7 @@ def search(
         return sweep, None
     case, name = worst
     simplest = _simplest(model, eye, case, sweep.period)
-    return sweep, Found(met=case, name=name, simplest=_answer(eye, simplest))
+    return sweep, WorstCase(met=case, name=name, simplest=_answer(eye, simplest))
 
 
 def replay(model: Sees, suite: Suite, case: Case, *, check: str | None = None, aim: Aim = "missed") -> Answer:
@@ -141,7 +141,7 @@ def _answer(eye: Eye, case: Case) -> Answer:
     return Answer(case=case, dead=dead, live=live, threshold=threshold, holds=holds)
 
 
-def _sweep(eye: Eye, contribution: Contribution, judged: Images, budget: int, progress: Progress) -> Sweep:
+def _sweep(eye: Eye, contribution: Contribution, judged: Images, budget: int, progress: Progress) -> PlaceScan:
     size = eye.perturbation.size
     phases = _order(patch_sum(fold(contribution), size), eye.aim)[: max(2, budget // len(LEVELS))]
     count = min(len(judged.names), max(1, budget // (len(LEVELS) * len(phases))))
@@ -158,7 +158,7 @@ def _sweep(eye: Eye, contribution: Contribution, judged: Images, budget: int, pr
             places = corners[i] + phases[start : start + 2 * AT_ONCE]
             lowest[i, start : start + len(places)] = _lowest(eye, one, places, f"search/{i}/{start}")
             tick(len(places))
-    return Sweep(
+    return PlaceScan(
         aim=eye.aim,
         phases=phases,
         cells=corners,
@@ -196,7 +196,7 @@ def _from_which_on(shown: Float[np.ndarray, "level place"]) -> Float[np.ndarray,
     return np.where(unbroken.any(0), np.array(LEVELS)[unbroken.argmax(0)], 2.0)
 
 
-def _worst(sweep: Sweep, perturbation: Perturbation) -> tuple[Case, str] | None:
+def _worst(sweep: PlaceScan, perturbation: Perturbation) -> tuple[Case, str] | None:
     """Of all pictures the one whose places differ most; just below the level that the blindest place needs."""
     if sweep.aim == "flipped":
         lowest = np.nan_to_num(sweep.lowest, nan=2.0)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from perturb.comparisons import Consistency, Shift
 from perturb.errors import InputError
 from perturb.images import load_images
 from perturb.protocols import Differentiable, Progress, Sees, Tick, quiet
@@ -11,7 +12,6 @@ from perturb.records import Images, Rate
 from perturb.stats.clusters import cluster_means, mean_interval
 from perturb.stats.proportion import wilson
 from perturb.streams import stream
-from perturb.studies import Consistency, Shift
 
 CONFIDENCE = 0.95
 

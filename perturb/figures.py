@@ -15,7 +15,7 @@ Pixels = UInt8[np.ndarray, "row column channel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class LevelCurve:
     """Detection against level, on the calibration pictures on which the level was sought."""
 
     levels: tuple[float, ...]
@@ -42,11 +42,11 @@ class Specimen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exhibits:
+class Figures:
     """All of one run."""
 
     contribution: Contribution  # the map that chose the places of the suite's first check
     shape: tuple[int, int]  # rows and columns of the model's input
     windows: tuple[Window, ...]  # the certificate up to the map's layer; () if not traceable
-    sweeps: dict[str, Sweep]  # by experiment; none where the level was given
+    sweeps: dict[str, LevelCurve]  # by experiment; none where the level was given
     specimens: tuple[Specimen, ...]

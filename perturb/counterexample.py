@@ -44,7 +44,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class PlaceScan:
     """A search: what was tried, and the lowest level that showed at each place."""
 
     aim: Aim
@@ -69,7 +69,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class WorstCase:
     """The worst case as it was met, and the simplest that still holds."""
 
     met: Case
