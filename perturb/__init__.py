@@ -1,6 +1,7 @@
 """perturb: find a vision model's dead pixels, measure the detection accuracy they cost, decide.
 
-The map of the house is in README.md. Public names load their rooms when first used: importing perturb costs nothing.
+README.md shows the package layout. Public names load their modules when they are first used, so importing perturb costs
+nothing.
 """
 
 import sys

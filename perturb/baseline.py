@@ -1,4 +1,4 @@
-"""A baseline: the outcomes that later runs of the same trials are held against. A small file, fit for git.
+"""A baseline: the accepted outcomes that later runs of the same trials are compared with. A small file, fit for git.
 
 It keeps what a run must repeat (suite, pictures, places, level) and a bit for each trial, of the accepted run and of
 the best one yet: many small steps down are seen against the best.

@@ -1,4 +1,4 @@
-"""Blocks: some images with their trials, measured on their own; what they gave, put together again."""
+"""Blocks: some images with their trials, which are measured separately, and whose results are joined."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

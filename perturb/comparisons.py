@@ -1,4 +1,4 @@
-"""The records of studies beside the verdict: remedies, receptive fields, translation consistency."""
+"""The records of `perturb remedy`, `rf` and `shift`: remedies, receptive fields, translation consistency."""
 
 from dataclasses import dataclass
 

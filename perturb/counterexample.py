@@ -1,4 +1,4 @@
-"""One picture, one perturbation, one pair of places: the smallest experiment, and the file that it is kept in."""
+"""A counterexample: one picture, one perturbation and one pair of places, and the file that holds them."""
 
 import base64
 import hashlib

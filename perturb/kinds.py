@@ -1,6 +1,6 @@
-"""Tables of kinds: each names the words that a suite may use, and where the object lies that a word stands for.
+"""Tables of kinds: the names that a suite may use, and the object that each name stands for.
 
-A room's `KINDS` maps a name to "module:Object". The object is loaded when it is first used, so reading a suite loads
+A package's `KINDS` maps a name to "module:Object". The object is loaded when it is first used, so reading a suite loads
 neither NumPy nor torch. Anybody's object goes by its own "package.module:Object" or "file.py:Object".
 """
 
@@ -40,3 +40,9 @@ def near(name: str, known: Iterable[str]) -> str:
     """A suggestion for a name that is not known, as a sentence; empty if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def table(kinds: Kinds) -> str:
+    """A Markdown table of the kinds and their words, for the docs."""
+    rows = [("kind", "what it is"), ("---", "---"), *((f"`{name}`", load_kind(name, kinds).words) for name in kinds)]
+    return "".join(f"| {name} | {words} |\n" for name, words in rows)

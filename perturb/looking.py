@@ -1,4 +1,4 @@
-"""How a model is shown pictures: as a whole each time, or only what a small change moves."""
+"""How a layer's outputs are computed: for whole pictures, or only what a small change of a picture changes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

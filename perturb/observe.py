@@ -1,4 +1,4 @@
-"""Show a block's pictures to a model and let the evaluator read what it gives: Block -> Observation."""
+"""Show the pictures of a block to a model, and let the evaluator read the outputs: Block -> Observation."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a suite asks of a model, as values: its words are translated here, once, and everything below takes these."""
+"""The plan of a suite for one model: the suite's words as values, translated once, which everything below takes."""
 
 import math
 from collections.abc import Sequence

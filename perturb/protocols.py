@@ -1,4 +1,4 @@
-"""The seats: what a model, a perturbation and a detector must offer. Somebody else's class that fits, fits.
+"""What a model, a perturbation, a task, an evaluator and a quantity must offer. Any class that offers it can be used.
 
 Axis names, everywhere: image, pair, picture, channel, row, column, output, phase, cluster.
 """

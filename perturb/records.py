@@ -1,4 +1,4 @@
-"""The corridor: every record that passes from one room to the next. NumPy and words, no behaviour."""
+"""The records that pass between modules: NumPy arrays and words, no behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A report of schema 1 as one of schema 2: one way to hold what was seen, whatever was asked."""
+"""Upgrade a report of schema 1 to schema 2, in which rates, choices and measures are all measures."""
 
 from typing import Any
 

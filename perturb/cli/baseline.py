@@ -34,16 +34,16 @@ def accept(baseline: str, run: str, margin: float | None, history: str) -> None:
 
     The best run accepted yet stays in it: later runs are held against both.
     """
-    from perturb import baseline as room
+    from perturb import baseline as baselines
     from perturb.files import encode
     from perturb.render.changes import changes
 
     digest, found = find_run(run, history)
     before = read_baseline(baseline) if Path(baseline).exists() else None
-    kept = before.margin if before else room.MARGIN
-    accepted = room.accept(found, digest, margin=margin or kept, before=before)
+    kept = before.margin if before else baselines.MARGIN
+    accepted = baselines.accept(found, digest, margin=margin or kept, before=before)
     if before is not None:
-        console().print(changes(room.compare(before, found, digest)))
+        console().print(changes(baselines.compare(before, found, digest)))
     with written(Path(baseline)) as path:
         path.write_text(encode(accepted), encoding="utf-8")
     console().print(f"{baseline}: {digest[:12]} accepted, margin {accepted.margin:g}")

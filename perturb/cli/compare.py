@@ -22,7 +22,7 @@ def command(baseline: str, candidate: str, margin: float | None, history: str) -
     BASELINE is a baseline file or a run, CANDIDATE a run: its folder, or its digest in the history. Exit codes:
     0 EQUIVALENT or IMPROVED, 1 REGRESSED, 3 INCONCLUSIVE, 4 INCOMPARABLE.
     """
-    from perturb import baseline as room
+    from perturb import baseline as baselines
     from perturb.render.changes import changes
 
     path = Path(baseline)
@@ -30,8 +30,8 @@ def command(baseline: str, candidate: str, margin: float | None, history: str) -
         past = read_baseline(baseline)
     else:
         digest, run = find_run(baseline, history)
-        past = room.accept(run, digest)
+        past = baselines.accept(run, digest)
     digest, run = find_run(candidate, history)
-    found = room.compare(replace(past, margin=margin or past.margin), run, digest)
+    found = baselines.compare(replace(past, margin=margin or past.margin), run, digest)
     console().print(changes(found))
     sys.exit(CHANGED[found.verdict])

@@ -1,4 +1,4 @@
-"""What a command leaves on disk: whole files or none, in folders made before the work begins."""
+"""Files that a command writes: each is written whole or not at all, in a folder that is made before the work begins."""
 
 import warnings
 from collections.abc import Iterator, Mapping

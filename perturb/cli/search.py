@@ -1,4 +1,4 @@
-"""`perturb search`: the worst case, shrunk, as a file that replays."""
+"""`perturb search`: find the worst case, simplify it, and keep it in a file that can be replayed."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""Where people watch: the console, and a progress bar on the error stream."""
+"""The console, and a progress bar on the error stream."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

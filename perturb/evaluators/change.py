@@ -1,4 +1,4 @@
-"""ChangeDetector detection against clean shots of the same picture, as in inspection: no training, no labels."""
+"""Change detection against clean shots of the same picture, as in inspection: no training, no labels."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple

@@ -1,4 +1,4 @@
-"""What most evaluators have in common."""
+"""A base class for evaluators."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal

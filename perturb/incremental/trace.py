@@ -1,4 +1,4 @@
-"""A Model up to one layer as a list of steps, traced with torch.fx."""
+"""A network up to one layer as a list of steps, traced with torch.fx."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Readers of what arranges a tensor anew: reshapes, crops, joins."""
+"""Readers of operations that rearrange a tensor: reshapes, crops, joins."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Readers of what moves a window over a map: convolutions, pools, padding, resizing."""
+"""Readers of operations that slide a window over a map: convolutions, pools, padding, resizing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One model measured in a process of its own: a crash or a hang is its own affair."""
+"""Measure one model in a process of its own, so that a crash or a hang harms nothing else."""
 
 import os
 import subprocess

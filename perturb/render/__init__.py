@@ -1,1 +1,1 @@
-"""Words and pictures: pure functions of what was found."""
+"""Text, pages and pictures, made from reports by pure functions."""

@@ -1,4 +1,4 @@
-"""Where every template finds itself and its filters."""
+"""The Jinja environment of all templates, with their filters."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""report.html: one file that opens offline, asks nobody for anything and runs nothing that a name brought along."""
+"""report.html: one file that opens offline, fetches nothing, and runs no code that a name could contain."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

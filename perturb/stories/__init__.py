@@ -1,1 +1,1 @@
-"""The walks through the house: each reads like the list of its steps."""
+"""What each command does, as a list of steps."""

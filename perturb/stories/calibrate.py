@@ -1,4 +1,4 @@
-"""What the calibration images teach: the level, what the evaluator learns, a threshold that all images share."""
+"""Calibration: find the level and a common threshold, and teach an evaluator that learns, on images not judged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The checks of a suite, run on one model: each experiment once, whatever is claimed of it."""
+"""Run the checks of a suite on one model. Checks that differ by their claim alone share one experiment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What tasks have in common."""
+"""Base classes for tasks."""
 
 from dataclasses import dataclass
 from typing import ClassVar

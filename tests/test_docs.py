@@ -1,0 +1,58 @@
+"""README and docs say what the code does: tables of kinds, keys of suites, the package layout."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from perturb import evaluators, perturbations, quantities, tasks
+from perturb.kinds import table
+from perturb.suite import TABLES, Suite, parse_suite
+
+ROOT = Path(__file__).parents[1]
+SUITES = ROOT / "docs" / "suites.md"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROOMS = {"evaluators": evaluators, "perturbations": perturbations, "quantities": quantities, "tasks": tasks}
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_tables_of_kinds_are_those_of_the_code(name):
+    """`KINDS` and each object's words are the truth; the docs hold what they give."""
+    text = SUITES.read_text(encoding="utf-8")
+    written = text.partition(f"<!-- kinds: {name} -->\n")[2].partition("<!-- end -->")[0]
+    assert written == table(ROOMS[name].KINDS)
+
+
+def test_every_key_of_a_suite_is_in_the_docs():
+    text = SUITES.read_text(encoding="utf-8")
+    keys = {field.alias or name for table in (Suite, *TABLES.values()) for name, field in table.model_fields.items()}
+    assert {key for key in keys if not re.search(rf"\b{re.escape(key)}\b", text)} == set()
+
+
+def test_every_suite_in_the_docs_is_one():
+    blocks = re.findall(r"```toml\n(.*?)```", SUITES.read_text(encoding="utf-8"), re.S)
+    assert [parse_suite(block, "docs.toml").name for block in blocks] == ["weld-scratches", "red-box"]
+
+
+def test_the_layout_names_every_module():
+    """Each module and package of perturb/ stands in README's table, and nothing else does."""
+    layout = README.partition("## Package layout")[2].partition("## Checks")[0]
+    rows = re.findall(r"^\| (`[^|]*) \|", layout, re.M)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    there = {p.stem for p in (ROOT / "perturb").iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()}
+    assert named == there - {"__init__"}
+
+
+def test_the_commands_of_the_readme_exist():
+    from perturb.cli import COMMANDS
+
+    asked = set(re.findall(r"^(?:.*&& uv run )?perturb (\w+)", README, re.M))
+    assert asked >= {"lint", "map", "qualify", "remedy", "rf", "shift", "search", "baseline", "summary", "history"}
+    assert asked <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert (path.parent / target).exists(), target
