@@ -473,6 +473,12 @@ def test_a_truncated_gzip_file_is_one_line(mnist_folder, keep):
         load_images(f"mnist:{mnist_folder}", shape=(1, 28, 28))
 
 
+def test_digits_and_labels_of_different_numbers_are_an_error(mnist_folder):
+    (mnist_folder / "MNIST/raw/t10k-labels-idx1-ubyte").write_bytes(idx(np.arange(1, dtype=np.uint8)))
+    with pytest.raises(InputError, match="6 digits but 5 labels"):
+        load_images(f"mnist:{mnist_folder}", shape=(1, 28, 28))
+
+
 def test_a_missing_idx_file_is_named(mnist_folder):
     (mnist_folder / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(UsageError, match="t10k-labels-idx1-ubyte` is missing"):
@@ -537,3 +543,14 @@ def test_a_labelled_set_is_found_from_its_own_folder(tmp_path, layout, inner):
     inside, outside = (load_images(f"{layout.__name__}:{p}", shape=SHAPE) for p in (tmp_path / inner, tmp_path))
     np.testing.assert_array_equal(inside.pixels, outside.pixels)
     np.testing.assert_array_equal(inside.labels, outside.labels)
+
+
+@pytest.mark.parametrize("missing", ["image_class_labels", "classes"])
+def test_a_picture_without_a_class_is_one_line(tmp_path, missing):
+    """The last line of a CUB-200-2011 list was lost."""
+    cub200(tmp_path)
+    path = tmp_path / f"CUB_200_2011/{missing}.txt"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(InputError, match=r"give no class for number '2'") as caught:
+        load_images(f"cub200:{tmp_path}", shape=SHAPE)
+    assert "\n" not in str(caught.value)

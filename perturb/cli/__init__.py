@@ -64,7 +64,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="perturb")
 def main() -> None:
-    """Find a vision model's dead pixels, measure the detection accuracy they cost, decide.
+    """Find a vision model's dead pixels, measure the detection accuracy they cost, and decide.
 
     Exit codes: 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 INVALID or broken input.
     """

@@ -1,4 +1,4 @@
-"""`perturb baseline`: what later runs are held against."""
+"""`perturb baseline`: the file that later runs are compared with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 CHANGED = {"IMPROVED": 0, "EQUIVALENT": 0, "REGRESSED": 1, "INCONCLUSIVE": 3, "INCOMPARABLE": 4}  # exit codes
 MARGIN = click.option(
-    "--margin", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="A change up to it counts as none."
+    "--margin", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Largest change that counts as none."
 )
 
 
 @click.group()
 def command() -> None:
-    """What later runs are held against: a small file, fit for git."""
+    """Accept a run as the baseline that later runs are compared with."""
 
 
 @command.command()
@@ -30,9 +30,10 @@ def command() -> None:
 @MARGIN
 @HISTORY
 def accept(baseline: str, run: str, margin: float | None, history: str) -> None:
-    """Make RUN (its folder or its digest in the history) the BASELINE file; nothing else ever moves one.
+    """Write the file BASELINE from RUN, which is a folder or a digest in the history.
 
-    The best run accepted yet stays in it: later runs are held against both.
+    Only this command changes a baseline. The file also keeps the best run accepted so far, and later runs are compared
+    with both.
     """
     from perturb import baseline as baselines
     from perturb.files import encode

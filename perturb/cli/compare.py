@@ -1,4 +1,4 @@
-"""`perturb compare`: one run beside another, trial by trial."""
+"""`perturb compare`: two runs compared trial by trial."""
 
 import sys
 from dataclasses import replace
@@ -17,10 +17,11 @@ from perturb.cli.terminal import console
 @MARGIN
 @HISTORY
 def command(baseline: str, candidate: str, margin: float | None, history: str) -> None:
-    """What changed between two runs, trial by trial.
+    """Show what changed between two runs, trial by trial.
 
-    BASELINE is a baseline file or a run, CANDIDATE a run: its folder, or its digest in the history. Exit codes:
-    0 EQUIVALENT or IMPROVED, 1 REGRESSED, 3 INCONCLUSIVE, 4 INCOMPARABLE.
+    BASELINE is a baseline file or a run. CANDIDATE is a run. A run is a folder, or a digest in the history.
+
+    Exit codes: 0 EQUIVALENT or IMPROVED, 1 REGRESSED, 3 INCONCLUSIVE, 4 INCOMPARABLE.
     """
     from perturb import baseline as baselines
     from perturb.render.changes import changes

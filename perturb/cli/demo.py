@@ -1,4 +1,4 @@
-"""`perturb demo`: the main job on built-in pictures."""
+"""`perturb demo`: a network qualified on built-in pictures, before and after kernel padding."""
 
 import click
 
@@ -10,14 +10,14 @@ NETWORK = "torchvision:mobilenet_v3_small"  # small, popular, and with one of th
 
 
 @click.command()
-@click.option("--pretrained", is_flag=True, help="EfficientNet-Lite0 with ImageNet weights instead.")
+@click.option("--pretrained", is_flag=True, help="Measure EfficientNet-Lite0 with ImageNet weights instead.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of the untrained weights.")
 @DEVICE
 @click.option(
     "--out", default="perturb-demo", show_default=True, type=click.Path(file_okay=False), help="Folder for reports."
 )
 def command(pretrained: bool, seeds: int, device: str, out: str) -> None:
-    """The main job on real pictures, offline, in under a minute: a network before and after kernel padding."""
+    """Qualify a network before and after kernel padding, on built-in photographs, offline."""
     from perturb.render import before_after, html
     from perturb.shipped import shipped_example
     from perturb.stories import demo as story

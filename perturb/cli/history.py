@@ -12,13 +12,13 @@ from perturb.cli.terminal import console
 
 @click.group()
 def command() -> None:
-    """The runs that were kept: list, show, trend, gc, rebuild."""
+    """List and show the runs that were kept, and their trends."""
 
 
 @command.command("list")
 @HISTORY
 def list_(history: str) -> None:
-    """Every run, the newest last."""
+    """List every run, the newest last."""
     from perturb.history import entries
     from perturb.render.run_list import listing
 
@@ -29,7 +29,7 @@ def list_(history: str) -> None:
 @click.argument("run")
 @HISTORY
 def show(run: str, history: str) -> None:
-    """The report of the RUN whose digest begins so."""
+    """Show the report of a run. RUN is the beginning of its digest."""
     from perturb.history import load
     from perturb.render import terminal
 
@@ -39,10 +39,12 @@ def show(run: str, history: str) -> None:
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print every point as JSON.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A page instead: an .html file.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an .html page to this file instead."
+)
 @HISTORY
 def trend(as_json: bool, out: Path | None, history: str) -> None:
-    """How each check went over time, for each suite and model."""
+    """Show each check over time, for each suite and model."""
     from perturb.history import entries, load
     from perturb.history import trend as series
     from perturb.render.run_list import trends
@@ -62,10 +64,10 @@ def trend(as_json: bool, out: Path | None, history: str) -> None:
 
 
 @command.command()
-@click.option("--newest", type=click.IntRange(1), help="Keep only so many of each suite and model.")
+@click.option("--newest", type=click.IntRange(1), help="Keep only this many of each suite and model.")
 @HISTORY
 def gc(newest: int | None, history: str) -> None:
-    """Remove damaged runs and what killed writers left."""
+    """Remove damaged runs and unfinished ones."""
     from perturb.history import collect_garbage
 
     unfinished, runs = collect_garbage(Path(history), newest=newest)
@@ -75,7 +77,7 @@ def gc(newest: int | None, history: str) -> None:
 @command.command()
 @HISTORY
 def rebuild(history: str) -> None:
-    """Write the index anew from the runs."""
+    """Rebuild the index from the runs."""
     from perturb.history import rebuild as build
 
     console().print(f"{len(build(Path(history)))} runs indexed.")

@@ -10,10 +10,12 @@ from perturb.cli.terminal import console
 
 @click.command(epilog=EPILOG)
 @model_options
-@click.option("--layer", default="output", show_default=True, help="output, last, stride:N or a module's name.")
+@click.option(
+    "--layer", default="output", show_default=True, help="Layer to certify: output, last, stride:N or a module's name."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
 def command(choice: Choice, layer: str, as_json: bool) -> None:
-    """Which layers make dead pixels: the exact structural certificate. No data, no trained weights."""
+    """Show which layers make dead pixels. Exact; needs no data and no trained weights."""
     from perturb.render import terminal
     from perturb.stories.lint import lint
 

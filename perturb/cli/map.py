@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 estimate_options = as_record(
     "options",
     Options,
-    click.option("--probes", default=8, show_default=True, type=click.IntRange(1), help="Random directions (energy)."),
+    click.option(
+        "--probes", default=8, show_default=True, type=click.IntRange(1), help="Random output directions (energy)."
+    ),
     click.option(
         "--target", "output", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]"
     ),
@@ -29,26 +31,33 @@ estimate_options = as_record(
         default=0.5,
         show_default=True,
         type=click.FloatRange(0, 1, min_open=True),
-        help="What a pixel is changed by, a fraction of the range (response).",
+        help="Change of a pixel, a fraction of the pixel range (response).",
     ),
-    click.option("--full", is_flag=True, help="Every pixel instead of phases and borders (response)."),
+    click.option("--full", is_flag=True, help="Measure every pixel instead of about 3 % of them (response)."),
     click.option(
         "--period",
         type=click.IntRange(1),
-        help="Pixels after which to look for repetition, of a model without feature maps: a plain function (response).",
+        help="Period of the lattice in pixels; needed for a plain Python function (response).",
     ),
 )
 
 
 @click.command(epilog=EPILOG)
 @model_options
-@click.option("--kind", type=click.Choice(list(KINDS)), default="energy", show_default=True)
-@click.option("--layer", default=None, help="output, last, stride:N or a module's name.")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="energy", show_default=True, help="Kind of map.")
+@click.option(
+    "--layer", default=None, help="output, last, stride:N or a module's name.  [default: output; of centre, last]"
+)
 @shown_options
 @estimate_options
-@click.option("--out", type=click.Path(dir_okay=False), help="A .png picture, or .npy for the values.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False), help="Save to this file: .png for a picture, .npy for the values."
+)
 def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options: Options, out: str | None) -> None:
-    """How strongly each pixel moves the output: a map as a picture."""
+    """Map how strongly each pixel moves the output.
+
+    --kind response also accepts a model that is any Python function of a batch of pictures.
+    """
     from perturb.contribution import fit_gaussian
     from perturb.locations import fold, imbalance
     from perturb.render import terminal

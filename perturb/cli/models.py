@@ -1,4 +1,4 @@
-"""The model and the pictures that a command is about: their options, and how they become a Network and Images."""
+"""Options for the model and the pictures of a command, and how they become a Network and Images."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from perturb.records import Images, Remedy
 
 EPILOG = "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory."
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of untrained weights.")
+DEVICE = click.option("--device", default="auto", show_default=True, help="Where to run: auto, cpu or cuda.")
+SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of untrained weights.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +82,19 @@ model_options = as_record(
     "choice",
     Choice,
     click.argument("model", metavar="MODEL"),
-    click.option("--weights", type=click.Path(), help="A .safetensors file or a state dict."),
+    click.option("--weights", type=click.Path(), help="Weights to load: a .safetensors file or a state dict."),
     DEVICE,
     SEED,
-    click.option("--remedy", metavar="NAME", help="Apply it first: padding, blurpool, ...; see `perturb remedy`."),
+    click.option(
+        "--remedy", metavar="NAME", help="Remedy to apply first: padding, blurpool, ...; see `perturb remedy`."
+    ),
 )
 
 shown_options = as_record(
     "shown",
     Shown,
     click.option(
-        "--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise."
+        "--images", default="built-in", show_default=True, help="Pictures: built-in, folder:PATH, dead-leaves or noise."
     ),
     click.option("--count", default=16, show_default=True, type=click.IntRange(1), help="Pictures to measure on."),
 )

@@ -1,4 +1,4 @@
-"""`perturb publish`: reference reports and their index."""
+"""`perturb publish`: published reports and their index."""
 
 import shlex
 from pathlib import Path
@@ -14,12 +14,17 @@ from perturb.training.recipe import RECIPES
 @click.command(epilog=EPILOG)
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--suite", default="paper-reference", show_default=True, help="A shipped name or a .perturb.toml file.")
-@click.option("--recipe", type=click.Choice(list(RECIPES)), help="How long to train, in place of the suite's.")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), help="Training recipe in place of the suite's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of untrained weights.")
 @DEVICE
-@click.option("--into", default="reports", show_default=True, type=click.Path(file_okay=False), help="Their folder.")
+@click.option(
+    "--into", default="reports", show_default=True, type=click.Path(file_okay=False), help="Folder of the reports."
+)
 def command(models: tuple[str, ...], suite: str, recipe: str | None, seeds: int, device: str, into: str) -> None:
-    """Measure networks, as built and padded, file their reports and write the index; without MODEL write it anew."""
+    """Measure networks, as built and padded, save their reports and write the index.
+
+    Without MODEL only the index is written.
+    """
     from perturb.files import encode, read_text
     from perturb.render import published as render
     from perturb.report import from_json

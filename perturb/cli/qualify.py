@@ -1,4 +1,4 @@
-"""`perturb qualify`: the main job."""
+"""`perturb qualify`: measure a model by a suite, and judge."""
 
 import shlex
 import sys
@@ -51,11 +51,16 @@ question_options = as_record(
     "question",
     Question,
     click.option(
-        "--suite", default="small-perturbation", show_default=True, help="A shipped name or a .perturb.toml file."
+        "--suite",
+        default="small-perturbation",
+        show_default=True,
+        help="Name of a shipped suite, or a .perturb.toml file.",
     ),
-    click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's."),
-    click.option("--recipe", type=click.Choice(list(RECIPES)), help="How long to train, in place of the suite's."),
-    click.option("--baseline", type=click.Path(dir_okay=False), help="Also say what changed since this baseline."),
+    click.option("--images", help="Pictures in place of the suite's: built-in, folder:PATH, dead-leaves, noise, ..."),
+    click.option("--recipe", type=click.Choice(list(RECIPES)), help="Training recipe in place of the suite's."),
+    click.option(
+        "--baseline", type=click.Path(dir_okay=False), help="Also show what changed since this baseline file."
+    ),
 )
 
 
@@ -67,16 +72,17 @@ question_options = as_record(
     type=click.Choice(["auto", "incremental", "bfloat16", "dense"]),
     default="auto",
     show_default=True,
-    help="Compute what each perturbation changes (bfloat16: to 1 or 2 %), or the whole network anew.",
+    help="incremental computes only what a perturbation changes, bfloat16 the same with an error of 1 or 2 %, dense "
+    "the whole network. auto chooses between incremental and dense.",
 )
 @click.option(
     "--out", type=click.Path(file_okay=False), help="Folder for report.html, .md, .json, trials and checkpoints."
 )
 @HISTORY
 def command(choice: Choice, question: Question, engine: "Engine", out: str | None, history: str) -> None:
-    """Measure a model by a suite and judge: the main job. The run is kept in the history.
+    """Measure a model by a suite, and judge. The run is kept in the history.
 
-    With --baseline each check is measured at the baseline's places and level as well, and the exit code is that of the
+    With --baseline each check is also measured at the baseline's places and level. The exit code is then that of the
     worse of verdict and change.
     """
     suite, where = question.load(), folder(out)

@@ -1,4 +1,4 @@
-"""`perturb remedy`: remedies side by side, and a changed network to keep."""
+"""`perturb remedy`: remedies compared, and a changed network saved."""
 
 import json
 from dataclasses import asdict, replace
@@ -27,16 +27,18 @@ if TYPE_CHECKING:
     help="padding, slicing, pool, blurpool, mean-shortcut, space-to-depth or all; repeatable. NAME:kept keeps the "
     "weights, NAME:fresh draws them anew.  [default: all, fresh for an untrained network]",
 )
-@click.option("--suite", help="Measure the loss by its first check; a shipped name or a .perturb.toml file.")
+@click.option(
+    "--suite", help="Measure the loss by the first check of this suite: a shipped name or a .perturb.toml file."
+)
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of the untrained weights.")
-@click.option("--save", type=click.Path(dir_okay=False), help="Keep the changed weights: a .safetensors file.")
+@click.option("--save", type=click.Path(dir_okay=False), help="Save the changed weights to this .safetensors file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def command(
     choice: Choice, remedies: tuple[str, ...], suite: str | None, seeds: int, save: str | None, as_json: bool
 ) -> None:
-    """What each remedy costs, what it does to the lattice, and what loss is left.
+    """Compare remedies: what each costs, what it does to the lattice, and what loss remains.
 
-    Without --suite only what is exact is told, in seconds. A saved network is loaded again by MODEL --remedy NAME
+    Without --suite only exact numbers are shown, in seconds. To load a saved network again, give MODEL --remedy NAME
     --weights FILE.
     """
     from perturb.remedies import KINDS

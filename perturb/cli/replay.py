@@ -13,7 +13,10 @@ from perturb.cli.terminal import console
 @model_options
 @click.argument("file", type=click.Path(dir_okay=False))
 def command(choice: Choice, file: str) -> None:
-    """Whether a counterexample that `search` kept in FILE holds for MODEL: exit code 1 if so, 0 if it is seen now."""
+    """Try a counterexample that `perturb search` saved in FILE on MODEL.
+
+    Exit code 1 if it still holds, 0 if not.
+    """
     from pydantic import ValidationError
 
     from perturb import counterexample, files

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
 @click.command(epilog=EPILOG)
 @click.argument("models", metavar="MODEL...", nargs=-1)
-@click.option("--layer", default="last", show_default=True, help="Of several models: last, stride:N or a name.")
-@click.option("--accuracies", type=click.Path(), help="A CSV with the columns model,accuracy; its models by default.")
+@click.option(
+    "--layer",
+    default="last",
+    show_default=True,
+    help="Layer to compare several models at: last, stride:N or a module's name.",
+)
+@click.option(
+    "--accuracies",
+    type=click.Path(),
+    help="CSV file with the columns model,accuracy. Without MODEL its models are measured.",
+)
 @shown_options
 @SEED
 @DEVICE
@@ -33,9 +42,9 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """How far a network sees: receptive field in theory and in effect.
+    """Measure how far a network sees: its receptive field in theory and in effect.
 
-    One model: by depth. Several: a row each, and with --accuracies how size and accuracy go together.
+    One model is shown by depth, several with a row each. --accuracies adds how size and accuracy are related.
     """
     from perturb.model import load_network
     from perturb.render import rf as view

@@ -1,16 +1,22 @@
-"""`perturb schema`: the JSON Schema of a suite file, or of report.json."""
+"""`perturb schema`: the JSON Schema of a suite file or of report.json, and the kinds that a suite may name."""
 
 import json
 from typing import Any
 
 import click
 
+from perturb.kinds import Kinds, load_kind
+
 
 @click.command()
-@click.option("--report", is_flag=True, help="Of report.json instead.")
-def command(report: bool) -> None:
-    """The JSON Schema of a suite file, or of report.json."""
-    click.echo(json.dumps(of_report() if report else of_suite(), indent=2, sort_keys=True))
+@click.option("--report", is_flag=True, help="Print the schema of report.json instead.")
+@click.option("--kinds", is_flag=True, help="Print the tables of kinds as Markdown instead.")
+def command(report: bool, kinds: bool) -> None:
+    """Print the JSON Schema of a suite file or of report.json, or the tables of kinds."""
+    if kinds:
+        click.echo("\n\n".join(f"{name}\n\n{table}" for name, table in of_kinds().items()))
+    else:
+        click.echo(json.dumps(of_report() if report else of_suite(), indent=2, sort_keys=True))
 
 
 def of_suite() -> dict[str, Any]:
@@ -20,8 +26,21 @@ def of_suite() -> dict[str, Any]:
 
 
 def of_report() -> dict[str, Any]:
-    """What a report shows beside its numbers is in report.html alone."""
+    """The schema of a report's numbers; pictures and maps are in report.html alone."""
     from perturb.files import adapter
     from perturb.report import Report
 
     return adapter(Report).json_schema()
+
+
+def of_kinds() -> dict[str, str]:
+    """A Markdown table of each package of kinds: every kind, and what it is in words."""
+    from perturb import evaluators, perturbations, quantities, tasks
+
+    packages = {"perturbations": perturbations, "evaluators": evaluators, "tasks": tasks, "quantities": quantities}
+    return {name: _table(package.KINDS) for name, package in packages.items()}
+
+
+def _table(kinds: Kinds) -> str:
+    rows = [f"| `{kind}` | {load_kind(kind, kinds).words} |" for kind in kinds]
+    return "\n".join(["| kind | what it is |", "|---|---|", *rows])

@@ -11,12 +11,16 @@ from perturb.cli.terminal import console, progress
 
 @click.command(epilog=EPILOG)
 @model_options
-@click.option("--images", default="built-in", show_default=True, help="built-in, folder:PATH, dead-leaves or noise.")
-@click.option("--count", default=20, show_default=True, type=click.IntRange(2), help="Of dead-leaves or noise.")
+@click.option(
+    "--images", default="built-in", show_default=True, help="Pictures: built-in, folder:PATH, dead-leaves or noise."
+)
+@click.option(
+    "--count", default=20, show_default=True, type=click.IntRange(2), help="Pictures to draw (dead-leaves, noise)."
+)
 @click.option("--span", default=8, show_default=True, type=click.IntRange(4, 31), help="Largest offset in pixels.")
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
 def command(choice: Choice, images: str, count: int, span: int, as_json: bool) -> None:
-    """How much the output changes when the crop moves by a few pixels."""
+    """Measure how much the output changes when the crop moves by a few pixels."""
     from perturb.render import shift as view
     from perturb.stories.shift import shift
 

@@ -1,4 +1,4 @@
-"""`perturb summary`: reports as text to paste elsewhere."""
+"""`perturb summary`: reports as Markdown or as a model-index."""
 
 from pathlib import Path
 
@@ -9,11 +9,18 @@ from perturb.errors import UsageError
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path())
-@click.option("--as", "form", type=click.Choice(["markdown", "model-index"]), default="markdown", show_default=True)
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["markdown", "model-index"]),
+    default="markdown",
+    show_default=True,
+    help="Format.",
+)
 def command(folders: tuple[str, ...], form: str) -> None:
-    """Reports as Markdown, failures first.
+    """Print reports as Markdown, failures first.
 
-    Every report.json in FOLDERS, at any depth; for a pull request or the summary of a CI step:
+    It reads every report.json in FOLDERS, at any depth. For a pull request or the summary of a CI step:
 
     \b
     perturb summary run/ >> "$GITHUB_STEP_SUMMARY"

@@ -33,6 +33,8 @@ def mnist(root: Path, shape: tuple[int, int, int], *, count: int, seed: int) -> 
         raise UsageError(f"`images`: no MNIST in `{root}`, expected the file MNIST/raw/train-images-idx3-ubyte in it.")
     values = np.concatenate([_idx(raw, f"{part}-images-idx3") for part in ("train", "t10k")])
     labels = np.concatenate([_idx(raw, f"{part}-labels-idx1") for part in ("train", "t10k")]).astype(np.int64)
+    if len(values) != len(labels):
+        raise InputError(f"`images`: `{raw}` has {len(values)} digits but {len(labels)} labels; download it again.")
     return _images(values, labels, shape, f"mnist:{root}", count, seed)
 
 

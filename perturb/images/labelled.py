@@ -57,7 +57,12 @@ def _cub200(root: Path) -> Listing:
     """CUB_200_2011: images.txt (number, path), image_class_labels.txt (number, class), classes.txt (class, name)."""
     folder = _found(root, ("images.txt", "CUB_200_2011/images.txt"), "CUB-200-2011").parent
     paths, owner, names = (dict(_rows(folder / f"{name}.txt")) for name in ("images", "image_class_labels", "classes"))
-    return [(folder / "images" / path, names[owner[number]]) for number, path in paths.items()]
+    try:
+        return [(folder / "images" / path, names[owner[number]]) for number, path in paths.items()]
+    except KeyError as error:
+        raise InputError(
+            f"`images`: the text files in `{folder}` give no class for number {error}; download the set again."
+        ) from error
 
 
 def _pets(root: Path) -> Listing:

@@ -59,7 +59,8 @@ def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained
                 part, _, name = key.partition("/")
                 parts[part][name] = file.get_tensor(key)
         module.load_state_dict(parts["module"])
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError) as error:
+        trained = Trained(**words, best=parts["best"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"`{path}` is not a checkpoint of this training ({reason}); delete it to start again."
@@ -68,7 +69,8 @@ def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained
         if f"{i}" in parts["momentum"]:
             optimiser.state[parameter]["momentum_buffer"] = parts["momentum"][f"{i}"].to(parameter)
     device = next(module.parameters()).device
-    return Trained(**words, best={name: value.to(device) for name, value in parts["best"].items()})
+    trained.best = {name: value.to(device) for name, value in trained.best.items()}
+    return trained
 
 
 def _parameters(optimiser: torch.optim.SGD) -> list[Any]:
