@@ -31,6 +31,7 @@ class Mutant(NamedTuple):
 
 VERDICT, LOCATIONS, STREAMS = "perturb/verdict.py", "perturb/locations.py", "perturb/streams.py"
 STATS = "perturb/stats/"
+PATCHES = "perturb/perturbations/patches.py"
 OF_VERDICT, OF_LOCATIONS, OF_STATS = "tests/test_verdict.py", "tests/test_locations.py", "tests/test_stats.py"
 # fmt: off
 # ruff: noqa: E501
@@ -100,8 +101,8 @@ MUTANTS = [
     Mutant("n of rank correlations", STATS + "rank.py", "/ (n - 3))", "/ (n - 2))", OF_STATS),
     Mutant("byte order of streams", STREAMS, '"little"', '"big"', "tests/test_streams.py"),
     Mutant("seed of streams dropped", STREAMS, "[seed, *words]", "[*words]", "tests/test_streams.py"),
-    Mutant("brightness that decides the sign", "perturb/perturbation.py", "> 0.5, -1, 1", ">= 0.5, -1, 1", "tests/test_perturbation.py"),
-    Mutant("a level that is not scaled", "perturb/perturbation.py", "level * value\n", "value\n", "tests/test_perturbation.py"),
+    Mutant("brightness that decides the sign", PATCHES, "> 0.5, -1, 1", ">= 0.5, -1, 1", "tests/test_perturbations.py"),
+    Mutant("a level that is not scaled", PATCHES, "level * value\n", "value\n", "tests/test_perturbations.py"),
 ]
 # fmt: on
 
