@@ -61,5 +61,8 @@ def test_joining_and_stacking_put_each_axis_where_it_belongs():
     assert images.evidence[0, 0, :, 0, 1].tolist() == [1, 5]
     assert (images.threshold.tolist(), images.photograph.tolist()) == ([[0.1, 0.2]], [0, 9])
     seeds = stacked([one, other])
+    measured = [replace(part, measures={"score": part.evidence + 10}) for part in (one, other)]
+    assert joined(measured).measures["score"][0, 0, :, 0, 1].tolist() == [11, 15]
+    assert stacked(measured).measures["score"][:, 0, 0, 1, 2].tolist() == [14, 18]
     assert seeds.evidence[:, 0, 0, 1, 2].tolist() == [4, 8]
     assert (seeds.threshold.tolist(), seeds.photograph.tolist()) == ([[0.1], [0.2]], [0])

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from perturb.errors import InputError, UsageError
 from perturb.evaluators.change import ChangeDetector
@@ -42,6 +45,18 @@ def test_a_label_without_a_truth_is_the_clean_twins_own_answer():
     assert evidence.tolist() == [2, -1, 5, 6]
 
 
+def test_each_picture_is_compared_with_its_own_twin():
+    outputs = torch.tensor([[1.0, 0], [5, 0], [1, 3], [5, 2]])
+    found = Label().measures(outputs, asked([0] * 4, twin=[0, 1, 0, 1]))
+    assert found["absolute-change"].tolist() == [0, 0, 1.5, 1]
+    assert found["flips"].tolist() == [0, 0, 1, 0]
+
+
+def test_the_first_class_may_be_right():
+    """Class 0 is told; the clean twin answers class 1."""
+    assert Label().evidence(torch.tensor([[0.0, 3], [1, 5]]), asked([0, 0]), None).tolist() == [-3, -4]
+
+
 def test_a_tied_label_is_not_right():
     outputs = torch.tensor([[1.0, 1], [0, 0]])
     assert Label().evidence(outputs, asked([0, 1]), None).tolist() == [0, 0]
@@ -75,6 +90,12 @@ def test_change_standardises_by_the_spread_of_the_shots():
     assert golden.spread.flatten().tolist() == pytest.approx(spread)
     evidence = ChangeDetector(layer="0").evidence(torch.tensor([[[[2.0]], [[2.0]]]]), asked([1]), golden)
     assert float(evidence[0]) == pytest.approx(np.mean((2 / spread) ** 2))
+
+
+def test_the_spread_of_a_channel_is_over_its_positions_too():
+    """Two shots of two positions: -1 and 1 at one, -3 and 3 at the other: (1 + 1 + 9 + 9) / (1 * 2)."""
+    golden, _ = ChangeDetector(layer="0").study(torch.tensor([[[[-1.0, -3]]], [[[1.0, 3]]]]))
+    assert float(golden.spread) == pytest.approx(10**0.5)
 
 
 def test_a_shot_is_held_against_the_others():
@@ -126,3 +147,16 @@ def test_features_learn_the_direction_that_tells(rng):
     truth = asked([1] * 20)
     without, with_ = (learnt.evidence(maps[20:], truth, None) for maps in (clean, perturbed))
     assert float(with_.min()) > float(without.max())
+
+
+def test_features_give_the_largest_log_odds_of_scikit_learn(rng):
+    """One position a map, so that it is known what teaches; channels of unequal mean and scale."""
+    scale, mean = np.array([0.1, 1, 10]), np.array([1, -2, 5])
+    clean, perturbed = (scale * rng.normal(shift, 1, (30, 3)) + mean for shift in (0, 1))
+    learnt = Features(layer="0").learn(*(torch.from_numpy(x)[:, :, None, None] for x in (clean, perturbed)))
+    x, y = np.concatenate([perturbed, clean, clean]), [1] * 30 + [0] * 60
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)).fit(x, y)
+    maps = rng.normal(mean, scale, (5, 2, 4, 3))
+    expected = model.decision_function(maps.reshape(-1, 3)).reshape(5, 8).max(1)
+    found = learnt.evidence(torch.from_numpy(maps).permute(0, 3, 1, 2), asked([1] * 5), None)
+    assert found.tolist() == pytest.approx(expected, rel=1e-4)

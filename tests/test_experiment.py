@@ -15,6 +15,8 @@ from perturb.evaluators.features import Features
 from perturb.evaluators.label import Label
 from perturb.evaluators.score import Score
 from perturb.images import load_images, split
+from perturb.looking import look_at
+from perturb.observe import Exposure, show
 from perturb.perturbations.patches import Box, Pixel
 from perturb.plan import Training
 from perturb.quantities.detection import ACCURACY_LOSS, detected, told_apart
@@ -26,6 +28,7 @@ from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Wanted, measure
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Presence
+from perturb.trials import design
 from perturb.verdict import decide
 
 CLEAN, DEAD, LIVE = range(len(ARMS))
@@ -101,8 +104,30 @@ def test_calibration_hits_its_target_on_other_images(leaves):
 
 def test_crossing_interpolates_and_stays_in_range():
     assert _crossing((0.25, 0.5, 1.0), [0.0, 0.5, 1.0], 0.75) == pytest.approx(0.5**0.5)
+    assert _crossing((0.25, 0.5, 1.0), [0.0, 0.5, 1.0], 0.6) == pytest.approx(0.5**0.8)
+    assert _crossing((0.25, 0.5, 1.0), [0.5, 0.3, 1.0], 0.75) == pytest.approx(0.5**0.5)  # a rate that fell is noise
+    assert _crossing((0.25, 0.5, 0.75, 1.0), [0.0, 0.85, 0.85, 1.0], 0.85) == 0.5
     assert _crossing((0.25, 0.5, 1.0), [0.0, 0.1, 0.2], 0.85) == 1.0
     assert _crossing((0.25, 0.5, 1.0), [0.9, 1.0, 1.0], 0.85) == 0.25
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_common_threshold_is_the_rank_of_the_clean_pictures(leaves, noise):
+    """38 pictures at 5 % false alarms: the 38th; with noise each pair has a clean picture, so the 74th of 76."""
+    images = only(leaves, np.arange(38))
+    plan = a_plan(evaluator=Score(noise=noise), evaluator_name="score", level=0.5, map_layer="output")
+    model = network(Brightest())
+    look = look_at(model, "output", "dense")
+    places = Locations(dead=np.array([[0, 0]]), live=np.array([[0, 0]]), period=2, balanced=False)
+    found = calibration.calibrate(
+        plan.evaluator, calibration.Setting(plan=plan, look=look, locations=places, images=images)
+    )
+    trials = design(images, places, size=1, pairs=2, seed=0, purpose="toy/calibration")
+    exposure = Exposure(task=plan.task, levels=(0.5,), noise=noise, shots=0)
+    clean = np.concatenate([show(images, trials, image, exposure).clean for image in range(38)])
+    brightest = np.sort(clean[:, :, ::2, ::2].max((1, 2, 3)))
+    assert len(brightest) == (76 if noise else 38)
+    assert found.threshold == pytest.approx(brightest[(74 if noise else 38) - 1], abs=1e-6)
 
 
 class Brightest(nn.Module):

@@ -20,6 +20,7 @@ from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, Exposure, observe, show
 from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.records import OperatingPoint, Trials
+from perturb.stats.conformal import pin_threshold
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Intensity, Presence
 from perturb.trials import design
@@ -280,3 +281,43 @@ def test_a_look_in_double_precision_leaves_the_module_as_it_was(leaves):
     assert look.plain(torch.from_numpy(leaves.pixels[:1])).dtype == torch.float64
     assert next(model.module.parameters()).dtype == torch.float32
     assert look.name == "dense"
+
+
+@pytest.mark.parametrize(
+    ("n", "rate", "rank"), [(19, 0.05, 19), (20, 0.05, 20), (39, 0.05, 38), (99, 0.1, 90), (8, 0.05, 8)]
+)
+def test_a_threshold_is_the_conformal_rank_of_clean_shots(n, rate, rank):
+    """ceil((n + 1)(1 - a)) of n values that are their own ranks, and the largest where that is beyond them."""
+    ranks = np.random.default_rng(0).permutation(np.arange(1.0, n + 1))
+    assert pin_threshold(ranks, rate) == rank
+    assert pin_threshold(np.stack([ranks, -ranks]), rate).tolist() == [rank, rank - n - 1]
+
+
+def test_an_images_threshold_comes_from_its_own_shots(leaves):
+    """Three shots at 50 % false alarms: the second smallest; what else was studied reaches the evidence."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Mean(Reading):
+        noise: float = 0.02
+        layer: str = "output"
+        shots: int = 3
+
+        def study(self, outputs):
+            means = outputs.mean((1, 2, 3))
+            return means.amax(), means
+
+        def evidence(self, outputs, asked, known):
+            return known.expand(len(outputs))
+
+    few = only(leaves, np.arange(2))
+    trials, model = designed(few, size=1), network(torch.nn.Identity())
+    by = experimenter(
+        None,
+        look=Look(model=model, layer="output"),
+        evaluator=Mean(),
+        point=OperatingPoint(false_alarms=0.5, clean="absent", chance=0.5),
+    )
+    seen = observe(Block(images=few, trials=trials), by)
+    means = [np.sort(show(few, trials, image, by.exposure).shots.mean((1, 2, 3))) for image in (0, 1)]
+    assert seen.threshold[0].tolist() == pytest.approx([means[0][1], means[1][1]], rel=1e-5)
+    assert seen.evidence[0, 0, :, 0, 0].tolist() == pytest.approx([means[0][2], means[1][2]], rel=1e-5)

@@ -78,6 +78,30 @@ def test_an_interval_of_shares_ends_at_one():
     assert (found.low, found.high) == (pytest.approx(-0.768, abs=1e-3), 1)
 
 
+def test_differences_of_shares_are_limited_and_others_are_not():
+    """The same numbers as a score and as a squared change: 1, 1 and 0 have an interval that goes beyond 1."""
+    three = np.zeros((1, 1, 3, 1, 3))
+    three[..., 2] = [[1], [1], [0]]
+    seen = observed([[0], [0], [1]], [[1], [1], [1]], score=three, squared_change=three)
+    found = {m.name: m.difference for m in measures(seen, seed=0)}
+    low, high = stats.t.interval(0.95, 2, 2 / 3, stats.sem([1, 1, 0]))
+    assert found["squared-change"].high == pytest.approx(high)
+    assert found["squared-change"].low == found["score"].low == pytest.approx(low)
+    assert high > 1 == found["score"].high == found["detected"].high == effect(ACCURACY_LOSS_2AFC, seen).high
+
+
+def test_a_difference_may_have_either_sign():
+    assert (ACCURACY_LOSS.range, MISS_RATE.range) == ((-1, 1), (0, 1))
+
+
+def test_the_spread_of_several_seeds_is_what_makes_their_interval(rng):
+    """As wide as Student's over the photographs alone would be with that spread."""
+    table = rng.normal(size=(3, 9))
+    found = mean_effect(table, confidence=0.9, seed=0)
+    low, high = stats.t.interval(0.9, 8, table.mean(), found.spread / 3)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_swapping_the_arms_flips_every_difference(rng, seeds):
     dead, live, clean = rng.normal(0.5, 1, (3, seeds, 12, 3))
