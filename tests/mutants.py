@@ -36,10 +36,19 @@ OF_VERDICT, OF_LOCATIONS, OF_STATS = "tests/test_verdict.py", "tests/test_locati
 RULES, TORUS, LINEARISED = (f"perturb/contribution/{name}.py" for name in ("rules", "torus", "linearised"))
 OPERATIONS, QUANTITIES, EVALUATORS = "perturb/operations/", "perturb/quantities/", "perturb/evaluators/"
 CALIBRATE = "perturb/stories/calibrate.py"
-SCALES, OF_OPERATIONS, OF_STRUCTURAL = (f"tests/test_{name}.py" for name in ("structural_scales", "operations", "structural"))
-WEIGHS, LIES = SCALES + "::test_a_branch_weighs_what_its_operation_says", SCALES + "::test_windows_lie_where_the_network_reads"
+SCALES, OF_OPERATIONS, OF_STRUCTURAL = (
+    f"tests/test_{name}.py" for name in ("structural_scales", "operations", "structural")
+)
+WEIGHS, LIES = (
+    SCALES + "::test_a_branch_weighs_what_its_operation_says",
+    SCALES + "::test_windows_lie_where_the_network_reads",
+)
 OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_trials.py", "tests/test_blocks.py"
-OF_OBSERVE, OF_EVALUATORS, OF_EXPERIMENT = "tests/test_observe.py", "tests/test_evaluators.py", "tests/test_experiment.py"
+OF_OBSERVE, OF_EVALUATORS, OF_EXPERIMENT = (
+    "tests/test_observe.py",
+    "tests/test_evaluators.py",
+    "tests/test_experiment.py",
+)
 CROSSING = OF_EXPERIMENT + "::test_crossing_interpolates_and_stays_in_range"
 HALVES = OF_EXPERIMENT + "::test_features_are_tried_on_photographs_that_did_not_teach_them"
 COMMON = OF_EXPERIMENT + "::test_a_common_threshold_is_the_rank_of_the_clean_pictures"

@@ -13,6 +13,7 @@ from perturb.errors import InputError, UsageError
 from perturb.images import load_images
 from perturb.model import BlackBox
 from perturb.protocols import Sees, Taps
+from perturb.report import from_json
 
 SHAPE = (3, 32, 32)
 SMALL = Preprocessing(input_shape=SHAPE, mean=(0.5,), std=(0.25,))
@@ -24,6 +25,9 @@ def every_second(x): return np.asarray(x)[:, :, ::2, ::2].reshape(len(x), -1)
 def box(): return every_second, SMALL
 def plain(): return lambda x: x.mean((2, 3))
 def odd(): return every_second, "not preprocessing"
+WIDE = Preprocessing(input_shape=(3, 64, 64))
+def brightest_of_every_second(x): return x[:, :, ::2, ::2].amax((1, 2, 3)).reshape(len(x), 1)
+def blind(): return brightest_of_every_second, WIDE
 """
 
 
@@ -147,3 +151,34 @@ def test_what_it_cannot_be_asked_is_said_in_one_line(boxes, arguments, words):
 def test_only_preprocessing_stands_beside_it(boxes):
     with pytest.raises(InputError, match=r"or \(one of these, perturb\.Preprocessing\)"):
         load("boxes.py:odd")
+
+
+SUITE = """
+name = "blind"
+[images]
+source = "dead-leaves"
+count = 20
+[map]
+kind = "response"
+period = 2
+[evaluator]
+kind = "score"
+[[check]]
+perturbation = { kind = "pixel", size = 1 }
+level = 0.9
+pairs = 4
+claim = { quantity = "2afc-loss", at_most = 0.1 }
+"""
+
+
+def test_its_answer_is_qualified_end_to_end(boxes, tmp_path):
+    """Three of four positions are never read: their map is zero, their pixels are never told from clean ones."""
+    (tmp_path / "blind.perturb.toml").write_text(SUITE)
+    code, output = run("qualify", "boxes.py:blind", "--suite", "blind.perturb.toml", "--out", "run")
+    report = from_json((tmp_path / "run" / "report.json").read_text())
+    (experiment,), (finding,) = report.experiments, report.findings
+    assert (code, finding.verdict) == (1, "FAIL"), output
+    assert report.map.dead_share == 0.75
+    told = next(m for m in experiment.measures if m.name == "told-apart")
+    assert told.dead.value == 0.5  # chance
+    assert finding.effect.value == pytest.approx(told.live.value - 0.5)

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from toy_project import LOSS, SHAPE, suite
 
 from perturb.cli import main
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 IN_ORDER = ("-p", "no:randomly")  # where pytest-randomly is installed
 
 
@@ -61,6 +63,21 @@ def test_a_model_that_cannot_be_measured_harms_no_other(project):
         result.stdout.fnmatch_lines([line])
     assert "Traceback" not in result.stdout.str()
     assert len(list((project.path / "kept").rglob("report.json"))) == 2
+
+
+def test_kinds_of_a_users_own_are_found_beside_the_suite(project):
+    """Collecting asks only whether a kind has the form of one; the measuring process loads it from the suite's folder."""
+    folder = project.mkdir("suites")
+    for file in EXAMPLES.glob("custom.*"):
+        (folder / file.name).write_text(file.read_text())
+    (folder / "typo.perturb.toml").write_text(
+        (EXAMPLES / "custom.perturb.toml").read_text().replace("Entropy", "Energy")
+    )
+    result = project.runpytest("--perturb-model=net.py:even", "--perturb-reports=kept", "--perturb-inconclusive=pass")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*custom.py*has no `Energy`*"])
+    (report,) = (project.path / "kept").rglob("report.json")
+    assert json.loads(report.read_text())["experiments"][0]["evaluator"] == "custom.py:Entropy"
 
 
 def test_a_model_that_hangs_is_given_up(project):
