@@ -153,3 +153,9 @@ def test_coverage_counts_from_the_padding():
     assert coverage(2, 3, 0, 1) == (1, 1, 0)
     (window,) = structural(network(PLACES["padded window"]())).windows
     assert window.coverage == ((1, 0, 1), (1, 1, 0))
+
+
+@pytest.mark.parametrize(("kernel", "expected"), [((2, 2), True), ((2, 3), False), ((3, 2), False)])
+def test_a_window_is_balanced_along_both_axes(kernel, expected):
+    (window,) = structural(network(nn.Conv2d(3, 4, kernel, 2))).windows
+    assert window.balanced == expected
