@@ -164,10 +164,11 @@ period = 2
 [evaluator]
 kind = "score"
 [[check]]
+name = "hot"
 perturbation = { kind = "pixel", size = 1 }
 level = 0.9
 pairs = 4
-claim = { quantity = "2afc-loss", at_most = 0.1 }
+claim = { quantity = "accuracy-loss-2afc", at_most = 0.1 }
 """
 
 
