@@ -165,6 +165,8 @@ def _make(what: str, kind: str, kinds: Kinds, options: dict[str, Any], folder: P
 def _claimed(check: CheckTable, experiment: ExperimentPlan, folder: Path) -> CheckPlan:
     claim = Claim(quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence)
     quantity = load_kind(claim.quantity, quantities.KINDS, folder)
+    if not hasattr(quantity, "misfit"):
+        raise UsageError(f"claim.quantity = {claim.quantity!r} is no quantity (see docs/suites.md).")
     if misfit := quantity.misfit(experiment.point):
         fitting = [k for k in quantities.KINDS if not load_kind(k, quantities.KINDS).misfit(experiment.point)]
         raise UsageError(f"claim.quantity = {claim.quantity!r} {misfit}; expected one of {fitting}.")

@@ -66,7 +66,7 @@ class _OpenTable(_Table):
 class ImagesTable(_Table):
     source: str = Field("built-in", description="where pictures come from; see the list in docs/suites.md")
     crops: int = Field(4, ge=1, le=1000, description="random crops of each photograph (built-in and folder)")
-    count: int = Field(64, ge=4, description="pictures drawn (dead-leaves, noise, digits and mnist)")
+    count: int = Field(64, ge=4, le=1_000_000, description="pictures drawn (dead-leaves, noise, digits and mnist)")
     calibration: Share = Field(0.4, description="share of photographs used to calibrate; the others are judged")
 
 
@@ -109,7 +109,7 @@ class EvaluatorTable(_OpenTable):
 
 class PerturbationTable(_OpenTable):
     kind: kind_of(perturbations.KINDS) = Field(description="what is put into a picture")  # type: ignore[valid-type]
-    size: int | None = Field(None, ge=1, description="side in pixels (box, noise, digit)")
+    size: int | None = Field(None, ge=1, le=4096, description="side in pixels (box, noise, digit)")
     mode: Literal["add", "replace", "blend"] = "add"
     colour: tuple[Unit, Unit, Unit] | None = Field(
         None, description="red, green, blue, each 0 to 1 (pixel, box); default white"
@@ -215,7 +215,7 @@ def load_suite(reference: str) -> Suite:
 def parse_suite(text: str, where: str) -> Suite:
     try:
         suite = Suite.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{where}: not TOML: {error}") from error
     except ValidationError as error:
         # Of a union (a level is a number or "calibrated") only the branch that the value was meant for is told; and not

@@ -28,6 +28,8 @@ def odd(): return every_second, "not preprocessing"
 WIDE = Preprocessing(input_shape=(3, 64, 64))
 def brightest_of_every_second(x): return x[:, :, ::2, ::2].amax((1, 2, 3)).reshape(len(x), 1)
 def blind(): return brightest_of_every_second, WIDE
+def one_number(x): return x[:, :, ::2, ::2].amax((1, 2, 3))
+def number(): return one_number, SMALL
 """
 
 
@@ -183,3 +185,8 @@ def test_its_answer_is_qualified_end_to_end(boxes, tmp_path):
     told = next(m for m in experiment.measures if m.name == "told-apart")
     assert told.dead.value == 0.5  # chance
     assert finding.effect.value == pytest.approx(told.live.value - 0.5)
+
+
+def test_one_number_a_picture_is_an_answer(boxes):
+    code, output = run("map", "boxes.py:number", "--kind", "response", "--period", "2")
+    assert code == 0, output

@@ -78,3 +78,9 @@ def test_another_recipe_needs_a_training():
     assert plain.taught("short") == plain
     learnt = parse_suite('name = "s"\n[training]\nseeds = 2\n' + CHECK, "x").taught("short")
     assert (learnt.training.recipe, learnt.training.seeds) == ("short", 2)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 10_000, "[images]\ncount = 99999999999999999999"])
+def test_what_would_exhaust_the_machine_is_refused(text):
+    with pytest.raises(UsageError, match=r"x\.perturb\.toml"):
+        parse_suite(text, "x.perturb.toml")

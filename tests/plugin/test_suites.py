@@ -66,7 +66,7 @@ def test_a_model_that_cannot_be_measured_harms_no_other(project):
 
 
 def test_kinds_of_a_users_own_are_found_beside_the_suite(project):
-    """Collecting asks only whether a kind has the form of one; the measuring process loads it from the suite's folder."""
+    """Collecting checks only the form of a kind; the measuring process loads it from the folder of the suite."""
     folder = project.mkdir("suites")
     for file in EXAMPLES.glob("custom.*"):
         (folder / file.name).write_text(file.read_text())
