@@ -55,8 +55,7 @@ def look_at(model: Sees, layer: str, wanted: Engine, *, double: bool = False) ->
     """
     if layer != "output" and not isinstance(model, Taps):
         raise UsageError(f"{model.name} shows its outputs alone, not `{layer}`: use an evaluator of the output.")
-    followed = isinstance(model, Differentiable) and not double
-    engine = choose_engine(model, layer, wanted) if followed and isinstance(model, Differentiable) else None
+    engine = choose_engine(model, layer, wanted) if isinstance(model, Differentiable) and not double else None
     return Look(model=model, layer=layer, engine=engine, double=double)
 
 

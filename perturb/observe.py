@@ -89,8 +89,7 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
     The pictures of a pair share one draw of sensor noise, whatever the level: they differ by the perturbation alone.
     Without noise all pairs share one clean picture.
     """
-    picture, noise = images.pixels[image], exposure.noise
-    label = 0 if images.labels is None else int(images.labels[images.photograph[image]])
+    picture, label, noise = images.pixels[image], _label(images, image), exposure.noise
     name, pairs = f"{trials.purpose}/{identity(images, image)}", trials.dead.shape[1]
     tasks = [replace(exposure.task, level=level) for level in exposure.levels]  # type: ignore[type-var]
     still = exposure.task.show(picture, 0, None, np.random.default_rng(0))
@@ -154,12 +153,16 @@ def _asked(images: Images, trials: Trials, image: int, shown: Shown, task: Task)
     count, pairs = shown.number.max() + 1, trials.dead.shape[1]
     place, truth = np.zeros((count, 2), dtype=int), np.zeros(count, dtype=int)
     labelled = images.labels is not None or not task.needs_labels
-    label = 0 if images.labels is None else int(images.labels[images.photograph[image]])
+    label = _label(images, image)
     right = np.array([task.asked(label, pair) if labelled else OWN for pair in range(pairs)])
     places = np.stack([trials.dead[image], trials.dead[image], trials.live[image]], 1)
     place[shown.number] = places
     truth[shown.number] = right[:, None]
     return Asked(place=place, size=task.size, truth=truth, twin=shown.twin)
+
+
+def _label(images: Images, image: int) -> int:
+    return 0 if images.labels is None else int(images.labels[images.photograph[image]])
 
 
 def _amplitudes(answer: Answer, shown: Shown, asked: Asked, by: Experimenter) -> dict[str, np.ndarray]:

@@ -14,9 +14,9 @@ from perturb.errors import InputError, PerturbError, UsageError
 from perturb.images import load_images, split
 from perturb.kinds import Kinds, load_kind
 from perturb.perturbations.digit import Digit
-from perturb.protocols import Evaluator, Quantity, Sees, Taps, Task, TaskSetting
+from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
 from perturb.records import Claim, Images, OperatingPoint, Pictures
-from perturb.suite import CheckTable, EvaluatorTable, MapTable, PerturbationTable, Suite
+from perturb.suite import CheckTable, EvaluatorTable, MapTable, PerturbationTable, Suite, TrainingTable
 from perturb.tasks.micro import Digits, Presence
 from perturb.training.recipe import RECIPES, Recipe
 
@@ -93,10 +93,25 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
     training, evaluator = _training(suite, check, kind, evaluator)
     level = check.level if isinstance(check.level, float) else None
     task = _task(suite, check, model, judged, training)
-    for fault, holds in _faults(suite, check, evaluator, training, task).items():
+    given = not isinstance(evaluator.threshold, str)
+    learns = training.regime != "as-is"
+    if suite.task is None:
+        faults = {
+            "[training] needs a [task].": learns,
+            f"evaluator.kind = {kind!r} needs a [task].": evaluator.needs_task,
+            "search needs a [task].": check.search,
+        }
+    else:
+        faults = {
+            f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use "
+            "kind = 'label'.": not given,
+            "level = 'calibrated' is for suites without [task]: give a number.": level is None,
+            f"{model.name} shows its outputs alone, so it cannot learn: remove [training].": learns
+            and not isinstance(model, Differentiable),
+        }
+    for fault, holds in faults.items():
         if holds:
             raise UsageError(fault)
-    given = isinstance(evaluator.threshold, float)
     return ExperimentPlan(
         name=check.name,
         evaluator_name=", ".join([kind, *([training.regime] if training.regime != "as-is" else [])]),
@@ -166,7 +181,7 @@ def _claimed(check: CheckTable, experiment: ExperimentPlan, folder: Path) -> Che
     claim = Claim(quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence)
     quantity = load_kind(claim.quantity, quantities.KINDS, folder)
     if not hasattr(quantity, "misfit"):
-        raise UsageError(f"claim.quantity = {claim.quantity!r} is no quantity (see docs/suites.md).")
+        raise UsageError(f"claim.quantity = `{claim.quantity}` is no quantity (see docs/suites.md).")
     if misfit := quantity.misfit(experiment.point):
         fitting = [k for k in quantities.KINDS if not load_kind(k, quantities.KINDS).misfit(experiment.point)]
         raise UsageError(f"claim.quantity = {claim.quantity!r} {misfit}; expected one of {fitting}.")
@@ -183,7 +198,7 @@ def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tup
     own = check.training.model_dump(exclude_unset=True) if check.training else {}
     if suite.training is None and not own:
         return Training(), evaluator
-    table = (suite.training or check.training).model_copy(update=own)  # type: ignore[union-attr]
+    table = (suite.training or TrainingTable()).model_copy(update=own)
     recipe = RECIPES[table.recipe]
     recipe = replace(recipe, epochs=table.epochs or recipe.epochs)
     return Training(regime=table.regime, recipe=recipe, seeds=table.seeds), evaluator
@@ -218,23 +233,6 @@ def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training
 def _outputs(model: Sees) -> int:
     blank = np.zeros((1, *model.input_shape), np.float32)
     return int(np.prod(model.measure(torch.from_numpy(blank)).shape[1:]))
-
-
-def _faults(suite: Suite, check: CheckTable, evaluator: Evaluator, training: Training, task: Task) -> dict[str, bool]:
-    """What does not go together, and whether it is so here."""
-    kind = (check.evaluator or suite.evaluator).kind or ("label" if suite.task else "change")
-    pinned = not isinstance(evaluator.threshold, float)
-    if suite.task is None:
-        return {
-            "[training] needs a [task].": training.regime != "as-is",
-            f"evaluator.kind = {kind!r} needs a [task].": evaluator.needs_task,
-            "search needs a [task].": check.search,
-        }
-    return {
-        f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use "
-        "kind = 'label'.": pinned,
-        "level = 'calibrated' is for suites without [task]: give a number.": not isinstance(check.level, float),
-    }
 
 
 def experiments(checks: Sequence[CheckPlan]) -> tuple[ExperimentPlan, ...]:

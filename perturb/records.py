@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 Phase = tuple[int, int]
 Arm = Literal["clean", "dead", "live"]
 ARMS: tuple[Arm, ...] = ("clean", "dead", "live")
+CLEAN, DEAD, LIVE = range(len(ARMS))  # their numbers on the last axis of an Observation
 Clean = Literal["absent", "right", "none"]  # "yes" is a false alarm, the right answer, or not asked
 Saturation = Literal["", "floor", "ceiling"]
 

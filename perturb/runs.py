@@ -107,7 +107,7 @@ def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
     report, trials, maps = (f"{where}/{name}" for name in FILES)
     arrays, told = unpack(given["trials.npz"], trials)
     head = files.decode(TrialsFile, told, trials, schema=TRIALS, upgrades={1: _with_seeds})
-    arrays = arrays if any("/evidence" in key for key in arrays) else _by_arm(arrays)
+    arrays = arrays if any(key.endswith("/evidence") for key in arrays) else _by_arm(arrays)
     drawn, told = unpack(given["maps.npz"], maps)
     named = files.decode(MapsFile, told, maps, schema=MAPS, upgrades={1: _keyed})
 

@@ -9,7 +9,7 @@ from perturb.streams import stream
 
 
 def design(images: Images, locations: Locations, *, size: int, pairs: int, seed: int, purpose: str) -> Trials:
-    """`pairs` trials an image: cells drawn evenly over the interior, phases taken in turn, so that all serve alike.
+    """`pairs` trials an image: cells drawn evenly over the interior, phases in turn from a random order.
 
     Cells keep an eighth of the picture away from its border. An image's trials depend on the seed, the purpose and the
     image's identity alone, not on what lies beside it: a part of the images gets what the whole gives it.

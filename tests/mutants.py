@@ -198,8 +198,8 @@ MUTANTS = [
     Mutant("right answers count as yes", QUANTITIES + "detection.py", 'yes if seen.point.clean == "right" else', "yes if False else", OF_QUANTITIES),
     Mutant("clean answers do not count", QUANTITIES + "detection.py", "right = (right + (yes", "right = (right + 0 * (yes", OF_QUANTITIES),
     Mutant("the best of the seeds", QUANTITIES + "detection.py", "right.min() <", "right.max() <", OF_QUANTITIES),
-    Mutant("a task has no floor", QUANTITIES + "detection.py", "at_floor(seen) or saturation", "saturation", OF_QUANTITIES),
-    Mutant("a task has no ceiling", QUANTITIES + "detection.py", 'at_floor(seen) or saturation(np.ones(1), detected(seen, "dead"), FLOOR)', "at_floor(seen)", OF_QUANTITIES),
+    Mutant("a task has no floor", QUANTITIES + "detection.py", "at_floor(seen) or _at_ceiling", "_at_ceiling", OF_QUANTITIES),
+    Mutant("a task has no ceiling", QUANTITIES + "detection.py", 'at_floor(seen) or _at_ceiling(detected(seen, "dead"))', "at_floor(seen)", OF_QUANTITIES),
     Mutant("detected is missed", QUANTITIES + "detection.py", "return 1 - detected(seen, arm)", "return detected(seen, arm)", OF_QUANTITIES),
     Mutant("missed at live places", QUANTITIES + "detection.py", '_missed, arm="dead"', '_missed, arm="live"', OF_QUANTITIES),
     Mutant("flips at dead places", QUANTITIES + "detection.py", '    arm="live",', '    arm="dead",', OF_QUANTITIES),
@@ -307,7 +307,7 @@ MUTANTS = [
     Mutant("hits that fall", CALIBRATE, "np.maximum.accumulate(hits)", "np.array(hits)", CROSSING),
     Mutant("common threshold on all pairs", CALIBRATE, ": PAIRS if evaluator.noise else 1, 0]", ": PAIRS, 0]", COMMON),
     Mutant("common threshold of dead places", CALIBRATE, "if evaluator.noise else 1, 0]", "if evaluator.noise else 1, 1]", COMMON),
-    Mutant("common threshold not handed on", CALIBRATE, 'threshold=float(seen.threshold[0, 0]) if evaluator.threshold == "common" else None', "threshold=None", COMMON),
+    Mutant("common threshold not handed on", CALIBRATE, 'float(seen.threshold[0, 0]) if evaluator.threshold == "common"', 'None if evaluator.threshold == "common"', COMMON),
     Mutant("calibrated at dead places", CALIBRATE, 'hits = detected(seen, "live").mean((0, 2, 3))', 'hits = detected(seen, "dead").mean((0, 2, 3))', "tests/test_experiment.py::test_calibration_hits_its_target_on_other_images"),
 ]
 # fmt: on

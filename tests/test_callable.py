@@ -190,3 +190,20 @@ def test_its_answer_is_qualified_end_to_end(boxes, tmp_path):
 def test_one_number_a_picture_is_an_answer(boxes):
     code, output = run("map", "boxes.py:number", "--kind", "response", "--period", "2")
     assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("more", "claim", "words"),
+    [
+        ('[training]\nrecipe = "short"\n', "accuracy-loss", "it cannot learn: remove [training]"),
+        ("", "boxes.py:blind", "`boxes.py:blind` is no quantity"),
+    ],
+)
+def test_what_does_not_go_with_a_function_is_one_line(boxes, tmp_path, more, claim, words):
+    text = SUITE.replace("accuracy-loss-2afc", claim)
+    if more:
+        text = text.replace('kind = "score"', 'kind = "label"') + '[task]\nkind = "presence"\n' + more
+    (tmp_path / "x.perturb.toml").write_text(text)
+    code, output = run("qualify", "boxes.py:blind", "--suite", "x.perturb.toml")
+    assert (code, "Traceback" in output) == (2, False), output
+    assert words in output

@@ -1,6 +1,6 @@
 """Whole experiments on networks whose answer is known."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -166,6 +166,32 @@ def test_features_learn_and_are_blind_where_the_network_is():
     assert rates(found).live.value > 0.8
     assert rates(found).dead.value < 0.2
     assert verdict(effect) == Verdict.FAIL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Score):
+    threshold: float = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught(Given):
+    """Learns nothing: it stands for a learner whose threshold is given."""
+
+    def learn(self, clean, perturbed):
+        return self
+
+
+@pytest.mark.parametrize("evaluator", [Given(), Given(threshold=1), Taught(), Taught(threshold=1)])
+@pytest.mark.parametrize("level", [None, 1.0])
+def test_a_given_threshold_is_the_one_that_judges(leaves, evaluator, level):
+    """Whether or not a level is calibrated or something is learnt, and be it a whole number."""
+    few = only(leaves, np.arange(12))
+    few = replace(few, names=few.names[:12], digests=few.digests[:12])
+    point = OperatingPoint(false_alarms=None, clean="absent", chance=0.5)
+    found, _ = experiment(
+        Brightest(), few, share=0.5, evaluator=evaluator, level=level, point=point, pairs=2, map_layer="output"
+    )
+    assert (found.measurement.seen.threshold == evaluator.threshold).all()
 
 
 def test_features_are_tried_on_photographs_that_did_not_teach_them(monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from toyseen import PINNED, observed
 
+from perturb.errors import UsageError
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS
 from perturb.quantities.detection import (
@@ -283,3 +284,8 @@ def test_the_mean_effect_is_signed_and_limited():
     found = mean_effect(table, confidence=0.95, seed=0, limit=1)
     assert (found.value, found.low, found.n) == (-0.5, -1, 4)
     assert found.pvalue == pytest.approx(stats.binomtest(1, 4).pvalue)
+
+
+def test_a_measure_that_the_evaluator_lacks_is_one_line():
+    with pytest.raises(UsageError, match="measures no 'flips'"):
+        FLIP_RATE.effect(observed([[1.0]], [[1.0]]), None, confidence=0.95, seed=0)

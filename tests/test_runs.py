@@ -10,11 +10,9 @@ from toyruns import KEPT, a_measurement, a_run
 from perturb.errors import InputError
 from perturb.files import encode as written
 from perturb.quantities.detection import detected
-from perturb.records import ARMS, Contribution
+from perturb.records import DEAD, Contribution
 from perturb.report import SCHEMA
 from perturb.runs import FILES, decode, encode, identify, read, table
-
-DEAD = ARMS.index("dead")
 
 
 @pytest.mark.parametrize("schema", range(1, SCHEMA + 1))
@@ -28,6 +26,17 @@ def test_every_schema_stays_readable(schema):
         assert seen.evidence[..., DEAD].size == experiment.pairs
         assert detected(seen, "dead").mean() == pytest.approx(experiment.detected.dead.value)
     assert next(iter(run.maps.values())).values.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_check_of_an_old_run_may_be_named_as_an_array_is():
+    given = read(KEPT / "report-1")
+    name, *_ = decode(given).measured
+    with np.load(io.BytesIO(given["trials.npz"])) as stored:
+        arrays = {key.replace(f"/{name}/", "/evidence/"): value for key, value in stored.items()}
+    arrays["header"] = np.array(str(arrays["header"]).replace(f'"{name}"', '"evidence"'))
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    assert "evidence" in decode(given | {"trials.npz": buffer.getvalue()}).measured
 
 
 def test_a_run_survives_its_files():

@@ -5,15 +5,11 @@ from dataclasses import replace
 import numpy as np
 from toys import network
 
-from perturb.evaluators.change import ChangeDetector
 from perturb.images import split
-from perturb.perturbations.patches import Pixel
-from perturb.plan import ExperimentPlan, Training
 from perturb.quantities.detection import ACCURACY_LOSS
 from perturb.records import Observation, OperatingPoint, Pictures
+from perturb.stories.controls import pixel_plan
 from perturb.stories.experiment import Wanted, measure
-from perturb.suite import MapTable
-from perturb.tasks.micro import Presence
 
 PINNED = OperatingPoint(false_alarms=0.05, clean="absent", chance=0.5)
 
@@ -38,22 +34,7 @@ def observed(dead, live, clean=None, *, point=PINNED, threshold=0.5, photograph=
 
 def a_plan(**changes):
     """ChangeDetector detection of one pixel in layer "0", at the level that calibration finds."""
-    given = ExperimentPlan(
-        name="toy",
-        evaluator_name="change",
-        task=Presence(perturbation=Pixel(), level=1.0),
-        evaluator=ChangeDetector(layer="0"),
-        point=PINNED,
-        training=Training(),
-        level=None,
-        live_target=0.85,
-        pairs=6,
-        flips=False,
-        map=MapTable(kind="structural"),
-        map_layer="0",
-        seed=0,
-    )
-    return replace(given, **changes)
+    return replace(pixel_plan("toy", seed=0, pairs=6), **changes)
 
 
 def experiment(module, images, *, share=0.3, seed=0, wanted=None, **changes):

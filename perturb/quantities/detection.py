@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from perturb.errors import UsageError
 from perturb.quantities.statistics import by_photograph, mean_effect, share_effect
 from perturb.records import ARMS, Arm, Clean, Contribution, Effect, Observation, OperatingPoint, Saturation
 
@@ -32,7 +33,13 @@ def told_apart(seen: Observation, arm: Arm) -> Levels:
 
 def measured(name: str) -> Value:
     """A measure that the evaluator tells besides the evidence."""
-    return lambda seen, arm: seen.measures[name][..., ARMS.index(arm)]
+
+    def value(seen: Observation, arm: Arm) -> Levels:
+        if name not in seen.measures:
+            raise UsageError(f"the evaluator measures no {name!r}, but {sorted(seen.measures)}.")
+        return seen.measures[name][..., ARMS.index(arm)]
+
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +103,7 @@ def at_floor_or_ceiling(seen: Observation) -> Saturation:
     """
     if seen.point.false_alarms is not None:
         return saturation(detected(seen, "live"), detected(seen, "dead"), FLOOR)
-    return at_floor(seen) or saturation(np.ones(1), detected(seen, "dead"), FLOOR)
+    return at_floor(seen) or _at_ceiling(detected(seen, "dead"))
 
 
 def at_floor(seen: Observation) -> Saturation:
@@ -110,7 +117,11 @@ def at_floor(seen: Observation) -> Saturation:
 
 def saturation(live: np.ndarray, dead: np.ndarray, floor: float) -> Saturation:
     """Of shares detected: live places seen too rarely, or dead places nearly always."""
-    return "floor" if live.mean() < floor else "ceiling" if dead.mean() > CEILING else ""
+    return "floor" if live.mean() < floor else _at_ceiling(dead)
+
+
+def _at_ceiling(dead: np.ndarray) -> Saturation:
+    return "ceiling" if dead.mean() > CEILING else ""
 
 
 def _of_choice(seen: Observation) -> Saturation:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from perturb.quantities import SHARES
-from perturb.quantities.detection import Paired, Value, detected, measured, told_apart
-from perturb.quantities.statistics import rate
+from perturb.quantities.detection import Value, detected, measured, told_apart
+from perturb.quantities.statistics import by_photograph, mean_effect, rate
 from perturb.records import Arm, Measure, Observation, Rate
 
 CONFIDENCE = 0.95
@@ -32,12 +32,12 @@ def _values(seen: Observation) -> Iterator[tuple[str, Value]]:
 
 def _measure(seen: Observation, name: str, value: Value, seed: int) -> Measure:
     share = name in SHARES
-    paired = Paired(value=value, version=1, words="", limit=1 if share else np.inf)
+    difference = by_photograph((value(seen, "live") - value(seen, "dead"))[:, 0], seen.photograph)
     clean = value(seen, "clean")[:, 0] if name == "detected" else np.array(np.nan)
     return Measure(
         name=name,
         dead=rate(value(seen, "dead")[:, 0], seen.photograph, share=share),
         live=rate(value(seen, "live")[:, 0], seen.photograph, share=share),
         clean=None if np.isnan(clean).any() else rate(clean, seen.photograph),
-        difference=paired.effect(seen, None, confidence=CONFIDENCE, seed=seed),  # type: ignore[arg-type]
+        difference=mean_effect(difference, confidence=CONFIDENCE, seed=seed, limit=1 if share else np.inf),
     )

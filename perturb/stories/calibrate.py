@@ -60,14 +60,13 @@ def calibrate(evaluator: Evaluator, setting: Setting) -> Calibration:
     if hasattr(evaluator, "learn"):
         return _learnt(evaluator, setting)
     if plan.level is not None and evaluator.threshold != "common":
-        threshold = evaluator.threshold if isinstance(evaluator.threshold, float) else None
-        return Calibration(level=plan.level, evaluator=evaluator, threshold=threshold, sweep=None)
+        return Calibration(level=plan.level, evaluator=evaluator, threshold=_given(evaluator), sweep=None)
     seen = _observed(evaluator, setting, setting.images, setting.levels)
     hits = detected(seen, "live").mean((0, 2, 3))
     return Calibration(
         level=plan.level if plan.level is not None else _crossing(setting.levels, list(hits), plan.live_target),
         evaluator=evaluator,
-        threshold=float(seen.threshold[0, 0]) if evaluator.threshold == "common" else None,
+        threshold=_pinned(evaluator, seen),
         sweep=_sweep(seen) if plan.level is None else None,
     )
 
@@ -111,8 +110,7 @@ def _taught(evaluator: Evaluator, setting: Setting, level: float) -> tuple[Calib
     outputs = (setting.look.plain(torch.from_numpy(np.concatenate(part))) for part in (clean, perturbed))
     learnt = evaluator.learn(*outputs)  # type: ignore[attr-defined]
     seen = _observed(learnt, replace(setting, tick=silent), trial_run, (level,))
-    threshold = float(seen.threshold[0, 0])
-    return Calibration(level=level, evaluator=learnt, threshold=threshold, sweep=None), seen
+    return Calibration(level=level, evaluator=learnt, threshold=_pinned(learnt, seen), sweep=None), seen
 
 
 def _observed(evaluator: Evaluator, setting: Setting, images: Images, levels: tuple[float, ...]) -> Observation:
@@ -147,8 +145,20 @@ def _experimenter(evaluator: Evaluator, setting: Setting, levels: tuple[float, .
         task=setting.plan.task,
         levels=levels,
         point=setting.plan.point,
-        threshold=None if evaluator.threshold == "image" else np.nan,
+        threshold=_given(evaluator),
     )
+
+
+def _given(evaluator: Evaluator) -> float | None:
+    """The threshold before calibration. None: each image's own shots pin it; NaN: the clean pictures have yet to."""
+    if evaluator.threshold == "image":
+        return None
+    return np.nan if evaluator.threshold == "common" else float(evaluator.threshold)
+
+
+def _pinned(evaluator: Evaluator, seen: Observation) -> float | None:
+    """The threshold after calibration, for the judged pictures."""
+    return float(seen.threshold[0, 0]) if evaluator.threshold == "common" else _given(evaluator)
 
 
 def _sweep(seen: Observation) -> LevelCurve:

@@ -17,7 +17,7 @@ from perturb.observe import Experimenter, observe
 from perturb.perturbations.patches import Pixel
 from perturb.plan import ExperimentPlan, Training
 from perturb.quantities.detection import ACCURACY_LOSS
-from perturb.records import ARMS, Control, Effect, Images, Observation, OperatingPoint, Pictures
+from perturb.records import CLEAN, DEAD, LIVE, Control, Effect, Images, Observation, OperatingPoint, Pictures
 from perturb.stories.experiment import Wanted, measure
 from perturb.suite import MapTable
 from perturb.tasks.labels import Labels
@@ -26,7 +26,6 @@ from perturb.trials import design
 
 SIDE = 64  # of the corner that these small networks look at
 STRICT = 0.999  # a thousand sound runs give one false "loss on a balanced network"
-CLEAN, DEAD, LIVE = range(len(ARMS))
 
 
 def prove(pictures: Pictures, *, seed: int) -> tuple[Control, ...]:
@@ -114,14 +113,15 @@ def _measure(kernel: int, pictures: Pictures, seed: int, *, confidence: float) -
     window = nn.Conv2d(shape[0], 16, kernel, stride=2, bias=False)
     window.weight.data = torch.randn(window.weight.shape, generator=torch.Generator().manual_seed(seed))
     model = Network(nn.Sequential(window), name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
-    found = measure(model, _plan(kernel, seed), corners, Wanted(), {})
+    found = measure(model, pixel_plan(model.name, seed=seed, pairs=4), corners, Wanted(), {})
     seen = found.measurement.seen
     return seen, ACCURACY_LOSS.effect(seen, found.contribution, confidence=confidence, seed=seed)
 
 
-def _plan(kernel: int, seed: int) -> ExperimentPlan:
+def pixel_plan(name: str, *, seed: int, pairs: int) -> ExperimentPlan:
+    """One changed pixel, at the calibrated level, noticed in layer "0"."""
     return ExperimentPlan(
-        name=f"control-{kernel}",
+        name=name,
         evaluator_name="change",
         task=Presence(perturbation=Pixel(), level=1.0),
         evaluator=ChangeDetector(layer="0"),
@@ -129,7 +129,7 @@ def _plan(kernel: int, seed: int) -> ExperimentPlan:
         training=Training(),
         level=None,
         live_target=0.85,
-        pairs=4,
+        pairs=pairs,
         flips=False,
         map=MapTable(kind="structural"),
         map_layer="0",

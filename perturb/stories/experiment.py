@@ -110,7 +110,7 @@ def _measure_seed(
 ) -> _Seed:
     plan = replace(whole, seed=whole.seed + number)
     subject = prepare(model, plan, pictures.calibration, plan.seed, keep=wanted.keep, progress=wanted.progress)
-    given = isinstance(subject.evaluator.threshold, float)
+    given = plan.point.false_alarms is None
     faint = given and plan.training.regime == "as-is" and plan.level is not None and plan.level < FAINT
     look = look_at(subject.model, subject.evaluator.layer, wanted.engine, double=faint)
     contribution = _mapped(subject.model, plan, pictures.calibration, wanted, maps, own=subject.model is not model)

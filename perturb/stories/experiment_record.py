@@ -3,10 +3,8 @@
 import numpy as np
 
 from perturb.quantities.measures import measures
-from perturb.records import ARMS, Experiment, Images, Miss, Phase
+from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Phase
 from perturb.stories.experiment import Measured
-
-CLEAN, DEAD, LIVE = range(len(ARMS))
 
 
 def experiment_record(found: Measured, judged: Images) -> Experiment:

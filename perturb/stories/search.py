@@ -19,7 +19,7 @@ from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, observe
 from perturb.plan import ExperimentPlan, pictures_for, plan_experiment
 from perturb.protocols import Differentiable, Perturbation, Progress, Sees, Taps, quiet
-from perturb.records import ARMS, Contribution, Images, Locations, OperatingPoint, Pictures, Trials
+from perturb.records import DEAD, LIVE, Contribution, Images, Locations, OperatingPoint, Pictures, Trials
 from perturb.stories.calibrate import LEVELS, Setting, calibrate
 from perturb.stories.estimate import estimate
 from perturb.streams import stream
@@ -29,7 +29,6 @@ from perturb.trials import interior_cells
 
 AT_ONCE = 16  # pairs of places of one picture that are composed together
 SHRINKING = 200  # cases that hypothesis may try
-DEAD, LIVE = ARMS.index("dead"), ARMS.index("live")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
