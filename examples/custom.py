@@ -26,7 +26,7 @@ class Scratch:
 
 @dataclass(frozen=True, kw_only=True)
 class Entropy(Reading):
-    """How undecided the network's output is, as the entropy of its softmax; `move` is how far the output moved."""
+    """How undecided the network's output is, as the entropy of its softmax; `move` is how far it moved, in decades."""
 
     words = "the entropy of the output"
     temperature: float = 1.0
@@ -38,7 +38,7 @@ class Entropy(Reading):
         return -(share * share.log()).sum(1)
 
     def measures(self, outputs, asked):
-        return {"move": (outputs - outputs[asked.twin]).flatten(1).norm(dim=1)}
+        return {"move": (outputs - outputs[asked.twin]).flatten(1).norm(dim=1).clamp(min=1e-12).log10()}
 
 
 MOVE_LOST = Paired(value=measured("move"), version=1, words="how much less the output moves at dead places")
