@@ -715,3 +715,11 @@ def test_a_case_in_words():
     assert search.describe(case) == told
     case.picture[0, 0, 0] = 0
     assert search.describe(case) == told.replace("a flat picture of grey 0.50", "a picture")
+
+
+def test_a_wide_lattice_stands_beside_its_text_in_80_columns():
+    """32 phases are drawn one character wide, so no row is folded."""
+    phases = tuple(tuple(1.0 for _ in range(32)) for _ in range(32))
+    wide = replace(REPORT, map=replace(REPORT.map, period=32, phases=phases))
+    drawn = [line for line in printed(terminal.report(wide), width=80) if "█" in line]
+    assert [line.split("   ")[0].strip() for line in drawn] == ["█" * 32] * 32

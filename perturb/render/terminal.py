@@ -43,21 +43,24 @@ class Lattice:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         count = max(len(self.phases), 8)
-        width = min(count, WIDEST) * (2 if console.color_system is None or count <= 16 else 1)
+        width = min(count, WIDEST) * _characters(count)
         return Measurement(width, width)
+
+
+def _characters(count: int) -> int:
+    """How many characters wide a phase is drawn."""
+    return 2 if count <= 16 else 1
 
 
 def _shaded(values: np.ndarray, high: float) -> Text:
     shares = np.round(values / high, 6)  # a share at the edge of a shade is drawn alike by every machine
     levels = np.clip(shares * len(SHADES), 0, len(SHADES) - 1).astype(int)
-    return Text("\n".join("".join(2 * SHADES[v] for v in row) for row in levels))
+    return Text("\n".join("".join(_characters(len(row)) * SHADES[v] for v in row) for row in levels))
 
 
 def _coloured(values: np.ndarray, high: float) -> Text:
-    """Two phases a character where they are many, else one phase two characters wide and half a character high."""
-    if len(values) <= 16:
-        values = np.repeat(values, 2, 1)
-    colours = paint(values, 0.0, high)
+    """Each phase is half a character high."""
+    colours = paint(np.repeat(values, _characters(len(values)), 1), 0.0, high)
     if len(colours) % 2:
         colours = np.concatenate([colours, colours[-1:]])
     text = Text(end="")
