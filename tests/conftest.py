@@ -6,10 +6,18 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core each, for the processes that tests start too; ahead of torch
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import torch
+
 from perturb.images import load_images
 from perturb.records import Images
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def same_weights() -> None:
+    """Networks that a test builds have the same weights in every run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
