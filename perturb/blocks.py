@@ -32,11 +32,23 @@ def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> li
 
 def only(images: Images, which: np.ndarray) -> Images:
     """These images; photographs keep their numbers."""
-    return replace(images, pixels=images.pixels[which], photograph=images.photograph[which], crop=images.crop[which])
+    return replace(
+        images,
+        pixels=images.pixels[which],
+        photograph=images.photograph[which],
+        crop=images.crop[which],
+        spots=None if images.spots is None else images.spots[which],
+    )
 
 
 def _only(trials: Trials, which: np.ndarray) -> Trials:
-    return replace(trials, dead=trials.dead[which], live=trials.live[which], photograph=trials.photograph[which])
+    return replace(
+        trials,
+        dead=trials.dead[which],
+        live=trials.live[which],
+        photograph=trials.photograph[which],
+        scene=None if trials.scene is None else trials.scene[which],
+    )
 
 
 def joined(parts: Sequence[Observation]) -> Observation:
@@ -57,4 +69,8 @@ def _concatenated(parts: Sequence[Observation], axis: int, threshold_axis: int, 
         threshold=np.concatenate([part.threshold for part in parts], threshold_axis),
         measures={name: np.concatenate([part.measures[name] for part in parts], axis) for name in parts[0].measures},
         photograph=photograph,
+        truth=np.concatenate([part.truth for part in parts], threshold_axis),
+        alarms=None
+        if parts[0].alarms is None
+        else np.concatenate([p.alarms for p in parts if p.alarms is not None], threshold_axis),
     )

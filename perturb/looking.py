@@ -31,10 +31,7 @@ class Look:
 
     def plain(self, pictures: Tensor) -> Any:
         """What the layer gives for pictures that have nothing to do with one another."""
-        if self.layer == "output" and not isinstance(self.model, Taps):
-            return self.model.measure(pictures)
-        assert isinstance(self.model, Taps)
-        if not self.double:
+        if not self.double or not isinstance(self.model, Differentiable):
             return self.model.measure(pictures, self.layer)
         with _in_double(self.model):
             return self.model.measure(pictures.double(), self.layer)
@@ -53,15 +50,15 @@ def look_at(model: Sees, layer: str, wanted: Engine, *, double: bool = False) ->
 
     Raises UsageError for a layer of a model that shows its outputs alone.
     """
-    if layer != "output" and not isinstance(model, Taps):
+    if not layer.startswith("output") and not isinstance(model, Taps):
         raise UsageError(f"{model.name} shows its outputs alone, not `{layer}`: use an evaluator of the output.")
-    engine = choose_engine(model, layer, wanted) if isinstance(model, Differentiable) and not double else None
+    followed = isinstance(model, Differentiable) and not double and model.gives_tensor(layer)
+    engine = choose_engine(model, layer, wanted) if followed else None  # type: ignore[arg-type]
     return Look(model=model, layer=layer, engine=engine, double=double)
 
 
 @contextmanager
-def _in_double(model: Taps) -> Iterator[None]:
-    assert isinstance(model, Differentiable)
+def _in_double(model: Differentiable) -> Iterator[None]:
     model.module.double()
     try:
         yield

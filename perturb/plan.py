@@ -3,22 +3,28 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from perturb import evaluators, perturbations, quantities, tasks
+from perturb.answers import tensor_of
 from perturb.errors import InputError, PerturbError, UsageError
+from perturb.evaluators.own import OwnFunction
+from perturb.evaluators.reading import OwnAnswer
 from perturb.images import load_images, split
-from perturb.kinds import Kinds, load_kind
+from perturb.kinds import load_kind
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
-from perturb.records import Claim, Images, OperatingPoint, Pictures
+from perturb.records import Claim, Design, Images, OperatingPoint, Pictures
 from perturb.suite import CheckTable, EvaluatorTable, MapTable, PerturbationTable, Suite, TrainingTable
 from perturb.tasks.micro import Digits, Presence
 from perturb.training.recipe import RECIPES, Recipe
+from perturb.trials import Scenes
 
 Regime = Literal["as-is", "probe", "fine-tuned", "from-scratch"]
 
@@ -49,6 +55,27 @@ class ExperimentPlan:
     map: MapTable
     map_layer: str
     seed: int
+    alarm_rate: float = 0.05  # of the pinned threshold, also beside one that is given
+    design: Design = "object"
+
+    @property
+    def scenes(self) -> Scenes | None:
+        """How the picture moves; None where the object moves.
+
+        An evaluator with a radius reads one place, so all objects of an image share a scene, out of each other's reach.
+        """
+        if self.design == "object":
+            return None
+        radius = getattr(self.evaluator, "radius", None)
+        if radius is None:
+            return Scenes()
+        rows, columns = (math.ceil(2 * radius) + n for n in self.task.extent)
+        return Scenes(apart=(rows, columns))
+
+    @property
+    def answers(self) -> bool:
+        """Whether the response map is of the evaluator's own reading of the answer, not of an output's numbers."""
+        return self.map.kind == "response" and isinstance(self.evaluator, OwnAnswer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +94,9 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     put = perturbation_for(suite.check[0].perturbation, suite.folder)
     if isinstance(put, Digit):
         shape = (shape[0], put.size, put.size)
-    images = load_images(asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed)
+    images = load_images(
+        asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed, beside=suite.folder
+    )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)
 
@@ -88,11 +117,11 @@ def plan(suite: Suite, model: Sees, judged: Images) -> tuple[CheckPlan, ...]:
 def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images) -> ExperimentPlan:
     """The experiment that one check asks for."""
     table = check.evaluator or suite.evaluator
-    kind = table.kind or ("label" if suite.task else "change")
+    kind = table.kind or _usual(suite, model)
     evaluator = evaluator_for(kind, table, model, suite.folder)
     training, evaluator = _training(suite, check, kind, evaluator)
     level = check.level if isinstance(check.level, float) else None
-    task = _task(suite, check, model, judged, training)
+    task = _task(suite, check, model, judged, training, evaluator.layer)
     given = not isinstance(evaluator.threshold, str)
     learns = training.regime != "as-is"
     if suite.task is None:
@@ -105,6 +134,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         faults = {
             f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use "
             "kind = 'label'.": not given,
+            "[design] kind = 'picture' is for suites without [task].": suite.design.kind == "picture",
             "level = 'calibrated' is for suites without [task]: give a number.": level is None,
             f"{model.name} shows its outputs alone, so it cannot learn: remove [training].": learns
             and not isinstance(model, Differentiable),
@@ -125,52 +155,85 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         live_target=check.live_target,
         pairs=check.pairs,
         flips=check.search,
-        map=suite.map,
-        map_layer=table.layer if evaluator.layer == "output" and "layer" in table.model_fields_set else evaluator.layer,
+        map=_map(suite.map, model),
+        map_layer=_map_layer(table, evaluator, model),
         seed=suite.seed,
+        alarm_rate=table.false_alarms,
+        design=suite.design.kind,
     )
+
+
+def _usual(suite: Suite, model: Sees) -> str:
+    """The kind of evaluator where none is named."""
+    if suite.task:
+        return "label"
+    if isinstance(model, Taps):
+        return "change"
+    raise UsageError(
+        f"{model.name} shows its outputs alone: say how they are read, [evaluator] kind = 'score', 'map', 'boxes' or "
+        "'text', and [map] kind = 'response' with a period."
+    )
+
+
+def _map(table: MapTable, model: Sees) -> MapTable:
+    """A model without gradients takes a response map where none is named."""
+    if isinstance(model, Differentiable) or "kind" in table.model_fields_set:
+        return table
+    return table.model_copy(update={"kind": "response"})
+
+
+def _map_layer(table: EvaluatorTable, evaluator: Evaluator, model: Sees) -> str:
+    """The layer whose map chooses the places: where the evaluator looks, unless it is told or gives no tensor."""
+    if not evaluator.layer.startswith("output"):
+        return evaluator.layer
+    if "layer" in table.model_fields_set:
+        return table.layer
+    return evaluator.layer if not isinstance(model, Taps) or model.gives_tensor("output") else "last"
 
 
 def perturbation_for(table: PerturbationTable, folder: Path) -> Any:
     """The perturbation that a suite's table names. Raises UsageError for one that cannot be made."""
     options = table.model_dump(exclude={"kind"}, exclude_none=True, exclude_defaults=True)
-    return _make("perturbation", table.kind, perturbations.KINDS, options, folder)
+    return _make("perturbation", table.kind, load_kind(table.kind, perturbations.KINDS, folder), options)
 
 
 def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -> Any:
     """The evaluator that a suite's table names, reading a layer that this model has."""
-    known = {f.name for f in fields(EvaluatorOptions)}
-    options = {key: getattr(table, key) for key in table.model_fields_set & known}
+    options = {key: getattr(table, key) for key in OPTIONS if key in table.model_fields_set}
     accepted = load_kind(kind, evaluators.KINDS, folder)
-    if is_dataclass(accepted):
-        options = {key: value for key, value in options.items() if key in {f.name for f in fields(accepted)}}
+    if isinstance(accepted, FunctionType):
+        accepted, options = partial(OwnFunction, function=accepted), _accepted(options, OwnFunction)
+    elif is_dataclass(accepted):
+        options = _accepted(options, accepted)
     if getattr(accepted, "layer", "") == "output":  # then the table's layer is that of the map
         options.pop("layer", None)
-    evaluator = _make("evaluator", kind, evaluators.KINDS, options | (table.model_extra or {}), folder)
+    if isinstance(options.get("output"), int) and model.gives_tensor("output") and "target" not in options:
+        options["target"] = options.pop("output")
+    evaluator = _make("evaluator", kind, accepted, options | (table.model_extra or {}))
     if evaluator.threshold == "image":  # of n shots a further one exceeds the largest with probability 1 / (n + 1)
         evaluator = replace(evaluator, shots=max(evaluator.shots, math.ceil(1 / table.false_alarms) - 1))
-    if evaluator.layer == "output":
+    if evaluator.layer.startswith("output"):
         return evaluator
     if not isinstance(model, Taps):
         raise UsageError(
             f"{model.name} shows its outputs alone, and evaluator.kind = {kind!r} reads a feature map: "
-            "use kind = 'score', and [map] kind = 'response' with a period."
+            "use kind = 'score', 'map', 'boxes' or 'text', and [map] kind = 'response' with a period."
         )
     return replace(evaluator, layer=model.find_layer(evaluator.layer))
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluatorOptions:
-    """Keys of a suite's [evaluator] that its class may take."""
-
-    layer: str = "last"
-    noise: float = 0.02
-    output: int = 0
+OPTIONS = ("layer", "noise", "output", "target", "radius", "max_area", "pattern", "threshold")
+"""Keys of a suite's [evaluator] that its class may take."""
 
 
-def _make(what: str, kind: str, kinds: Kinds, options: dict[str, Any], folder: Path) -> Any:
+def _accepted(options: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """The options that a data class has a field for; the others are keys of other kinds."""
+    return {key: value for key, value in options.items() if key in {f.name for f in fields(kind)}}
+
+
+def _make(what: str, kind: str, accepted: Any, options: dict[str, Any]) -> Any:
     try:
-        return load_kind(kind, kinds, folder)(**options)
+        return accepted(**options)
     except PerturbError:
         raise
     except (TypeError, ValueError) as error:
@@ -204,7 +267,7 @@ def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tup
     return Training(regime=table.regime, recipe=recipe, seeds=table.seeds), evaluator
 
 
-def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training: Training) -> Task:
+def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training: Training, layer: str) -> Task:
     put = perturbation_for(check.perturbation, suite.folder)
     level = check.level if isinstance(check.level, float) else 1.0
     if suite.task is None:
@@ -220,7 +283,7 @@ def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training
         raise InputError(
             f"images `{judged.source}` have no labels to learn from; see docs/suites.md for those that do."
         )
-    outputs = _outputs(model) if training.regime == "as-is" else 0
+    outputs = _outputs(model, layer) if training.regime == "as-is" else 0
     setting = TaskSetting(shape=model.input_shape, steps=suite.task.classes, labels=len(judged.classes) or outputs)
     task: Task = kind.prepare(put, level, setting)
     if outputs and outputs != task.outputs:
@@ -230,9 +293,10 @@ def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training
     return task
 
 
-def _outputs(model: Sees) -> int:
+def _outputs(model: Sees, layer: str) -> int:
     blank = np.zeros((1, *model.input_shape), np.float32)
-    return int(np.prod(model.measure(torch.from_numpy(blank)).shape[1:]))
+    outputs = tensor_of(model.measure(torch.from_numpy(blank), layer), "a score for each class")
+    return int(np.prod(outputs.shape[1:]))
 
 
 def experiments(checks: Sequence[CheckPlan]) -> tuple[ExperimentPlan, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor, device, nn
 
+    from perturb.answers import Answers
     from perturb.records import Clean, Contribution, Effect, Observation, OperatingPoint
 
 
@@ -30,8 +31,14 @@ class Sees(Protocol):
     device: device
     untrained: bool  # its weights are known to be drawn
 
-    def measure(self, pictures: Tensor) -> Tensor:
-        """Pictures -> the model's own outputs, one row a picture, in batches that fit; NaN raises InputError."""
+    def measure(self, pictures: Tensor, layer: str = "output") -> Answers:
+        """Pictures -> the model's own answers, a row or an entry each, in batches that fit; NaN raises InputError.
+
+        "output" is the whole answer, "output:NAME" one of several outputs.
+        """
+
+    def gives_tensor(self, layer: str) -> bool:
+        """Whether it gives one tensor and no more there."""
 
 
 @runtime_checkable
@@ -42,8 +49,11 @@ class Taps(Sees, Protocol):
     def feature_maps(self) -> tuple[str, ...]:
         """The layers that give one, in the order in which they run."""
 
-    def measure(self, pictures: Tensor, layer: str = "output") -> Tensor:
-        """Pictures -> what `layer` gives, without gradients, in batches that fit; NaN raises InputError."""
+    def measure(self, pictures: Tensor, layer: str = "output") -> Answers:
+        """Pictures -> what `layer` gives, without gradients, in batches that fit; a tensor, but of some outputs.
+
+        NaN raises InputError.
+        """
 
     def find_layer(self, wanted: str) -> str:
         """ "output", "last", "stride:8" or a module's name -> the name of a layer; UsageError where there is none."""
@@ -72,7 +82,10 @@ class Differentiable(Taps, Protocol):
 
 
 class Perturbation(Protocol):
-    """Puts something small into a picture. Level 0 is the identity."""
+    """Puts something small into a picture. Level 0 is the identity.
+
+    An object that is no square also has an `extent`: its rows and columns, from the top left of the patch.
+    """
 
     @property
     def size(self) -> int:
@@ -122,6 +135,10 @@ class Task(Protocol):
     @property
     def size(self) -> int:
         """Side in pixels of the square patch whose place matters."""
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns that the perturbation takes of it, from its top left."""
 
     @property
     def clean(self) -> Clean:
@@ -174,10 +191,16 @@ def quiet(stage: str, steps: int) -> Tick:
 class Asked:
     """What is true of the pictures that an evaluator reads: one entry each, all of one image."""
 
-    place: Int[np.ndarray, "picture 2"]  # (row, column) of the patch's top left; of a clean one, where it would lie
-    size: int  # side of the patch in pixels
+    place: Int[np.ndarray, "picture 2"]  # (row, column) of the object's top left; of a clean one, where it would lie
+    extent: tuple[int, int]  # rows, columns of the object
+    shape: tuple[int, int]  # rows, columns of the picture
     truth: Int[np.ndarray, " picture"]  # the class that is right; -1: the model's own answer to the clean twin
     twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin among these pictures
+
+    @property
+    def centre(self) -> Float[np.ndarray, "picture 2"]:
+        """(row, column) of the object's centre; the first pixel's is (0, 0)."""
+        return self.place + [(n - 1) / 2 for n in self.extent]
 
 
 class Evaluator(Protocol):
@@ -196,8 +219,12 @@ class Evaluator(Protocol):
         """Whether it reads classes, which a [task] gives."""
 
     @property
+    def local(self) -> bool:
+        """Whether the evidence depends on the place: then clean pictures are asked at dead and at live places."""
+
+    @property
     def layer(self) -> str:
-        """Which outputs it reads: "output" for the model's own (any model), else a feature map (`Taps`)."""
+        """What it reads: "output", the model's own (any model), "output:NAME", or a feature map (`Taps`)."""
 
     @property
     def noise(self) -> float:
@@ -218,7 +245,10 @@ class Evaluator(Protocol):
         """One number for each picture, as a tensor or an array; more means that the right answer is more certain."""
 
     def measures(self, outputs: Any, asked: Asked) -> Mapping[str, Any]:
-        """Further numbers for each picture, by name."""
+        """Further numbers for each picture, by name; shares of questions where `quantities.SHARES` names them."""
+
+    def alarms(self, outputs: Any, asked: Asked) -> Any:
+        """The score of each thing reported anywhere in each picture, for the free-response table; None: not counted."""
 
 
 class Learner(Evaluator, Protocol):

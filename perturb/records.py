@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 Phase = tuple[int, int]
-Arm = Literal["clean", "dead", "live"]
-ARMS: tuple[Arm, ...] = ("clean", "dead", "live")
-CLEAN, DEAD, LIVE = range(len(ARMS))  # their numbers on the last axis of an Observation
+Arm = Literal["clean", "dead", "live", "clean-live"]
+ARMS: tuple[Arm, ...] = ("clean", "dead", "live", "clean-live")
+CLEAN, DEAD, LIVE, CLEAN_LIVE = range(len(ARMS))  # their numbers on the last axis of an Observation
+OWN = -1  # the right class of a picture without a label: whatever the model answers without the perturbation
+Design = Literal["object", "picture"]  # what moves: the object over the picture, or the picture under the lattice
 Clean = Literal["absent", "right", "none"]  # "yes" is a false alarm, the right answer, or not asked
 Saturation = Literal["", "floor", "ceiling"]
 
@@ -28,6 +30,7 @@ class Images:
     source: str
     labels: Int[np.ndarray, " photograph"] | None = None  # number of each photograph's class, where there are any
     classes: tuple[str, ...] = ()
+    spots: Int[np.ndarray, "image 2"] | None = None  # (row, column) where alone an object belongs; None: anywhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ class Contribution:
     period: int  # T; the phase of a pixel is (row mod T, column mod T)
     images: int = 0  # that it was measured on; 0 for a structural map
     windows: tuple[Window, ...] = ()  # structural maps only
+    level: float | None = None  # of a map of the model's own answer: at which objects were shown
+    rates: tuple["PhaseRate", ...] = ()  # and the share of them that was reported, by phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +100,19 @@ class Locations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """The design: on each image the same number of pairs, each a dead and a live place in one T x T cell."""
+    """The design: on each image the same number of pairs, each a dead and a live place in one T x T cell.
 
-    dead: Int[np.ndarray, "image pair 2"]  # (row, column) of the perturbation's top-left pixel
+    Either the object moves over the picture, or the picture moves under the lattice: the object then lies at its
+    pair's place in the `scene`, and the model's window onto the scene moves by scene - place, 0 to T - 1 pixels.
+    """
+
+    dead: Int[np.ndarray, "image pair 2"]  # (row, column) of the perturbation's top left in the picture that is shown
     live: Int[np.ndarray, "image pair 2"]
     photograph: Int[np.ndarray, " image"]
     seed: int
     purpose: str  # names the trials' own stream of randomness
+    scene: Int[np.ndarray, "image pair 2"] | None = None  # None: the object moves
+    together: bool = False  # all objects of an image lie in one scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +126,20 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Everything that was seen in one experiment. The axis `arm` is in the order of ARMS."""
+    """Everything that was seen in one experiment. The axis `arm` is in the order of ARMS.
 
-    evidence: Float[np.ndarray, "seed level image pair arm"]  # clean: the pair's unperturbed twin, same sensor noise
+    The clean arms are the pair's unperturbed twin under the same sensor noise, asked at its dead and at its live place.
+    """
+
+    evidence: Float[np.ndarray, "seed level image pair arm"]
     realised: Float[np.ndarray, "seed level image pair arm"]  # mean change of the patch; a fraction of the range
     threshold: Float[np.ndarray, "seed image"]
     measures: Mapping[str, Float[np.ndarray, "seed level image pair arm"]]  # what the evaluator tells besides
     levels: tuple[float, ...]
     photograph: Int[np.ndarray, " image"]
     point: OperatingPoint
+    truth: Int[np.ndarray, "seed image pair"]  # the class that is right
+    alarms: Float[np.ndarray, "seed image rank"] | None = None  # what was reported in a clean picture, best first; -inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +168,14 @@ class Rate:
     high: float
     n: int  # photographs
     trials: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRate:
+    """The share detected at one phase."""
+
+    phase: Phase
+    rate: Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +222,17 @@ class Measure:
     live: Rate
     clean: Rate | None = None  # without the perturbation, where that has an answer
     difference: Effect | None = None  # live - dead, paired; None in reports of schema 1 that did not keep it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeResponse:
+    """Detection at one rate of false alarms in a picture."""
+
+    false_alarms: float  # a clean picture, wanted
+    measured: float  # what came out on the same clean pictures; less where equal scores stay together
+    threshold: float
+    dead: Rate
+    live: Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +298,9 @@ class Experiment:
     worst: Miss | None  # None where no pair was missed at its dead place and seen at its live one
     engine: str = "dense"  # how the network was evaluated: see incremental.engine_name
     training: tuple[Training, ...] = ()
+    design: Design = "object"  # what moved
+    threshold: float | None = None  # the user's own; None where it was pinned
+    free_response: tuple[FreeResponse, ...] = ()
 
     @property
     def detected(self) -> Measure:

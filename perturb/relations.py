@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from perturb.answers import tensor_of
 from perturb.contribution import Options, energy
 from perturb.counterexample import Case
 from perturb.errors import InputError
@@ -25,7 +26,7 @@ NEAR = 1.5  # evidence that differs by less than this factor may fall on either 
 def level_zero(model: Network, case: Case, layer: str = "output") -> Control:
     """A perturbation of level 0 changes no output, not even by rounding."""
     changed = case.perturbation.apply(case.picture, case.dead, 0.0, stream(case.seed, "relations/texture"))
-    before, after = model.measure(torch.from_numpy(np.stack([case.picture, changed])), layer)
+    before, after = _measured(model, np.stack([case.picture, changed]), layer)
     largest = float((after - before).abs().max())
     return Control(
         name="level 0 changes nothing",
@@ -41,10 +42,9 @@ def batches(model: Network, pictures: Pictures, layer: str = "output", *, tolera
     """
     if len(pictures) < 2:
         raise InputError(f"`pictures` (n = {len(pictures)}): a batch needs at least 2.")
-    x = torch.from_numpy(pictures)
-    together = model.measure(x, layer)
-    alone = torch.cat([model.measure(x[i : i + 1], layer) for i in range(len(x))])
-    backward = model.measure(x.flip(0), layer).flip(0)
+    together = _measured(model, pictures, layer)
+    alone = torch.cat([_measured(model, pictures[i : i + 1], layer) for i in range(len(pictures))])
+    backward = _measured(model, pictures[::-1].copy(), layer).flip(0)
     largest = max(float((other - together).abs().max()) for other in (alone, backward))
     scale = float(together.abs().max()) or 1.0
     return Control(
@@ -64,11 +64,13 @@ def shift(model: Network, evaluator: Evaluator, case: Case, period: int, *, fals
     takes = _takes(case, evaluator, period)
     rows, columns = case.picture.shape[1:]
     one = np.zeros(1, dtype=int)
-    asked = Asked(place=np.array([case.live]), size=case.perturbation.size, truth=one, twin=one)
+    size = case.perturbation.size
+    extent = getattr(case.perturbation, "extent", (size, size))
+    asked = Asked(place=np.array([case.live]), extent=extent, shape=(rows, columns), truth=one, twin=one)
     seen = []
     for at in (0, period):
-        views = torch.from_numpy(np.ascontiguousarray(takes[:, :, at : at + rows, at : at + columns]))
-        outputs = model.measure(views, evaluator.layer)
+        views = np.ascontiguousarray(takes[:, :, at : at + rows, at : at + columns])
+        outputs = _measured(model, views, evaluator.layer)
         known, clean = evaluator.study(outputs[:-1])
         threshold = float(pin_threshold(clean.double().cpu().numpy(), false_alarms))
         seen.append(float(evaluator.evidence(outputs[-1:], asked, known)[0]) / threshold)
@@ -107,6 +109,10 @@ def flip(model: Network, pictures: Pictures, layer: str = "output", *, tolerance
         observed=f"{largest:.3g}",
         passed=largest <= tolerance,
     )
+
+
+def _measured(model: Network, pictures: Pictures, layer: str) -> Tensor:
+    return tensor_of(model.measure(torch.from_numpy(pictures), layer), "a tensor")
 
 
 class _Mirror(nn.Module):

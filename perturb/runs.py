@@ -28,7 +28,7 @@ from perturb.records import (
 )
 from perturb.report import Report, from_json
 
-TRIALS = 2  # schema of trials.npz; 1 had one seed, and an array for each arm
+TRIALS = 3  # schema of trials.npz; 1 had one seed and an array for each arm, 2 had one clean arm
 MAPS = 2  # of maps.npz; 1 had no keys, as there was one map of a layer
 FILES = ("report.json", "trials.npz", "maps.npz")
 
@@ -56,6 +56,9 @@ class TrialsHead:
     balanced: tuple[bool, ...]  # by seed
     point: OperatingPoint
     measures: tuple[str, ...]
+    scenes: bool = False  # whether the picture moved
+    together: bool = False
+    counted: bool = False  # whether false alarms anywhere in a picture were kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +109,9 @@ def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
     """The run that `encode` wrote, now or in an earlier version. Raises InputError for files that are damaged."""
     report, trials, maps = (f"{where}/{name}" for name in FILES)
     arrays, told = unpack(given["trials.npz"], trials)
-    head = files.decode(TrialsFile, told, trials, schema=TRIALS, upgrades={1: _with_seeds})
+    head = files.decode(TrialsFile, told, trials, schema=TRIALS, upgrades={1: _with_seeds, 2: lambda told: told})
     arrays = arrays if any(key.endswith("/evidence") for key in arrays) else _by_arm(arrays)
+    arrays = arrays if any(key.endswith("/truth") for key in arrays) else _at_both_places(arrays)
     drawn, told = unpack(given["maps.npz"], maps)
     named = files.decode(MapsFile, told, maps, schema=MAPS, upgrades={1: _keyed})
 
@@ -171,6 +175,8 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
     photograph = stored.take("photograph", "i", images)
     if images and not (photograph.min() >= 0 and photograph.max() < photographs):
         raise InputError(f"`{stored.where}`: {stored.at}/photograph: expected numbers below {photographs}.")
+    truth = stored.take("truth", "i", seeds, images, pairs)
+    scene = stored.take("places/scene", "i", seeds, images, pairs, 2) if told.scenes else None
     places = {arm: stored.take(f"places/{arm}", "i", seeds, images, pairs, 2) for arm in ("dead", "live")}
     locations = tuple(
         Locations(
@@ -190,6 +196,8 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
                 photograph=photograph,
                 seed=seed,
                 purpose=told.purpose,
+                scene=None if scene is None else scene[number],
+                together=told.together,
             )
             for number, seed in enumerate(told.seeds)
         ),
@@ -203,6 +211,8 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             levels=(told.level,),
             photograph=photograph,
             point=told.point,
+            truth=truth,
+            alarms=stored.take("alarms", "f", seeds, images, None).astype(float) if told.counted else None,
         ),
     )
 
@@ -222,7 +232,7 @@ def _by_arm(old: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of schema 1 as those of schema 2."""
     new = {}
     for at in {key.removesuffix("/threshold") for key in old if key.endswith("/threshold")}:
-        arms = [old.get(f"{at}/{arm}") for arm in ARMS]
+        arms = [old.get(f"{at}/{arm}") for arm in ARMS[:3]]
         moved = [old.get(f"{at}/realised_{arm}") for arm in ("dead", "live")]
         if any(array is None for array in (*arms, *moved)):
             continue
@@ -232,6 +242,17 @@ def _by_arm(old: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             new[f"{at}/{name}"] = old[f"{at}/{name}"][None]
         new[f"{at}/photograph"] = old[f"{at}/photograph"]
         new |= {f"{at}/phases/0/{arm}": old[f"{at}/phases/{arm}"] for arm in ("dead", "live")}
+    return new
+
+
+def _at_both_places(old: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of schema 2 as those of schema 3: clean pictures gave the same at both places of a pair."""
+    new = dict(old)
+    for key, values in old.items():
+        if key.endswith(("/evidence", "/realised")) or "/measures/" in key:
+            new[key] = np.concatenate([values, values[..., :1]], -1) if values.ndim else values
+        if key.endswith("/evidence"):
+            new[key.removesuffix("evidence") + "truth"] = np.ones(values.shape[:3], dtype=np.int8)
     return new
 
 
@@ -258,8 +279,15 @@ def _trials(run: Run) -> bytes:
                 balanced=tuple(one.balanced for one in locations),
                 point=seen.point,
                 measures=tuple(seen.measures),
+                scenes=found.trials[0].scene is not None,
+                together=found.trials[0].together,
+                counted=seen.alarms is not None,
             )
-            parts = {"photograph": seen.photograph, "threshold": seen.threshold}
+            parts = {"photograph": seen.photograph, "threshold": seen.threshold, "truth": seen.truth}
+            if seen.alarms is not None:
+                parts["alarms"] = seen.alarms
+            if found.trials[0].scene is not None:
+                parts["places/scene"] = np.stack([t.scene for t in found.trials if t.scene is not None])
             parts |= {"evidence": seen.evidence[:, 0], "realised": seen.realised[:, 0]}
             parts |= {f"measures/{key}": values[:, 0] for key, values in seen.measures.items()}
             for arm in ("dead", "live"):

@@ -25,6 +25,7 @@ from perturb.kinds import CUSTOM, complaint, is_custom, near
 from perturb.shipped import shipped
 from perturb.training.recipe import RECIPES
 
+Period = Annotated[int, Field(ge=1, le=256)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 
@@ -66,7 +67,9 @@ class _OpenTable(_Table):
 class ImagesTable(_Table):
     source: str = Field("built-in", description="where pictures come from; see the list in docs/suites.md")
     crops: int = Field(4, ge=1, le=1000, description="random crops of each photograph (built-in and folder)")
-    count: int = Field(64, ge=4, le=1_000_000, description="pictures drawn (dead-leaves, noise, digits and mnist)")
+    count: int = Field(
+        64, ge=4, le=1_000_000, description="pictures drawn (all but built-in, folder and labelled sets)"
+    )
     calibration: Share = Field(0.4, description="share of photographs used to calibrate; the others are judged")
 
 
@@ -84,12 +87,23 @@ class TrainingTable(_Table):
     seeds: int = Field(1, ge=1, description="trainings, each from weights of its own")
 
 
+class DesignTable(_Table):
+    kind: Literal["object", "picture"] = Field(
+        "object",
+        description="what moves from phase to phase: the object over the picture, or the picture with the object in it",
+    )
+
+
 class MapTable(_Table):
-    kind: kind_of(MAPS, custom=False) = Field("energy", description="how the contribution is estimated")  # type: ignore[valid-type]
+    kind: kind_of(MAPS, custom=False) = Field(  # type: ignore[valid-type]
+        "energy", description="how the contribution is estimated; a model without gradients takes response by default"
+    )
     images: int = Field(16, ge=1, description="calibration crops that a measured map is measured on")
     probes: int = Field(4, ge=1, description="random output directions for each crop (energy)")
     level: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="what a pixel is changed by (response)")
-    period: int | None = Field(None, ge=1, description="of the lattice of a model that shows its outputs alone")
+    period: Period | tuple[Period, Period] | None = Field(
+        None, description="of the lattice in pixels, or [of rows, of columns]; a network tells its own (response)"
+    )
     share: Annotated[float, Field(gt=0, le=0.5)] = Field(0.05, description="share of phases in each arm")
 
 
@@ -101,7 +115,20 @@ class EvaluatorTable(_OpenTable):
     noise: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.02, description="sensor noise, a fraction of the pixel range; score and label add none unless it is given"
     )
-    output: int = Field(0, ge=0, description="the output that is the evidence (score)")
+    output: int | str = Field(
+        "", description="which of several outputs: a key, an attribute or a number; dots lead further (score to text)"
+    )
+    target: int | str | None = Field(None, description="class: a number of the score, a channel of the map, a label")
+    radius: Annotated[float, Field(gt=0, le=1000)] = Field(
+        8, description="pixels around the object's centre within which it must be reported (map, boxes)"
+    )
+    max_area: Annotated[float, Field(gt=0)] = Field(
+        100, description="largest area of a box that reports it, in units of the object's (boxes)"
+    )
+    pattern: str = Field("", description="regular expression that the text must hold (text)")
+    threshold: float | None = Field(
+        None, description="your own operating point; without it, pinned to the rate of false alarms (score to text)"
+    )
     false_alarms: Annotated[float, Field(ge=0.001, lt=0.5)] = Field(
         0.05, description="rate that the threshold is pinned to; below 0.05 more clean shots are taken (change)"
     )
@@ -160,6 +187,7 @@ class Suite(_Table):
     seed: int = Field(0, ge=0)
     images: ImagesTable = ImagesTable()
     map: MapTable = MapTable()
+    design: DesignTable = DesignTable()
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
     evaluator: EvaluatorTable = EvaluatorTable()
     training: TrainingTable | None = Field(
@@ -279,6 +307,7 @@ MOVED = {
 TABLES: dict[str, type[_Table]] = {
     "images": ImagesTable,
     "map": MapTable,
+    "design": DesignTable,
     "task": TaskTable,
     "training": TrainingTable,
     "evaluator": EvaluatorTable,

@@ -1,5 +1,7 @@
 """The design: on every image the same number of pairs, a dead and a live place in one T x T cell."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Int
 
@@ -8,23 +10,107 @@ from perturb.records import Images, Locations, Trials
 from perturb.streams import stream
 
 
-def design(images: Images, locations: Locations, *, size: int, pairs: int, seed: int, purpose: str) -> Trials:
+@dataclass(frozen=True, slots=True)
+class Scenes:
+    """The picture moves, not the object. `apart`: all objects of an image share a scene, so many pixels apart."""
+
+    apart: tuple[int, int] | None = None  # rows, columns
+
+
+def design(
+    images: Images,
+    locations: Locations,
+    *,
+    size: int,
+    pairs: int,
+    seed: int,
+    purpose: str,
+    scenes: Scenes | None = None,
+) -> Trials:
     """`pairs` trials an image: cells drawn evenly over the interior, phases in turn from a random order.
 
     Cells keep an eighth of the picture away from its border. An image's trials depend on the seed, the purpose and the
-    image's identity alone, not on what lies beside it: a part of the images gets what the whole gives it.
-    Raises InputError where the picture is too small for one interior cell.
+    image's identity alone, not on what lies beside it: a part of the images gets what the whole gives it. With `scenes`
+    the picture moves and the object stays, at a place of any phase. Images with spots have their object there: it moves
+    within the cell around its spot, or with the picture.
+    Raises InputError where the picture is too small for one interior cell, or for so many objects in one scene.
     """
-    cells = interior_cells(images.pixels.shape[2:], locations.period, size)
-    count = len(images.pixels)
+    period, count = locations.period, len(images.pixels)
+    if images.spots is not None:
+        return _at_spots(images, locations, pairs=pairs, seed=seed, purpose=purpose, moves=scenes is not None)
+    cells = interior_cells(images.pixels.shape[2:], period, size + (period - 1 if scenes else 0))
+    if scenes and scenes.apart:
+        cells = _apart(cells, scenes.apart, period, pairs)
     dead = np.empty((count, pairs, 2), dtype=np.int64)
-    live = np.empty_like(dead)
+    live, scene = np.empty_like(dead), np.empty_like(dead)
     for i in range(count):
         rng = stream(seed, f"trials/{purpose}/{identity(images, i)}")
         chosen = cells[rng.choice(len(cells), pairs, replace=pairs > len(cells))]
-        dead[i] = chosen + _in_turn(locations.dead, pairs, rng)
-        live[i] = chosen + _in_turn(locations.live, pairs, rng)
-    return Trials(dead=dead, live=live, photograph=images.photograph, seed=seed, purpose=purpose)
+        if scenes is None:
+            dead[i] = chosen + _in_turn(locations.dead, pairs, rng)
+            live[i] = chosen + _in_turn(locations.live, pairs, rng)
+        else:
+            scene[i] = chosen + period - 1 + rng.integers(0, period, (pairs, 2))
+            dead[i], live[i] = (_landing(scene[i], arm, period, rng) for arm in (locations.dead, locations.live))
+    return Trials(
+        dead=dead,
+        live=live,
+        photograph=images.photograph,
+        seed=seed,
+        purpose=purpose,
+        scene=scene if scenes else None,
+        together=bool(scenes and scenes.apart),
+    )
+
+
+def _at_spots(images: Images, locations: Locations, *, pairs: int, seed: int, purpose: str, moves: bool) -> Trials:
+    """Trials at the one place of each image where its object belongs."""
+    assert images.spots is not None
+    period, count = locations.period, len(images.pixels)
+    dead = np.empty((count, pairs, 2), dtype=np.int64)
+    live, scene = np.empty_like(dead), images.spots[:, None].repeat(pairs, 1)
+    for i in range(count):
+        rng = stream(seed, f"trials/{purpose}/{identity(images, i)}")
+        for landed, phases in ((dead, locations.dead), (live, locations.live)):
+            if moves:
+                landed[i] = _landing(scene[i], phases, period, rng)
+            else:
+                landed[i] = images.spots[i] // period * period + _in_turn(phases, pairs, rng)
+    if min(dead.min(), live.min()) < 0:
+        raise InputError(f"an object lies less than a period ({period} pixels) from the edge: nothing can move there.")
+    return Trials(
+        dead=dead,
+        live=live,
+        photograph=images.photograph,
+        seed=seed,
+        purpose=purpose,
+        scene=scene if moves else None,
+    )
+
+
+def _apart(cells: Int[np.ndarray, "cell 2"], apart: tuple[int, int], period: int, pairs: int) -> np.ndarray:
+    """Cells whose objects lie at least `apart` rows or columns from one another."""
+    steps = [-(-n // period) * period + period for n in apart]  # an object lies up to a period from its cell's corner
+    kept = cells[((cells - cells[0]) % steps == 0).all(1)]
+    if len(kept) < pairs:
+        raise InputError(f"a picture holds {len(kept)} such objects that do not disturb one another; pairs = {pairs}.")
+    return kept
+
+
+def _landing(
+    scene: Int[np.ndarray, "pair 2"], phases: Int[np.ndarray, "phase 2"], period: int, rng: np.random.Generator
+) -> Int[np.ndarray, "pair 2"]:
+    """Where objects of a scene land when the picture moves by as little as brings each to one of these phases.
+
+    Phases in turn from a random order; of those that need no move along one of the directions, if there are any.
+    """
+    landed = np.empty_like(scene)
+    for pair, (place, first) in enumerate(zip(scene, _in_turn(phases, len(scene), rng), strict=True)):
+        moves = (place - phases) % period
+        still = moves[(moves == 0).any(1)]
+        move = (place - first) % period if not len(still) else still[rng.integers(len(still))]
+        landed[pair] = place - move
+    return landed
 
 
 def identity(images: Images, number: int) -> str:

@@ -95,7 +95,6 @@ def test_functions_that_answer_differently_have_other_digests():
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (lambda x: {"boxes": x}, "returns a dict, not a tensor"),
         (lambda x: x.sum(), r"returns \(\) for 1 pictures, not one row a picture"),
         (lambda x: torch.rand(len(x), 2), "draws random numbers"),
         (lambda x: x.flatten(1) - x.mean(), r"f\(batch\)\[i\] is not f\(x_i\)"),
@@ -140,7 +139,7 @@ def test_on_the_command_line(boxes):
         (("map", "boxes.py:box", "--kind", "structural", "--period", 2), "finds its own period"),
         (("lint", "boxes.py:box"), "`perturb map --kind response --period N` or `perturb shift`"),
         (("rf", "boxes.py:box"), "`perturb shift`"),
-        (("qualify", "boxes.py:box"), "use kind = 'score', and [map] kind = 'response' with a period"),
+        (("qualify", "boxes.py:box"), "say how they are read, [evaluator] kind = 'score'"),
         (("map", "boxes.py:box", "--remedy", "padding"), "no layers, gradients or weights"),
         (("map", "boxes.py:box", "--weights", "w.pt"), "takes no weights"),
     ],

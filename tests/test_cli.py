@@ -45,7 +45,7 @@ def broken():
     return B(), SMALL
 def as_dict():
     class D(nn.Module):
-        def forward(self, x): return {"out": x}
+        def forward(self, x): return {"low": x, "high": x + 1}
     return D(), SMALL
 def one_channel(): return nn.Conv2d(1, 4, 3), SMALL
 def squared():
@@ -156,7 +156,7 @@ def test_folder_of_pictures(work):
         (("lint", "torchvision:resnet19"), 2, "Did you mean `resnet18`"),
         (("lint", "net.py:dead", "--layer", "nothing"), 2, "no layer `nothing`"),
         (("lint", "net.py:squared"), 4, "product of two activations"),
-        (("lint", "net.py:as_dict"), 4, "returns a dict"),
+        (("lint", "net.py:as_dict"), 2, "net.py:as_dict returns low, high: choose one"),
         (("lint", "net.py:one_channel"), 4, "does not accept a picture of shape (3, 64, 64)"),
         (("lint", "net.py:colours"), 4, "1 value or one for each of 3 channels"),
         (("lint", "net.py:caffe"), 4, "are they (0, 255)?"),

@@ -18,7 +18,8 @@ from perturb.protocols import Asked
 def asked(truth, twin=None):
     count = len(truth)
     twin = np.zeros(count, dtype=int) if twin is None else np.array(twin)
-    return Asked(place=np.zeros((count, 2), dtype=int), size=1, truth=np.array(truth), twin=twin)
+    place = np.zeros((count, 2), dtype=int)
+    return Asked(place=place, extent=(1, 1), shape=(8, 8), truth=np.array(truth), twin=twin)
 
 
 def test_label_measures_are_their_formulas(rng):
@@ -26,6 +27,7 @@ def test_label_measures_are_their_formulas(rng):
     y, changed = rng.normal(size=4), rng.normal(size=4)
     outputs, t = torch.from_numpy(np.stack([y, changed])), 2
     expected = {
+        "truth": t,
         "score": np.exp(changed[t]) / np.exp(changed).sum(),
         "flips": float(changed.argmax() != y.argmax()),
         "target-drop": y[t] - changed[t],
@@ -77,9 +79,9 @@ def test_a_head_comes_between_outputs_and_scores():
 
 def test_score_is_one_output():
     outputs = torch.arange(6.0).view(2, 3)
-    assert Score(output=2).evidence(outputs, asked([0, 0]), None).tolist() == [2, 5]
-    with pytest.raises(UsageError, match=r"`output` \(=3\): the model has outputs 0 to 2"):
-        Score(output=3).evidence(outputs, asked([0, 0]), None)
+    assert Score(target=2).evidence(outputs, asked([0, 0]), None).tolist() == [2, 5]
+    with pytest.raises(UsageError, match=r"`target` = 3: the model has outputs 0 to 2"):
+        Score(target=3).evidence(outputs, asked([0, 0]), None)
 
 
 def test_change_standardises_by_the_spread_of_the_shots():

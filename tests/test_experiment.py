@@ -16,12 +16,12 @@ from perturb.evaluators.label import Label
 from perturb.evaluators.score import Score
 from perturb.images import load_images, split
 from perturb.looking import look_at
-from perturb.observe import Exposure, show
 from perturb.perturbations.patches import Box, Pixel
 from perturb.plan import Training
 from perturb.quantities.detection import ACCURACY_LOSS, detected, told_apart
 from perturb.quantities.measures import measures
 from perturb.records import ARMS, Claim, Conditions, Images, Locations, OperatingPoint, Pictures, Verdict
+from perturb.showing import Exposure, show
 from perturb.stories import calibrate as calibration
 from perturb.stories.calibrate import _crossing
 from perturb.stories.controls import prove, prove_classifier
@@ -31,7 +31,7 @@ from perturb.tasks.micro import Presence
 from perturb.trials import design
 from perturb.verdict import decide
 
-CLEAN, DEAD, LIVE = range(len(ARMS))
+CLEAN, DEAD, LIVE, _ = range(len(ARMS))
 
 
 def verdict(effect, at_most=0.1):
@@ -281,7 +281,7 @@ def test_a_faint_level_is_read_in_double_precision(leaves):
         map_layer="output",
         wanted=Wanted(places={"toy": lattice((1, 1), (0, 0))}),
     )
-    change = found.measurement.seen.measures["absolute-change"][..., 1:]
+    change = found.measurement.seen.measures["absolute-change"][..., [DEAD, LIVE]]
     np.testing.assert_allclose(change, 3e-4, rtol=1e-3)
 
 

@@ -555,7 +555,7 @@ def test_measured_beside_its_twin_a_picture_is_what_it_is_alone(rng):
 
 
 @pytest.mark.parametrize(
-    ("evaluator", "perturbation"), [(ChangeDetector(layer="0"), Pixel()), (Score(output=1), Noise(size=3))]
+    ("evaluator", "perturbation"), [(ChangeDetector(layer="0"), Pixel()), (Score(target=1), Noise(size=3))]
 )
 def test_observations_do_not_depend_on_the_engine(evaluator, perturbation, leaves):
     torch.manual_seed(0)

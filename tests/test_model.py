@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
-from toys import AsDict, network, plain, window
+from toys import network, plain, window
 
 from perturb import Network, Preprocessing, load
 from perturb.errors import InputError, PerturbWarning, UsageError
@@ -191,7 +191,6 @@ def test_broken_weights(net_file, tmp_path):
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        (AsDict(), "returns a dict, not a tensor"),
         (nn.Conv2d(1, 4, 3), r"does not accept a picture of shape \(3, 64, 64\)"),
         (nn.Sequential(window(3), nn.Hardtanh(float("nan"), 1)), "NaN or infinity"),
         (Calls(lambda x: x - x.amin()), r"f\(batch\)\[i\] is not f\(x_i\)"),

@@ -84,9 +84,9 @@ def repacked(data, header=None, **arrays):
         ({"measured__pixel__realised": None}, "measured/pixel/realised: is missing"),
         (
             {"measured__pixel__realised": np.ones((1, 4, 3, 3))},
-            "floats of shape 1 x 4 x 2 x 3, got float64 of 1 x 4 x 3 x",
+            "floats of shape 1 x 4 x 2 x 4, got float64 of 1 x 4 x 3 x",
         ),
-        ({"measured__pixel__evidence": np.ones(4)}, "floats of shape 1 x any x any x 3, got float64 of 4"),
+        ({"measured__pixel__evidence": np.ones(4)}, "floats of shape 1 x any x any x 4, got float64 of 4"),
         ({"measured__pixel__threshold": np.ones(())}, "expected floats of shape 1 x 4, got float64 of one number"),
         ({"measured__pixel__photograph": np.ones(4)}, "photograph: expected integers of shape 4, got float64 of 4"),
         (
@@ -99,7 +99,7 @@ def repacked(data, header=None, **arrays):
             {"header": lambda text: text.replace('"level": 0.5', '"level": "x"')},
             "measured.pixel.level: expected a number",
         ),
-        ({"header": lambda text: text.replace('"schema": 2', '"schema": 9')}, "schema: 9 is not one that this version"),
+        ({"header": lambda text: text.replace('"schema": 3', '"schema": 9')}, "schema: 9 is not one that this version"),
         ({"header": None, "measured__pixel__evidence": np.array([{}])}, "Object arrays cannot be loaded"),
     ],
 )

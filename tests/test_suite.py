@@ -68,8 +68,8 @@ def test_the_digest_knows_every_key():
 
 
 def test_a_kind_of_ones_own_takes_its_own_keys():
-    suite = parse_suite('name = "s"\n[evaluator]\nkind = "mine:Eye"\nradius = 3\n' + CHECK, "folder/my.toml")
-    assert suite.evaluator.model_extra == {"radius": 3}
+    suite = parse_suite('name = "s"\n[evaluator]\nkind = "mine:Eye"\nreach = 3\n' + CHECK, "folder/my.toml")
+    assert suite.evaluator.model_extra == {"reach": 3}
     assert suite.folder.name == "folder"
 
 

@@ -33,13 +33,14 @@ def a_measurement(dead, live, *, level=0.5, row=0, crops=1):
         conditions=Conditions(level=level, locations=(locations,)),
         trials=(trials,),
         seen=Observation(
-            evidence=np.stack([clean, dead, live], -1)[None, None],
-            realised=np.stack([clean, moved, moved], -1)[None, None],
+            evidence=np.stack([clean, dead, live, clean], -1)[None, None],
+            realised=np.stack([clean, moved, moved, clean], -1)[None, None],
             threshold=np.full((1, images), 0.5),
             measures={},
             levels=(level,),
             photograph=photograph,
             point=OperatingPoint(false_alarms=0.05, clean="absent", chance=0.5),
+            truth=np.ones((1, images, pairs), dtype=int),
         ),
     )
 

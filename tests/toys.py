@@ -61,11 +61,6 @@ class Hidden(nn.Module):
         return Doubling.apply(x)
 
 
-class AsDict(nn.Module):
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"out": x}
-
-
 def plain() -> nn.Module:
     """What a user's file.py:factory might return."""
     return nn.Sequential(window(3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 8, 3, 2, 1))

@@ -18,7 +18,7 @@ def observed(dead, live, clean=None, *, point=PINNED, threshold=0.5, photograph=
     """Evidence by [image, pair], or by [seed, image, pair], at one level; measures as [..., arm]."""
     dead, live = (np.asarray(arm, dtype=float) for arm in (dead, live))
     clean = np.zeros_like(dead) if clean is None else np.broadcast_to(np.asarray(clean, dtype=float), dead.shape)
-    evidence = np.stack([clean, dead, live], -1)
+    evidence = np.stack([clean, dead, live, clean], -1)
     evidence = evidence[None] if evidence.ndim == 3 else evidence
     images = evidence.shape[1]
     return Observation(
@@ -29,6 +29,7 @@ def observed(dead, live, clean=None, *, point=PINNED, threshold=0.5, photograph=
         levels=(0.5,),
         photograph=np.arange(images) if photograph is None else np.asarray(photograph),
         point=point,
+        truth=np.broadcast_to(np.arange(images)[:, None], evidence.shape[:3]),
     )
 
 

@@ -11,13 +11,12 @@ def period_of(model: Sees, layer: str, given: int | None = None) -> int:
     """The stride of `layer` (of the last feature map for the output), in both directions.
 
     Read from the graph where every operation has a rule; else from the ratio of sizes, which a crop inside the network
-    makes wrong. A model without feature maps needs one `given`. Raises UsageError for one too few or too many.
+    makes wrong. One that is `given` counts; a model without feature maps needs it. Raises UsageError where it is
+    missing or does not fit the picture.
     """
-    if not isinstance(model, Taps) or not model.feature_maps:
+    if given is not None or not isinstance(model, Taps) or not model.feature_maps:
         return _checked(model, given)
-    if given is not None:
-        raise UsageError(f"{model.name} tells its own strides; leave out the period (--period {given}).")
-    where = layer if layer != "output" else model.find_layer("last")
+    where = model.find_layer("last") if layer.startswith("output") else layer
     told = model.stride_of(where)
     strides = _strides(model, where) if isinstance(model, Differentiable) else None
     return math.lcm(*strides) if strides else told
@@ -27,7 +26,7 @@ def _checked(model: Sees, given: int | None) -> int:
     if given is None:
         raise UsageError(
             f"{model.name} has no feature map whose stride would be the period of the map; say which period to look "
-            "for: `perturb map --period N`."
+            "for: `period = N` under [map], or `perturb map --period N`."
         )
     if not 1 <= given <= min(model.input_shape[1:]):
         raise UsageError(

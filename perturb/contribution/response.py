@@ -1,7 +1,6 @@
 """Response maps: what a change of one pixel does to the output, black box; no gradient is asked for."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +9,12 @@ from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
+from perturb.answers import tensor_of
 from perturb.contribution.kinds import DEFAULTS, Options
 from perturb.contribution.period import period_of
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError
 from perturb.incremental import Incremental, Patches, choose_engine
-from perturb.protocols import Differentiable, Sees, Taps, Tick, silent
+from perturb.protocols import Differentiable, Sees, Tick, silent
 from perturb.records import Contribution
 from perturb.streams import stream
 
@@ -135,7 +135,8 @@ def _precise(by_phase: Float[np.ndarray, "image phase_row phase_column"], precis
 
 def _look(model: Sees, layer: str, options: Options) -> Look:
     """What gives ||F(x + d e_p) - F(x)|| at each of some places of a picture."""
-    engine = choose_engine(model, layer, options.engine, places=PLACES) if isinstance(model, Differentiable) else None
+    followed = isinstance(model, Differentiable) and model.gives_tensor(layer)
+    engine = choose_engine(model, layer, options.engine, places=PLACES) if followed else None  # type: ignore[arg-type]
 
     def look(picture: Float[np.ndarray, "channel row column"], places: Places, tick: Tick) -> np.ndarray:
         clean = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None]
@@ -159,11 +160,7 @@ def _look(model: Sees, layer: str, options: Options) -> Look:
 
 def _answers(model: Sees, layer: str) -> Callable[[Tensor], Tensor]:
     """Pictures -> what `layer` gives."""
-    if isinstance(model, Taps):
-        return partial(model.measure, layer=layer)
-    if layer != "output":
-        raise UsageError(f"{model.name} is a plain function without layers; ask `output`, not `{layer}`.")
-    return model.measure
+    return lambda pictures: tensor_of(model.measure(pictures, layer), "a tensor for a response map")
 
 
 def _changed(clean: Tensor, places: Places, level: float) -> Float[Tensor, "place channel 1 1"]:

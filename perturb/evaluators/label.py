@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, inf
 
+from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
 from perturb.evaluators.reading import Reading
 from perturb.protocols import Asked
@@ -39,17 +40,18 @@ class Label(Reading):
     threshold: float = 0.0
     head: Head = identity
 
-    def evidence(self, outputs: Tensor, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
+    def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
         scores = self._scores(outputs)
         truth = _truth(scores, asked)[:, None]
         others = scores.scatter(1, truth, -inf).amax(1)
         return scores.gather(1, truth)[:, 0] - others
 
-    def measures(self, outputs: Tensor, asked: Asked) -> Mapping[str, Float[Tensor, " picture"]]:
+    def measures(self, outputs: Answers, asked: Asked) -> Mapping[str, Float[Tensor, " picture"]]:
         scores = self._scores(outputs)
         truth, clean = _truth(scores, asked)[:, None], scores[torch.from_numpy(asked.twin)]
         change = scores - clean
         return {
+            "truth": truth[:, 0].double(),
             "score": scores.softmax(1).gather(1, truth)[:, 0],
             "flips": (scores.argmax(1) != clean.argmax(1)).double(),
             "target-drop": -change.gather(1, truth)[:, 0],
@@ -58,8 +60,8 @@ class Label(Reading):
             "rectified-drop": (-change).relu().mean(1),
         }
 
-    def _scores(self, outputs: Tensor) -> Scores:
-        scores = self.head(outputs)
+    def _scores(self, outputs: Answers) -> Scores:
+        scores = self.head(tensor_of(outputs, "a score for each class"))
         if scores.ndim != 2 or scores.shape[1] < 2:
             raise UsageError(f"the model gives {tuple(scores.shape[1:])} for a picture: no labels to compare.")
         return scores.double()

@@ -1,6 +1,7 @@
-"""A base class for evaluators."""
+"""Base classes for evaluators."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from perturb.protocols import Asked
@@ -12,6 +13,7 @@ class Reading:
     words: ClassVar[str] = ""
     verb: ClassVar[str] = "noticed"
     needs_task: ClassVar[bool] = False
+    local: ClassVar[bool] = False
     shots: int = 0
     threshold: float | Literal["image", "common"] = "common"
 
@@ -20,3 +22,19 @@ class Reading:
 
     def measures(self, outputs: Any, asked: Asked) -> Mapping[str, Any]:
         return {}
+
+    def alarms(self, outputs: Any, asked: Asked) -> Any:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnAnswer(Reading):
+    """An evaluator of what the model itself answers, with the user's threshold if there is one."""
+
+    output: str | int = ""  # which of several outputs: a key, an attribute or an index; "": the only one
+    noise: float = 0.0
+    threshold: float | Literal["common"] = "common"
+
+    @property
+    def layer(self) -> str:
+        return f"output:{self.output}" if self.output != "" else "output"

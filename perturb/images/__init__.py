@@ -6,19 +6,34 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from perturb.code import load_object
 from perturb.errors import InputError, UsageError
 from perturb.images.content import digest_of, gathered
 from perturb.images.digits import mnist, scikit_digits
-from perturb.images.generated import GENERATED, dead_leaves
+from perturb.images.generated import GENERATED, Draw, dead_leaves
 from perturb.images.labelled import LAYOUTS, load_labelled
 from perturb.images.reading import in_folder, opened_in_turn, random_crop
+from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
 
 __all__ = ["dead_leaves", "load_images", "split"]
 
 Picture = Float[np.ndarray, "channel row column"]
-SOURCES = ("built-in", "folder:PATH", "dead-leaves", "noise", "digits", "mnist:PATH", *(f"{k}:PATH" for k in LAYOUTS))
+SOURCES = (
+    *(
+        "built-in",
+        "folder:PATH",
+        "dead-leaves",
+        "noise",
+        "paper",
+        "number-lines",
+        "file.py:NAME",
+        "digits",
+        "mnist:PATH",
+    ),
+    *(f"{k}:PATH" for k in LAYOUTS),
+)
 
 # Photographs and micrographs inside the wheels of scikit-image and scikit-learn; no drawings.
 BUILT_IN = {
@@ -31,13 +46,23 @@ BUILT_IN = {
 }
 
 
-def load_images(source: str, *, shape: tuple[int, int, int], crops: int = 4, count: int = 64, seed: int = 0) -> Images:
+def load_images(
+    source: str,
+    *,
+    shape: tuple[int, int, int],
+    crops: int = 4,
+    count: int = 64,
+    seed: int = 0,
+    beside: Path | None = None,
+) -> Images:
     """Crops of `shape` (channel, row, column) from `source`, the same for the same seed.
 
     `built-in` and `folder:PATH` give `crops` random crops at native resolution of every photograph (one smaller than
-    the crop is enlarged to it); `dead-leaves` and `noise` give `count` independent images, each its own cluster, and
-    `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) `count` labelled ones. The labelled sets of
-    `labelled.LAYOUTS` give all their pictures, fitted to `shape`.
+    the crop is enlarged to it); `dead-leaves`, `noise`, `paper` and `number-lines` give `count` independent images,
+    each its own cluster, and `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) `count` labelled ones.
+    The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`. `file.py:NAME` is a function of
+    the user's, looked for in the folder `beside` first: (shape, random generator) -> a picture in [0, 1], or (the
+    picture, the (row, column) where alone an object belongs).
     Raises UsageError for an unknown source, InputError where no picture can be read.
     """
     kind, _, rest = source.partition(":")
@@ -47,10 +72,10 @@ def load_images(source: str, *, shape: tuple[int, int, int], crops: int = 4, cou
         return scikit_digits(shape, count=count, seed=seed)
     if kind == "mnist" and rest:
         return mnist(Path(rest), shape, count=count, seed=seed)
-    if kind in GENERATED and not rest:
-        draw = GENERATED[kind]
-        made = [draw(shape, stream(seed, f"images/{kind}/{i}")) for i in range(count)]
-        return gathered(np.stack(made), tuple(f"{kind}-{i}" for i in range(count)), source)
+    if source in GENERATED:
+        return _drawn(GENERATED[source], source, shape, count, seed)
+    if ".py:" in source and is_custom(source):
+        return _drawn(load_object(source, beside), source, shape, count, seed)
     if source == "built-in":
         paths = {
             Path(str(files(package) / name)): Path(name).stem for package, names in BUILT_IN.items() for name in names
@@ -73,6 +98,21 @@ def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
     order = stream(seed, "images/split").permutation(n)
     first = min(max(2, round(share * n)), n - 2)
     return _subset(images, order[:first]), _subset(images, order[first:])
+
+
+def _drawn(draw: Draw, source: str, shape: tuple[int, int, int], count: int, seed: int) -> Images:
+    """Pictures that a function draws."""
+    made = [draw(shape, stream(seed, f"images/{source}/{i}")) for i in range(count)]
+    with_spots = [one if isinstance(one, tuple) else (one, None) for one in made]
+    pictures = [np.asarray(picture, dtype=np.float32) for picture, _ in with_spots]
+    for picture in pictures:
+        if picture.shape != shape or not (picture.min() >= 0 and picture.max() <= 1):
+            raise InputError(f"images `{source}`: a picture is {picture.shape}, wanted {shape} with values in [0, 1].")
+    spots = [spot for _, spot in with_spots if spot is not None]
+    if spots and len(spots) < len(made):
+        raise InputError(f"images `{source}`: some pictures have a place for the object, and others have none.")
+    names = tuple(f"{source}-{i}" for i in range(count))
+    return gathered(np.stack(pictures), names, source, spots=np.array(spots) if spots else None)
 
 
 def _crops(paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed: int, source: str) -> Images:
@@ -109,4 +149,5 @@ def _subset(images: Images, photographs: np.ndarray) -> Images:
         source=images.source,
         labels=None if images.labels is None else images.labels[chosen],
         classes=images.classes,
+        spots=None if images.spots is None else images.spots[keep],
     )

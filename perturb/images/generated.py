@@ -1,9 +1,12 @@
-"""Generated pictures: dead leaves and noise."""
+"""Generated pictures: dead leaves, noise, paper, and lines with a number."""
 
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
+from PIL import Image, ImageDraw, ImageFont
+
+from perturb.errors import InputError
 
 Picture = Float[np.ndarray, "channel row column"]
 
@@ -41,7 +44,39 @@ def noise(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
     return rng.random(shape, dtype=np.float32)
 
 
-GENERATED: dict[str, Callable[[tuple[int, int, int], np.random.Generator], Picture]] = {
+def paper(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
+    """A blank page in 8 bits: grey level 230 with Gaussian grain of standard deviation 1.5."""
+    page = np.clip(230 + rng.normal(0, 1.5, shape[1:]), 0, 255).round() / 255
+    return np.broadcast_to(page.astype(np.float32), shape).copy()
+
+
+def number_line(shape: tuple[int, int, int], rng: np.random.Generator) -> tuple[Picture, tuple[int, int]]:
+    """A line with a number of one to three digits, a gap for its decimal point, and two decimals; black on white.
+
+    The font is Pillow's own, two thirds of the line high. Also gives the (row, column) of the pixel where the point
+    belongs: on the foot of the digits, two pixels behind the whole number. Raises InputError where it does not fit.
+    """
+    _, rows, columns = shape
+    font = ImageFont.load_default(2 * rows // 3)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    whole, decimals = str(rng.integers(1, 1000)), str(rng.integers(10, 100))
+    top, left = rows // 12, rows // 4
+    right = left + int(np.ceil(font.getlength(whole)))
+    if right + 6 + font.getlength(decimals) > columns:
+        raise InputError(f"a picture of {rows} x {columns} is too narrow for a line with a number; try 48 x 176.")
+    line = Image.new("L", (columns, rows), 255)
+    draw = ImageDraw.Draw(line)
+    draw.text((left, top), whole, font=font, fill=0)
+    draw.text((right + 6, top), decimals, font=font, fill=0)
+    picture = np.broadcast_to(np.asarray(line, dtype=np.float32) / 255, shape).copy()
+    return picture, (top + font.getmetrics()[0] - 1, right + 2)
+
+
+Place = tuple[int, int]
+Draw = Callable[[tuple[int, int, int], np.random.Generator], Picture | tuple[Picture, Place]]
+GENERATED: dict[str, Draw] = {
     "dead-leaves": dead_leaves,
     "noise": noise,
+    "paper": paper,
+    "number-lines": number_line,
 }

@@ -1,4 +1,4 @@
-"""A plain callable as a model: pictures in, its own answers out; no layers, no gradients, no weights."""
+"""A function as a model: pictures in, its own answers out; no layers, no gradients, no weights."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,33 +9,38 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.errors import InputError, PerturbError
+from perturb.answers import Answers, by_picture, select
+from perturb.answers.structure import leaves, stacked
+from perturb.errors import InputError, PerturbError, UsageError
 from perturb.model.copy import first_line
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import in_batches
-from perturb.model.trial import noise, one_row_each, try_out
+from perturb.model.running import in_batches, part_of
+from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
 
 BATCH = {"cpu": 8, "cuda": 256}
-KNOWN = 3  # pictures whose answers tell one callable from another
+KNOWN = 3  # pictures whose answers tell one function from another
 DIGITS = 5  # of those answers, in units of the largest
 
 
 class BlackBox:
-    """A function of normalised float32 batches (picture, channel, row, column), called without gradients.
+    """A function of pictures, called without gradients. Its Preprocessing says how it takes them.
 
-    It returns a tensor or an array with one row a picture. `digest` is a SHA-256 over its name, its preprocessing and
-    its answers, to 1e-5 of the largest, to three fixed pictures of noise. Raises InputError for other answers, and for
-    those that are not finite, that are drawn, or that depend on the batch.
+    Unless told otherwise that is a normalised float32 batch (picture, channel, row, column). It returns tensors or
+    arrays with a row for each picture, or any object for each picture (see perturb.answers). `digest` is a SHA-256 over
+    its name, its preprocessing and its answers, to 1e-5 of the largest, to three fixed pictures of noise; `identity`
+    replaces the answers where a file's bytes tell more. Raises InputError for answers that are not finite, that are
+    drawn, or that depend on the batch.
     """
 
     def __init__(
         self,
-        function: Callable[[Tensor], Any],
+        function: Callable[[Any], Any],
         *,
         name: str = "function",
         preprocessing: Preprocessing | None = None,
         device: str | torch.device = "cpu",
+        identity: str | None = None,
     ) -> None:
         self.name, self.function = name, function
         self.preprocessing = preprocessing or Preprocessing()
@@ -44,7 +49,7 @@ class BlackBox:
         self.untrained = False
         self._normaliser = Normaliser(self.preprocessing, self.device)
         try:
-            first = self._answer(noise(self.input_shape, 1))
+            first = self._raw(noise(self.input_shape, 1))
         except PerturbError:
             raise
         except Exception as error:  # the user's own code: whatever it raises is an answer
@@ -52,25 +57,53 @@ class BlackBox:
                 f"{name} does not accept a picture of shape {self.input_shape}: {first_line(error)} "
                 "(a factory may return `(function, perturb.Preprocessing(input_shape=...))`)"
             ) from error
-        several = try_out(name, self._answer, self.input_shape, first)
-        self.batch = BATCH[self.device.type] if several else 1
-        self.digest = self._digest()
+        self.form = try_out(name, self._raw, self.input_shape, first)
+        self.batch = BATCH[self.device.type] if self.form.several else 1
+        self.digest = self._digest(identity)
 
     def __repr__(self) -> str:
         return f"BlackBox({self.name!r}, answers={self.digest[:12]}, device={self.device})"
 
-    def measure(self, pictures: Float[Tensor, "picture channel row column"]) -> Tensor:
-        return in_batches(self, pictures, self._answer, "output")
+    def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Answers:
+        part = part_of(layer)
+        if part is None:
+            raise UsageError(f"{self.name} shows its outputs alone, without layers; ask `output`, not `{layer}`.")
+
+        def answer(batch: Tensor) -> Answers:
+            return select(by_picture(self._raw(batch), len(batch), self.name), part, self.name)
+
+        return in_batches(self, pictures, answer, layer)
+
+    def gives_tensor(self, layer: str) -> bool:
+        return layer == "output" and self.form.rows and self.form.single
 
     @full_float32()
-    def _answer(self, pictures: Tensor) -> Tensor:
+    def _raw(self, pictures: Tensor) -> object:
         with torch.no_grad():
-            output = self.function(self._normaliser(pictures.float()).contiguous())
-        if isinstance(output, np.ndarray | np.generic):
-            output = torch.from_numpy(np.array(output))
-        return one_row_each(output, self.name, len(pictures)).detach()
+            given = self._given(self._normaliser(pictures.float()))
+            if self.preprocessing.layout.startswith("N"):
+                return self.function(given)
+            answers = [self.function(one) for one in given]
+        return stacked(answers) if len(answers) > 1 or not isinstance(answers[0], list) else answers
 
-    def _digest(self) -> str:
-        answers = self.measure(noise(self.input_shape, KNOWN)).double().cpu().numpy()
-        rounded = np.round(answers / (np.abs(answers).max() or 1), DIGITS) + 0.0  # no -0
-        return hashlib.sha256(f"{self.name} {self.preprocessing}".encode() + rounded.tobytes()).hexdigest()
+    def _given(self, x: Tensor) -> Any:
+        """Normalised pictures in the layout and type that the function takes."""
+        asked = self.preprocessing
+        if asked.layout.endswith("HWC"):
+            x = x.permute(0, 2, 3, 1)
+        if asked.dtype == "uint8":
+            x = x.round().clamp(0, 255).to(torch.uint8)
+        x = x.contiguous()
+        return x.cpu().numpy() if asked.arrays == "numpy" else x
+
+    def _digest(self, identity: str | None) -> str:
+        told = hashlib.sha256(f"{self.name} {self.preprocessing} {identity}".encode())
+        if identity is None:
+            for leaf in leaves(list(self.measure(noise(self.input_shape, KNOWN)))):
+                told.update(leaf.encode() if isinstance(leaf, str) else _rounded(leaf))
+        return told.hexdigest()
+
+
+def _rounded(values: np.ndarray) -> bytes:
+    largest = np.abs(values).max(initial=0) or 1
+    return bytes((np.round(values / largest, DIGITS) + 0.0).tobytes())  # no -0

@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from perturb.answers import Answers, by_picture, select
 from perturb.errors import InputError, PerturbError
 from perturb.model.copy import digest_of, first_line, looks_untrained, private_copy
 from perturb.model.layers import Layers
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import Forms, fitting, in_batches, run, settle
-from perturb.model.trial import noise, one_row_each, try_out
+from perturb.model.running import Forms, fitting, in_batches, part_of, run, settle
+from perturb.model.trial import Form, noise, try_out
 from perturb.precision import full_float32
 
 
@@ -18,7 +19,7 @@ class Network:
 
     `untrained` says that its weights are drawn: because that is known, or because its batch normalisation has no
     statistics yet; `settle` gives it some. Raises InputError for NaN weights, a scripted or quantised module, or one
-    that does not map each picture, by itself, to a tensor.
+    that does not answer each picture by itself.
     """
 
     def __init__(
@@ -38,9 +39,9 @@ class Network:
         self.module = private_copy(module, name).to(self.device)
         self.digest = digest_of(self.module)
         self.untrained = looks_untrained(self.module) if untrained is None else untrained
-        self.layers, several = self._laid_out()
+        self.layers, self.form = self._laid_out()
         self._forms = Forms(self.module, self.layers, self.layout)
-        self.batch = (fitting(self.layers.largest) if self.device.type == "cpu" else 256) if several else 1
+        self.batch = (fitting(self.layers.largest) if self.device.type == "cpu" else 256) if self.form.several else 1
 
     def __repr__(self) -> str:
         return f"Network({self.name!r}, weights={self.digest[:12]}, device={self.device})"
@@ -79,21 +80,29 @@ class Network:
         module = self._forms.of(layer, self.normalise) if folded else self.module
         return run(module, x, layer, self.layers)
 
-    def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Tensor:
-        def answer(part: Tensor) -> Tensor:
+    def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Answers:
+        own = part_of(layer)
+
+        def answer(part: Tensor) -> Answers:
             x = self.normalise(part)
-            return self.propagate(x, layer, folded=x.dtype == torch.float32)
+            if own is None or (self.form.rows and (own or self.form.single)):
+                return self.propagate(x, layer, folded=x.dtype == torch.float32)
+            with full_float32():
+                return select(by_picture(self.module(x), len(x), self.name), own, self.name)
 
         with torch.inference_mode():
             return in_batches(self, pictures, answer, layer)
 
+    def gives_tensor(self, layer: str) -> bool:
+        return part_of(layer) is None or (layer == "output" and self.form.rows and self.form.single)
+
     def find_layer(self, wanted: str) -> str:
-        return self.layers.find(wanted)
+        return wanted if part_of(wanted) is not None else self.layers.find(wanted)
 
     def stride_of(self, layer: str) -> int:
         return self.layers.stride_of(layer)
 
-    def _laid_out(self) -> tuple[Layers, bool]:
+    def _laid_out(self) -> tuple[Layers, Form]:
         """Choose the quicker order of channels that the network takes, and try it out.
 
         On CPU channels last is 1.15 to 1.4 times as quick, in full float32 on an H200 up to 1.18 times slower. A
@@ -106,8 +115,8 @@ class Network:
                 pass
         return self._tried(torch.contiguous_format)
 
-    def _tried(self, layout: torch.memory_format) -> tuple[Layers, bool]:
-        """The layers that run in this layout, and whether the network takes several pictures at once."""
+    def _tried(self, layout: torch.memory_format) -> tuple[Layers, Form]:
+        """The layers that run in this layout, and the form of the answers."""
         self.layout = layout
         self.module.to(memory_format=layout)
         layers = Layers(self.module, self.name, self.input_shape)
@@ -122,8 +131,8 @@ class Network:
             return layers, try_out(self.name, self._plain, self.input_shape, first)
 
     @full_float32()
-    def _plain(self, pictures: Tensor) -> Tensor:
-        return one_row_each(self.module(self.normalise(pictures)), self.name, len(pictures))
+    def _plain(self, pictures: Tensor) -> object:
+        return self.module(self.normalise(pictures))
 
     def _refusal(self, error: Exception) -> str:
         advice = "a factory may return `(module, perturb.Preprocessing(input_shape=...))`"

@@ -1,20 +1,34 @@
 """From raw pixels to a network's input."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+CHOICES = {
+    "layout": ("NCHW", "NHWC", "CHW", "HWC"),
+    "dtype": ("float32", "uint8"),
+    "arrays": ("torch", "numpy"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
-    """From raw pixels to the network's input: x -> (low + (high - low) x - mean) / std for a picture x in [0, 1]."""
+    """From raw pixels to the model's input: x -> (low + (high - low) x - mean) / std for a picture x in [0, 1].
+
+    `layout`, `dtype` and `arrays` are for functions. A layout without N means that the function takes one picture at a
+    time. uint8 pictures are rounded; their `bounds` are (0, 255), with no mean and std.
+    """
 
     input_shape: tuple[int, int, int] = (3, 224, 224)  # (channel, row, column)
     bounds: tuple[float, float] = (0.0, 1.0)  # the network's raw pixel range
     mean: tuple[float, ...] = (0.0,)  # one for all channels, or one each; in the units of `bounds`
     std: tuple[float, ...] = (1.0,)
+    layout: Literal["NCHW", "NHWC", "CHW", "HWC"] = "NCHW"
+    dtype: Literal["float32", "uint8"] = "float32"
+    arrays: Literal["torch", "numpy"] = "torch"  # what the function is given
 
     def __post_init__(self) -> None:
         (low, high), channels = self.bounds, self.input_shape[0]
@@ -26,6 +40,11 @@ class Preprocessing:
             raise ValueError(f"{self}: bounds must rise, std and input_shape must be positive.")
         if not {len(self.mean), len(self.std)} <= {1, channels}:
             raise ValueError(f"{self}: mean and std must have 1 value or one for each of {channels} channels.")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(known)}.")
+        if self.dtype == "uint8" and (self.bounds != (0, 255) or set(self.mean) != {0} or set(self.std) != {1}):
+            raise ValueError(f"{self}: uint8 pictures need bounds=(0, 255), and neither mean nor std.")
         if not max(self.mean) <= high:
             raise ValueError(f"{self}: mean lies above bounds, the raw pixel range; are they (0, 255)?")
 
@@ -40,6 +59,7 @@ class Normaliser:
         self.normal = torch.stack(torch.broadcast_tensors(*given))[:, None, :, None, None].to(device)
 
     def __call__(self, pictures: Float[Tensor, "picture channel row column"]) -> Tensor:
+        """Raw pictures -> float (picture, channel, row, column), normalised."""
         low, high = self.bounds
         x = pictures.to(self.device, non_blocking=True)
         mean, std = self.normal.to(x.dtype)

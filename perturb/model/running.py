@@ -6,7 +6,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from perturb.errors import InputError
+from perturb.answers import Answers, rows_of, select
+from perturb.answers.structure import stacked
+from perturb.errors import InputError, UsageError
 from perturb.model.folding import fold_normalisation
 from perturb.model.layers import Layers
 from perturb.precision import full_float32
@@ -18,12 +20,24 @@ class _ReachedError(Exception):
     """Ends a forward pass at the layer that was asked for."""
 
 
+OUTPUT = "output"  # the model's own answer; "output:NAME" is one of several
+
+
+def part_of(layer: str) -> str | None:
+    """The part of the answer that a layer's name means: "" for the whole; None for a layer inside the model."""
+    name, _, part = layer.partition(":")
+    return part if name == OUTPUT else None
+
+
 @full_float32()
 def run(module: nn.Module, x: Tensor, layer: str, layers: Layers) -> Tensor:
-    """What `layer` gives for normalised input."""
-    if layer == "output":
-        output: Tensor = module(x)
-        return output
+    """What `layer` gives for normalised input; UsageError where that is no tensor with a row for each picture."""
+    part = part_of(layer)
+    if part is not None:
+        raw = module(x)
+        if isinstance(raw, Tensor) and not part:
+            return raw
+        return _chosen(rows_of(raw, len(x)), part, layers.name)
     kept: list[object] = []
 
     def stop(module: nn.Module, args: object, output: object) -> None:
@@ -40,6 +54,21 @@ def run(module: nn.Module, x: Tensor, layer: str, layers: Layers) -> Tensor:
     found = layers.map_of(kept[0], x.shape[-2] / x.shape[-1]) if kept else None
     if found is None:
         raise InputError(f"{layers.name}: layer `{layer}` gives no feature map for an input of {tuple(x.shape[1:])}.")
+    return found
+
+
+def _chosen(rows: dict[str, Tensor], part: str, name: str) -> Tensor:
+    """One of the outputs, differentiable."""
+    if not rows:
+        raise UsageError(f"{name} gives no tensor with a row for each picture; ask for [map] kind = 'response'.")
+    if not part and len(rows) > 1:
+        raise UsageError(f"{name} returns {', '.join(rows)}: choose one, output = {next(iter(rows))!r}.")
+    key, _, rest = part.partition(".") if "" not in rows else ("", "", part)
+    key = key or next(iter(rows))
+    if key not in rows:
+        raise UsageError(f"`output` = {part!r}: {name} has no such output; expected one of {list(rows)}.")
+    found = select(rows[key], rest, name)
+    assert isinstance(found, Tensor)
     return found
 
 
@@ -81,19 +110,23 @@ class Batched(Protocol):
     batch: int
 
 
-def in_batches(model: Batched, pictures: Tensor, answer: Callable[[Tensor], Tensor], what: str) -> Tensor:
+def in_batches(model: Batched, pictures: Tensor, answer: Callable[[Tensor], Answers], what: str) -> Answers:
     """What `answer` gives for all pictures; batches are halved, and stay so, where memory runs out.
 
     Raises InputError, naming `what` is not finite.
     """
-    result = None
-    while result is None:
+    parts = None
+    while parts is None:
         try:
-            result = torch.cat([answer(part) for part in pictures.split(model.batch)])
+            parts = [answer(part) for part in pictures.split(model.batch)]
         except torch.OutOfMemoryError:
             if model.batch == 1:
                 raise
             model.batch //= 2
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if len(tensors) < len(parts) or len({part.shape[1:] for part in tensors}) > 1:
+        return stacked([entry for part in parts for entry in part])
+    result = torch.cat(tensors)
     if not torch.isfinite(result).all():
         raise InputError(f"{model.name}: `{what}` is not finite (NaN or infinity) for some pictures.")
     return result

@@ -1,15 +1,28 @@
 """What a model must pass when it is loaded: it answers, finitely, the same again, and each picture by itself."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from perturb.answers import rows_of
+from perturb.answers.structure import by_picture, leaves
 from perturb.errors import InputError
 from perturb.precision import full_float32
 
 ALIKE = 1e-2  # of the answer's norm: batches of other sizes are rounded otherwise, in bfloat16 by 0.2 %
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """The form of a model's answers."""
+
+    rows: bool  # tensors with a row for each picture; else any objects, and pictures are asked one by one
+    single: bool  # one output alone
+    several: bool  # whether it takes several pictures at once
 
 
 def noise(shape: tuple[int, int, int], count: int) -> Float[Tensor, "picture channel row column"]:
@@ -20,34 +33,54 @@ def noise(shape: tuple[int, int, int], count: int) -> Float[Tensor, "picture cha
 
 
 @full_float32()
-def try_out(name: str, answer: Callable[[Tensor], Tensor], shape: tuple[int, int, int], first: Tensor) -> bool:
-    """Whether it takes several pictures at once. `first` is what it gives for the first picture of noise.
+def try_out(name: str, answer: Callable[[Tensor], object], shape: tuple[int, int, int], first: object) -> Form:
+    """The form of the answers. `first` is what the model gives for the first picture of noise.
 
-    Raises InputError for what is not finite, for answers that are drawn, and for those that depend on the batch.
+    Raises InputError for what is not finite, for answers that are drawn, and for tensors that depend on the batch.
     """
-    if not torch.isfinite(first).all():
-        raise InputError(f"{name} returns NaN or infinity for a picture of random pixels.")
     pictures = noise(shape, 2)
-    one, again = first.double(), answer(pictures[:1]).double()
-    if not torch.allclose(one, again, rtol=1e-3, atol=1e-3 * float(one.abs().max())):
+    one, again = (leaves(by_picture(raw, 1, name)) for raw in (first, answer(pictures[:1])))
+    if not all(np.isfinite(leaf).all() for leaf in one if not isinstance(leaf, str)):
+        raise InputError(f"{name} returns NaN or infinity for a picture of random pixels.")
+    if not _same(one, again):
         raise InputError(f"{name} gives two outputs for one picture: it draws random numbers in evaluation mode.")
-    other = answer(pictures[1:]).double()
+    single = len(rows_of(first, 1)) == 1
+    if not rows_of(first, 1):
+        return Form(rows=False, single=False, several=False)
+    other = answer(pictures[1:])
     try:
-        both = answer(pictures).double()
+        both = answer(pictures)
     except InputError:
         raise
     except Exception:  # the user's own code may be made for one picture
+        return Form(rows=True, single=single, several=False)
+    together = rows_of(both, 2)
+    if not together:  # a list of one tensor for each picture
+        by_picture(both, 2, name)
+        return Form(rows=False, single=False, several=False)
+    for number, alone in enumerate((first, other)):
+        for key, row in rows_of(alone, 1).items():
+            beside = together.get(key)
+            if beside is None or beside.shape[1:] != row.shape[1:] or _apart(row[0], beside[number]):
+                raise InputError(
+                    f"{name} answers a picture differently in a batch with others: f(batch)[i] is not f(x_i)."
+                )
+    return Form(rows=True, single=single, several=True)
+
+
+def _apart(alone: Tensor, beside: Tensor) -> bool:
+    alone, beside = alone.double(), beside.double()
+    return bool((beside - alone).norm() > ALIKE * alone.norm())
+
+
+def _same(one: list[np.ndarray | str], again: list[np.ndarray | str]) -> bool:
+    """Whether two answers have the same texts, and numbers within 0.1 %."""
+    if len(one) != len(again):
         return False
-    for alone, beside in ((one, both[:1]), (other, both[1:])):
-        if beside.shape != alone.shape or (beside - alone).norm() > ALIKE * alone.norm():
-            raise InputError(f"{name} answers a picture differently in a batch with others: f(batch)[i] is not f(x_i).")
+    for a, b in zip(one, again, strict=True):
+        if isinstance(a, str) or isinstance(b, str):
+            if not isinstance(a, str) or not isinstance(b, str) or a != b:
+                return False
+        elif a.shape != b.shape or not np.allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max(initial=0)):
+            return False
     return True
-
-
-def one_row_each(output: object, name: str, pictures: int) -> Tensor:
-    """The output, if it is a tensor with a row for each picture."""
-    if not isinstance(output, Tensor):
-        raise InputError(f"{name} returns a {type(output).__name__}, not a tensor; wrap it so that it returns one.")
-    if not output.ndim or len(output) != pictures:
-        raise InputError(f"{name} returns {tuple(output.shape)} for {pictures} pictures, not one row a picture.")
-    return output

@@ -10,4 +10,4 @@ KINDS: Kinds = {
     "imbalance": "perturb.quantities.of_map:IMBALANCE",
     "dead-share": "perturb.quantities.of_map:DEAD_SHARE",
 }
-SHARES = frozenset(["detected", "told-apart", "score", "flips", "unflipped"])  # measures within 0 and 1
+SHARES = frozenset(["detected", "pinned", "told-apart", "score", "flips", "unflipped"])  # measures within 0 and 1

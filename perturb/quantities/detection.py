@@ -8,26 +8,44 @@ from jaxtyping import Float
 
 from perturb.errors import UsageError
 from perturb.quantities.statistics import by_photograph, mean_effect, share_effect
-from perturb.records import ARMS, Arm, Clean, Contribution, Effect, Observation, OperatingPoint, Saturation
+from perturb.records import (
+    ARMS,
+    CLEAN,
+    CLEAN_LIVE,
+    Arm,
+    Clean,
+    Contribution,
+    Effect,
+    Observation,
+    OperatingPoint,
+    Saturation,
+)
 
 CEILING = 0.98  # dead places detected more often than this: everything is seen
 FLOOR = 0.5  # at a pinned threshold: live places detected less often, so a small loss says nothing
 FLOOR_2AFC = 0.75  # half-way from chance to certainty
 Levels = Float[np.ndarray, "seed level image pair"]
 Value = Callable[[Observation, Arm], Levels]
+_UNPERTURBED = [CLEAN, CLEAN_LIVE]
 Saturated = Callable[[Observation], Saturation]
 
 
 def detected(seen: Observation, arm: Arm) -> Levels:
-    """1 where the evidence exceeds the image's threshold; NaN where a clean picture has no answer."""
-    evidence = seen.evidence[..., ARMS.index(arm)]
-    yes = (evidence > seen.threshold[:, None, :, None]).astype(float)
-    return np.where(np.isnan(evidence), np.nan, yes)
+    """1 where the evidence exceeds the image's threshold; NaN where a clean picture has no answer.
+
+    "clean" is the mean of the clean picture asked at the dead and at the live place.
+    """
+    evidence = seen.evidence[..., _UNPERTURBED if arm == "clean" else [ARMS.index(arm)]]
+    yes = (evidence > seen.threshold[:, None, :, None, None]).astype(float)
+    return np.asarray(np.where(np.isnan(evidence), np.nan, yes).mean(-1))
 
 
 def told_apart(seen: Observation, arm: Arm) -> Levels:
-    """Two-alternative forced choice against the clean twin: 1 where the evidence is larger, 1/2 where equal."""
-    evidence, clean = seen.evidence[..., ARMS.index(arm)], seen.evidence[..., ARMS.index("clean")]
+    """Two-alternative forced choice against the clean twin asked at the same place: 1 where the evidence is larger, 1/2
+    where equal.
+    """
+    twin = CLEAN_LIVE if arm == "live" else CLEAN
+    evidence, clean = seen.evidence[..., ARMS.index(arm)], seen.evidence[..., twin]
     return (evidence > clean) + 0.5 * (evidence == clean)
 
 
@@ -37,7 +55,8 @@ def measured(name: str) -> Value:
     def value(seen: Observation, arm: Arm) -> Levels:
         if name not in seen.measures:
             raise UsageError(f"the evaluator measures no {name!r}, but {sorted(seen.measures)}.")
-        return seen.measures[name][..., ARMS.index(arm)]
+        values = seen.measures[name]
+        return values[..., _UNPERTURBED].mean(-1) if arm == "clean" else values[..., ARMS.index(arm)]
 
     return value
 
@@ -99,7 +118,7 @@ def at_floor_or_ceiling(seen: Observation) -> Saturation:
 
     A pinned threshold: fewer than half of the live places are detected. A given one: one of the seeds is right, with
     and without the perturbation alike, less often than a quarter of the way from chance to certainty: what knows
-    nothing loses nothing.
+    nothing loses nothing. Chance is what guessing gets, or the best constant answer.
     """
     if seen.point.false_alarms is not None:
         return saturation(detected(seen, "live"), detected(seen, "dead"), FLOOR)
@@ -107,12 +126,19 @@ def at_floor_or_ceiling(seen: Observation) -> Saturation:
 
 
 def at_floor(seen: Observation) -> Saturation:
+    """Whether one of the seeds is right too rarely to lose anything: see `at_floor_or_ceiling`."""
     right = detected(seen, "live").mean((1, 2, 3))
     if seen.point.clean != "none":
         yes = detected(seen, "clean").mean((1, 2, 3))
         right = (right + (yes if seen.point.clean == "right" else 1 - yes)) / 2
-    chance = seen.point.chance
+    chance = seen.point.chance if seen.point.clean == "absent" else max(seen.point.chance, constant_answer(seen))
     return "floor" if right.min() < chance + (1 - chance) / 4 else ""
+
+
+def constant_answer(seen: Observation) -> float:
+    """The share of right answers that the best constant answer gets: of the class that is asked for most often."""
+    _, count = np.unique(seen.truth, return_counts=True)
+    return float(count.max() / count.sum())
 
 
 def saturation(live: np.ndarray, dead: np.ndarray, floor: float) -> Saturation:

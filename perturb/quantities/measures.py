@@ -1,15 +1,17 @@
 """What a report says of an observation, by arm: the share detected first, then every measure of the evaluator."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from perturb.quantities import SHARES
 from perturb.quantities.detection import Value, detected, measured, told_apart
 from perturb.quantities.statistics import by_photograph, mean_effect, rate
-from perturb.records import Arm, Measure, Observation, Rate
+from perturb.records import Arm, FreeResponse, Measure, Observation, Rate
 
 CONFIDENCE = 0.95
+FALSE_ALARMS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # a picture: the free-response table of the field
 
 
 def measures(seen: Observation, *, seed: int) -> tuple[Measure, ...]:
@@ -20,6 +22,35 @@ def measures(seen: Observation, *, seed: int) -> tuple[Measure, ...]:
 def curve(seen: Observation, arm: Arm) -> tuple[Rate, ...]:
     """The share detected at each level."""
     return tuple(rate(values, seen.photograph) for values in np.moveaxis(detected(seen, arm), 1, 0))
+
+
+def free_response(seen: Observation) -> tuple[FreeResponse, ...]:
+    """Detection at thresholds at which clean pictures have 0.25 to 8 false alarms each; of the first level.
+
+    Empty where false alarms were not counted. A threshold is the highest false alarm that the rate does not allow;
+    where there are too few alarms for the rate, it is the lowest evidence that the evaluator gave.
+    """
+    if seen.alarms is None:
+        return ()
+    images = seen.alarms.shape[1]
+    ranked = [np.sort(one[np.isfinite(one)])[::-1] for one in seen.alarms]
+    rows = []
+    for rate_wanted in FALSE_ALARMS:
+        allowed = int(rate_wanted * images)
+        thresholds = [
+            one[allowed] if allowed < len(one) else seen.evidence[seed].min() for seed, one in enumerate(ranked)
+        ]
+        there = replace(seen, threshold=np.repeat(np.array(thresholds)[:, None], seen.threshold.shape[1], 1))
+        rows.append(
+            FreeResponse(
+                false_alarms=rate_wanted,
+                measured=float(np.mean([(a > t).sum() / images for a, t in zip(ranked, thresholds, strict=True)])),
+                threshold=float(np.mean(thresholds)),
+                dead=rate(detected(there, "dead")[:, 0], seen.photograph),
+                live=rate(detected(there, "live")[:, 0], seen.photograph),
+            )
+        )
+    return tuple(rows)
 
 
 def _values(seen: Observation) -> Iterator[tuple[str, Value]]:
@@ -33,7 +64,7 @@ def _values(seen: Observation) -> Iterator[tuple[str, Value]]:
 def _measure(seen: Observation, name: str, value: Value, seed: int) -> Measure:
     share = name in SHARES
     difference = by_photograph((value(seen, "live") - value(seen, "dead"))[:, 0], seen.photograph)
-    clean = value(seen, "clean")[:, 0] if name == "detected" else np.array(np.nan)
+    clean = value(seen, "clean")[:, 0] if name in ("detected", "pinned") else np.array(np.nan)
     return Measure(
         name=name,
         dead=rate(value(seen, "dead")[:, 0], seen.photograph, share=share),

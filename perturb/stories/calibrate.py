@@ -2,26 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from perturb.blocks import Executor, cut, joined, only
 from perturb.errors import InputError
+from perturb.evaluators.reading import OwnAnswer
 from perturb.figures import LevelCurve
 from perturb.locations import anywhere
 from perturb.looking import Look
-from perturb.observe import Experimenter, observe, show
+from perturb.observe import Experimenter, observe
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Tick, silent
-from perturb.quantities.detection import detected
+from perturb.quantities.detection import CEILING, FLOOR, detected
 from perturb.quantities.measures import curve
-from perturb.records import Images, Locations, Observation
+from perturb.records import CLEAN, LIVE, Images, Locations, Observation, Trials
+from perturb.showing import UNPERTURBED, show
 from perturb.stats.conformal import pin_threshold
 from perturb.trials import design
 
 LEVELS = tuple(float(level) for level in np.geomspace(1 / 64, 1, 7))  # among which the calibrated level is sought
 PAIRS = 2
+ROUNDS = 4  # levels that are tried in between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,8 @@ class Calibration:
     level: float
     evaluator: Evaluator
     threshold: float | None  # None: each judged image's own shots pin it
-    sweep: LevelCurve | None  # None where the level was given
+    pinned: float | None = None  # beside a given threshold, the one that keeps the rate of false alarms
+    sweep: LevelCurve | None = None  # None where the level was given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +64,55 @@ def calibrate(evaluator: Evaluator, setting: Setting) -> Calibration:
     plan = setting.plan
     if hasattr(evaluator, "learn"):
         return _learnt(evaluator, setting)
-    if plan.level is not None and evaluator.threshold != "common":
-        return Calibration(level=plan.level, evaluator=evaluator, threshold=_given(evaluator), sweep=None)
+    both = isinstance(evaluator, OwnAnswer) and not isinstance(evaluator.threshold, str)
+    if plan.level is not None and evaluator.threshold != "common" and not both:
+        return Calibration(level=plan.level, evaluator=evaluator, threshold=_given(evaluator))
     seen = _observed(evaluator, setting, setting.images, setting.levels)
-    hits = detected(seen, "live").mean((0, 2, 3))
-    return Calibration(
-        level=plan.level if plan.level is not None else _crossing(setting.levels, list(hits), plan.live_target),
+    found = Calibration(
+        level=setting.levels[0],
         evaluator=evaluator,
-        threshold=_pinned(evaluator, seen),
-        sweep=_sweep(seen) if plan.level is None else None,
+        threshold=_threshold(evaluator, seen),
+        pinned=_pinned(evaluator, seen, plan.alarm_rate) if both else None,
     )
+    if plan.level is not None:
+        return found
+    sweep, level = _refined(_sweep(seen), found, setting)
+    return replace(found, level=level, sweep=sweep)
+
+
+def _refined(sweep: LevelCurve, found: Calibration, setting: Setting) -> tuple[LevelCurve, float]:
+    """The level that reaches the target; tried, and sought among levels in between where it is at floor or ceiling.
+
+    A binary answer may rise within one step, where interpolation says little.
+    """
+    level = _crossing(sweep.levels, _hits(sweep), setting.plan.live_target)
+    for _ in range(ROUNDS):
+        if level in sweep.levels:
+            break
+        by = replace(_experimenter(found.evaluator, setting, (level,)), threshold=found.threshold)
+        blocks = cut(setting.images, _calibrating(setting, setting.images))
+        tried = _sweep(joined(list(setting.executor(_work(by, silent), blocks))))
+        if FLOOR < tried.live[0].value < CEILING:
+            break
+        sweep = _merged(sweep, tried)
+        level = _crossing(sweep.levels, _hits(sweep), setting.plan.live_target)
+    return sweep, level
+
+
+def _merged(one: LevelCurve, other: LevelCurve) -> LevelCurve:
+    order = np.argsort([*one.levels, *other.levels])
+    levels, dead, live = ([*own, *more] for own, more in zip(_columns(one), _columns(other), strict=True))
+    return LevelCurve(
+        levels=tuple(levels[i] for i in order), dead=tuple(dead[i] for i in order), live=tuple(live[i] for i in order)
+    )
+
+
+def _columns(sweep: LevelCurve) -> tuple[tuple[Any, ...], ...]:
+    return sweep.levels, sweep.dead, sweep.live
+
+
+def _hits(sweep: LevelCurve) -> list[float]:
+    return [rate.value for rate in sweep.live]
 
 
 def _learnt(evaluator: Evaluator, setting: Setting) -> Calibration:
@@ -105,33 +149,35 @@ def _taught(evaluator: Evaluator, setting: Setting, level: float) -> tuple[Calib
     for image in range(len(lessons.pixels)):
         shown = show(lessons, trials, image, by.exposure)
         pictures = np.concatenate([shown.clean, shown.changed])
-        clean.append(pictures[shown.number[0, :, 0]])
-        perturbed.append(pictures[shown.number[0, :, 2]])
+        clean.append(pictures[shown.number[0, :, CLEAN]])
+        perturbed.append(pictures[shown.number[0, :, LIVE]])
     outputs = (setting.look.plain(torch.from_numpy(np.concatenate(part))) for part in (clean, perturbed))
     learnt = evaluator.learn(*outputs)  # type: ignore[attr-defined]
     seen = _observed(learnt, replace(setting, tick=silent), trial_run, (level,))
-    return Calibration(level=level, evaluator=learnt, threshold=_pinned(learnt, seen), sweep=None), seen
+    return Calibration(level=level, evaluator=learnt, threshold=_threshold(learnt, seen)), seen
 
 
 def _observed(evaluator: Evaluator, setting: Setting, images: Images, levels: tuple[float, ...]) -> Observation:
     """The calibration images at these levels; a common threshold is pinned on their clean pictures."""
+    by, blocks = _experimenter(evaluator, setting, levels), cut(images, _calibrating(setting, images))
+    seen = joined(list(setting.executor(_work(by, setting.tick), blocks)))
+    if evaluator.threshold != "common":
+        return seen
+    common = _pinned(evaluator, seen, setting.plan.alarm_rate)
+    return replace(seen, threshold=np.full_like(seen.threshold, common))
+
+
+def _calibrating(setting: Setting, images: Images) -> Trials:
     plan = setting.plan
-    trials = design(
+    return design(
         images,
         setting.locations,
         size=plan.task.size,
-        pairs=PAIRS,
+        pairs=plan.pairs if plan.scenes and plan.scenes.apart else PAIRS,
         seed=plan.seed,
         purpose=f"{plan.name}/calibration",
+        scenes=plan.scenes,
     )
-    by = _experimenter(evaluator, setting, levels)
-    seen = joined(list(setting.executor(_work(by, setting.tick), cut(images, trials))))
-    if evaluator.threshold != "common":
-        return seen
-    assert plan.point.false_alarms is not None
-    clean = seen.evidence[0, 0, :, : PAIRS if evaluator.noise else 1, 0]  # without noise the pairs' are one picture
-    common = pin_threshold(clean.ravel(), plan.point.false_alarms)
-    return replace(seen, threshold=np.full_like(seen.threshold, common))
 
 
 def _work(by: Experimenter, tick: Tick) -> Callable[..., Observation]:
@@ -156,7 +202,16 @@ def _given(evaluator: Evaluator) -> float | None:
     return np.nan if evaluator.threshold == "common" else float(evaluator.threshold)
 
 
-def _pinned(evaluator: Evaluator, seen: Observation) -> float | None:
+def _pinned(evaluator: Evaluator, seen: Observation, false_alarms: float) -> float:
+    """The threshold that clean pictures exceed at this rate; asked at the same places, where they are read."""
+    clean = seen.evidence[0, 0]
+    if evaluator.local:
+        return float(pin_threshold(clean[..., UNPERTURBED].ravel(), false_alarms))
+    own = slice(None) if evaluator.noise else slice(1)  # without noise the pairs' clean pictures are one
+    return float(pin_threshold(clean[:, own, CLEAN].ravel(), false_alarms))
+
+
+def _threshold(evaluator: Evaluator, seen: Observation) -> float | None:
     """The threshold after calibration, for the judged pictures."""
     return float(seen.threshold[0, 0]) if evaluator.threshold == "common" else _given(evaluator)
 

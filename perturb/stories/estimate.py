@@ -1,5 +1,7 @@
 """The contribution map that a suite asks for."""
 
+import math
+
 import numpy as np
 
 from perturb.contribution import KINDS, Options
@@ -15,6 +17,15 @@ def estimate(
     count = min(table.images, len(images.pixels))
     pixels = images.pixels[np.linspace(0, len(images.pixels) - 1, count).astype(int)]
     options = Options(
-        probes=table.probes, level=table.level, period=table.period, seed=seed, tick=progress("map", len(pixels))
+        probes=table.probes,
+        level=table.level,
+        period=period_in(table),
+        seed=seed,
+        tick=progress("map", len(pixels)),
     )
     return KINDS[table.kind](model, pixels, layer, options)
+
+
+def period_in(table: MapTable) -> int | None:
+    """The period that the table gives, of rows and columns alike."""
+    return math.lcm(*table.period) if isinstance(table.period, tuple) else table.period

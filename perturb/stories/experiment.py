@@ -25,6 +25,7 @@ from perturb.records import (
     Training,
     Trials,
 )
+from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Setting, calibrate
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import Subject, as_shown, prepare
@@ -113,7 +114,11 @@ def _measure_seed(
     given = plan.point.false_alarms is None
     faint = given and plan.training.regime == "as-is" and plan.level is not None and plan.level < FAINT
     look = look_at(subject.model, subject.evaluator.layer, wanted.engine, double=faint)
-    contribution = _mapped(subject.model, plan, pictures.calibration, wanted, maps, own=subject.model is not model)
+    if plan.answers:
+        contribution = answer_map(subject, plan, look, pictures.calibration, wanted.executor, wanted.progress)
+        maps.setdefault(f"{plan.name}: {look.layer}", contribution)
+    else:
+        contribution = _mapped(subject.model, plan, pictures.calibration, wanted, maps, own=subject.model is not model)
     locations = wanted.places.get(plan.name) or choose(
         contribution, size=plan.task.size, share=plan.map.share, seed=plan.seed
     )
@@ -167,6 +172,7 @@ def _part(
         levels=(found.level,),
         point=plan.point,
         threshold=found.threshold,
+        pinned=found.pinned,
         flips=plan.flips,
     )
     trials = design(
@@ -176,6 +182,7 @@ def _part(
         pairs=plan.pairs,
         seed=plan.seed,
         purpose=f"{plan.name}/judged",
+        scenes=plan.scenes,
     )
     tick = wanted.progress(f"{plan.name}: judging", len(pictures.judged.pixels))
     blocks = cut(pictures.judged, trials)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from perturb.quantities.measures import measures
+from perturb.plan import ExperimentPlan
+from perturb.quantities.measures import free_response, measures
 from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Phase
 from perturb.stories.experiment import Measured
 
@@ -34,7 +35,16 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
         worst=worst_pair(found, judged),
         engine=found.engine,
         training=found.training,
+        design=plan.design,
+        threshold=None if plan.point.false_alarms is not None else _given(plan),
+        free_response=free_response(seen),
     )
+
+
+def _given(plan: ExperimentPlan) -> float | None:
+    """The user's own threshold; a label's is none of theirs."""
+    threshold = plan.evaluator.threshold
+    return None if isinstance(threshold, str) or plan.evaluator.needs_task else float(threshold)
 
 
 def worst_pair(found: Measured, judged: Images) -> Miss | None:

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from perturb.figures import Specimen
-from perturb.observe import show
-from perturb.records import ARMS, Images, Miss
+from perturb.records import ARMS, DEAD, LIVE, Images, Miss
+from perturb.showing import show
 from perturb.stories.experiment import Measured
 
 SHOWN = 3  # least visible, and as many most visible
@@ -27,7 +27,7 @@ def specimens(found: Measured, worst: Miss | None, judged: Images) -> tuple[Spec
     if judged.pixels.shape[1] not in (1, 3):
         return ()
     seen = found.measurement.seen
-    above = np.moveaxis(seen.evidence[0, 0, :, :, 1:], -1, 0) - seen.threshold[0][:, None]
+    above = np.moveaxis(seen.evidence[0, 0][..., [DEAD, LIVE]], -1, 0) - seen.threshold[0][:, None]
     ranked = np.stack(np.unravel_index(np.argsort(above, axis=None, kind="stable"), above.shape), -1)
     roles: tuple[tuple[Role, list[Trial]], ...] = (
         ("pair", list(_worst_pair(found, worst))),
@@ -57,7 +57,7 @@ def _of_distinct_photographs(ranked: np.ndarray, judged: Images) -> list[Trial]:
 
 
 def _specimen(role: Role, trial: Trial, found: Measured, judged: Images) -> Specimen:
-    (arm, crop, pair), size = trial, found.plan.task.size
+    (arm, crop, pair), size = trial, max(found.plan.task.extent)
     trials, seen = found.measurement.trials[0], found.measurement.seen
     shown = show(judged, trials, crop, replace(found.experimenter.exposure, noise=0, shots=0))
     picture, changed = shown.clean[0], shown.changed[shown.number[0, pair, ARMS.index(arm)] - len(shown.clean)]

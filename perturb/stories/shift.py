@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from perturb.answers import tensor_of
 from perturb.comparisons import Consistency, Shift
 from perturb.errors import InputError
 from perturb.images import load_images
@@ -55,7 +56,7 @@ def _outputs(
     for picture in torch.from_numpy(images.pixels):
         windows = picture.unfold(1, rows, 1).unfold(2, columns, 1)  # channel, row offset, column offset, row, column
         moved = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
-        outputs = model.measure(moved).double().cpu()
+        outputs = tensor_of(model.measure(moved), "a vector for each picture").double().cpu()
         if outputs[0].numel() > outputs.shape[1]:
             raise InputError(f"{model.name} gives {tuple(outputs.shape[1:])} a picture: that moves with the crop.")
         found.append(outputs.flatten(1).unflatten(0, (span + 1, span + 1)).numpy())

@@ -27,6 +27,11 @@ class Asking:
     def size(self) -> int:
         return self.perturbation.size
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns of the perturbation, where it is no square."""
+        return getattr(self.perturbation, "extent", (self.size, self.size))
+
 
 @dataclass(frozen=True, kw_only=True)
 class AskingLabels(Asking):

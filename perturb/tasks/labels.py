@@ -9,8 +9,6 @@ from perturb.protocols import Perturbation, TaskSetting
 from perturb.records import Clean
 from perturb.tasks.asking import AskingLabels, Picture, Place
 
-OWN = -1  # the class of a picture without a label: whatever the model answers without the perturbation
-
 
 @dataclass(frozen=True, kw_only=True)
 class Labels(AskingLabels):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perturb.answers import tensor_of
 from perturb.errors import InputError
 from perturb.protocols import Differentiable
 from perturb.training.lessons import Lessons
@@ -23,7 +24,8 @@ def linear_head(model: Differentiable, layer: str, lessons: Lessons, *, seed: in
     from sklearn.preprocessing import StandardScaler
 
     shown = [batch for i in range(PASSES) for batch in lessons.epoch(128, seed=seed, name=f"probe/{i}")]
-    x = np.concatenate([_pooled(model.measure(pictures, layer)).numpy() for pictures, _ in shown])
+    maps = (tensor_of(model.measure(pictures, layer), "a feature map") for pictures, _ in shown)
+    x = np.concatenate([_pooled(part).numpy() for part in maps])
     y = np.concatenate([truths.numpy() for _, truths in shown])
     if len(np.unique(y)) < lessons.task.outputs:
         shown_classes = f"{len(np.unique(y))} of {lessons.task.outputs} classes"

@@ -1,0 +1,22 @@
+"""What models return, as their libraries return it, read by structure: rows and entries, boxes, text.
+
+Nothing here imports those libraries.
+"""
+
+from perturb.answers.boxes import Boxes, boxes_of
+from perturb.answers.structure import Answers, Part, by_picture, names_of, rows_of, select, take, tensor_of
+from perturb.answers.text import text_of
+
+__all__ = [
+    "Answers",
+    "Boxes",
+    "Part",
+    "boxes_of",
+    "by_picture",
+    "names_of",
+    "rows_of",
+    "select",
+    "take",
+    "tensor_of",
+    "text_of",
+]

@@ -1,0 +1,83 @@
+"""The model's map: mask logits, probabilities, an anomaly map, a heat map."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from perturb.answers import Answers, tensor_of
+from perturb.errors import UsageError
+from perturb.evaluators.reading import OwnAnswer
+from perturb.protocols import Asked
+
+Maps = Float[Tensor, "picture row column"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map(OwnAnswer):
+    """Evidence = the largest value of the map within `radius` pixels of the object's centre, in the picture's pixels.
+
+    The map may be coarser or finer than the picture; its position nearest to the centre counts in any case. Of a map
+    with several channels it is the lead of channel `target` over the largest other one, so that a threshold of 0 is the
+    model's own choice of class. Of whole numbers (a mask of labels) it is 1 where the label is `target` (without one,
+    where it is not 0), else 0. A false alarm is a peak: a position that no other within `radius` exceeds; equal
+    neighbours are one peak.
+    """
+
+    words: ClassVar[str] = "the largest value of the model's own map (mask, anomaly map, heat map) near the place"
+    verb: ClassVar[str] = "marked"
+    local: ClassVar[bool] = True
+
+    target: int | None = None
+    radius: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not self.radius >= 0:
+            raise ValueError(f"`radius` (={self.radius}) must be at least 0 pixels.")
+
+    def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
+        maps = self._maps(outputs)
+        away = [_away(n, asked.shape[axis], asked.centre[:, axis]) for axis, n in enumerate(maps.shape[1:])]
+        distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
+        within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
+        return maps.masked_fill(~within.to(maps.device), -torch.inf).amax((1, 2))
+
+    def alarms(self, outputs: Answers, asked: Asked) -> list[np.ndarray]:
+        from scipy.ndimage import label, maximum, maximum_filter
+
+        found = []
+        for values in self._maps(outputs).cpu().numpy():
+            reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
+            numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
+            found.append(np.asarray(maximum(values, numbers, np.arange(1, count + 1))))
+        return found
+
+    def _maps(self, outputs: Answers) -> Maps:
+        maps = tensor_of(outputs, "a map")
+        if maps.ndim == 4 and maps.shape[1] == 1:
+            maps = maps[:, 0]
+        if not (maps.ndim == 4 or (maps.ndim == 3 and min(maps.shape[1:]) > 1)):
+            raise UsageError(f"the model gives {tuple(maps.shape[1:])} a picture, which is no map: use kind = 'score'.")
+        if not maps.is_floating_point():
+            return self._masks(maps)
+        if maps.ndim == 3:
+            return maps.double()
+        if self.target is None or not 0 <= self.target < maps.shape[1]:
+            raise UsageError(f"the map has channels 0 to {maps.shape[1] - 1}: give `target`, one of them.")
+        others = maps.double()
+        chosen = others[:, self.target].clone()
+        return chosen - others.index_fill(1, torch.tensor(self.target, device=maps.device), -torch.inf).amax(1)
+
+    def _masks(self, labels: Tensor) -> Maps:
+        """1 where the label is the target."""
+        chosen = labels != 0 if self.target is None else labels == self.target
+        return (chosen.any(1) if chosen.ndim == 4 else chosen).double()
+
+
+def _away(positions: int, size: int, centre: np.ndarray) -> Float[np.ndarray, "picture position"]:
+    """Squared distance in pixels of each position's centre, along one axis."""
+    at = (np.arange(positions) + 0.5) * size / positions - 0.5
+    return np.asarray((at - centre[:, None]) ** 2)

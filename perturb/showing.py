@@ -1,0 +1,139 @@
+"""The pictures that a model is shown: clean ones, and those with the perturbation at each level, pair and arm."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from perturb.protocols import Task
+from perturb.records import ARMS, CLEAN, CLEAN_LIVE, DEAD, LIVE, Images, Trials
+from perturb.streams import stream
+from perturb.trials import identity
+
+Picture = Float[np.ndarray, "channel row column"]
+PERTURBED, UNPERTURBED = (DEAD, LIVE), (CLEAN, CLEAN_LIVE)  # arms asked at the dead and at the live place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """How the pictures of a trial are taken."""
+
+    task: Task
+    levels: tuple[float, ...]
+    noise: float  # standard deviation of the sensor noise, a fraction of the pixel range
+    shots: int  # clean pictures beside the trials'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The pictures of one image. `number` says which picture stands at each level, pair and arm."""
+
+    shots: Float[np.ndarray, "shot channel row column"]
+    clean: Float[np.ndarray, "clean channel row column"]
+    changed: Float[np.ndarray, "changed channel row column"]
+    twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin, clean ones first
+    number: Int[np.ndarray, "level pair arm"]  # among the clean ones, then the changed ones
+    realised: Float[np.ndarray, "level pair arm"]
+
+
+def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Shown:
+    """The pictures of one image: shots, clean ones, and those with the perturbation at each level, pair and arm.
+
+    The pictures of a pair share one draw of sensor noise, whatever the level: they differ by the perturbation alone, or
+    where the picture moves by the move alone. A picture that several trials need is taken once.
+    """
+    label, noise = label_of(images, image), exposure.noise
+    name, pairs = f"{trials.purpose}/{identity(images, image)}", trials.dead.shape[1]
+    still = exposure.task.show(images.pixels[image], 0, None, np.random.default_rng(0))
+    lies, moves = _positions(trials, image)
+    if trials.scene is None:
+        scene, blank = images.pixels[image], still
+    else:
+        scene = blank = np.pad(still, ((0, 0), *((0, int(most)) for most in moves.max((0, 1)))), mode="edge")
+    draws = [_grain(still.shape, noise, stream(trials.seed, f"noise/{name}/{pair}")) for pair in range(pairs)]
+    drawn = [pair if noise and not trials.together else 0 for pair in range(pairs)]  # whose draw a pair takes
+    takes = _Takes(shape=still.shape[1:], draws=draws)
+    number = np.zeros((len(exposure.levels), pairs, len(ARMS)), dtype=int)
+    realised = np.zeros(number.shape)
+    for pair, arm in np.ndindex(pairs, 2):
+        number[:, pair, UNPERTURBED[arm]] = takes.number(blank, moves[pair, arm], drawn[pair])
+    clean = len(takes.pictures)
+    for level, strength in enumerate(exposure.levels):
+        task = replace(exposure.task, level=strength)  # type: ignore[type-var]
+        textures = [f"texture/{name}/{pair}" for pair in range(pairs)]  # the same for every level and arm
+        scenes, change = _with_objects(task, label, scene, blank, lies, trials, textures)
+        realised[level][:, PERTURBED] = change
+        for pair, arm in np.ndindex(pairs, 2):
+            number[level, pair, PERTURBED[arm]] = takes.number(scenes[pair][arm], moves[pair, arm], drawn[pair])
+    twin = np.arange(len(takes.pictures))
+    twin[number[..., PERTURBED]] = number[..., UNPERTURBED]
+    shots = [
+        np.clip(still + _grain(still.shape, noise, stream(trials.seed, f"shot/{name}/{shot}")), 0, 1)
+        for shot in range(exposure.shots)
+    ]
+    return Shown(
+        shots=np.array(shots),
+        clean=np.stack(takes.pictures[:clean]),
+        changed=np.stack(takes.pictures[clean:]),
+        twin=twin,
+        number=number,
+        realised=realised,
+    )
+
+
+def _positions(trials: Trials, image: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the object lies in the scene, and how far the window moves, by pair, arm (dead, live) and direction."""
+    landed = np.stack([trials.dead[image], trials.live[image]], 1)
+    lies = landed if trials.scene is None else trials.scene[image][:, None].repeat(2, 1)
+    return lies, lies - landed
+
+
+def _with_objects(
+    task: Task, label: int, picture: Picture, blank: Picture, lies: np.ndarray, trials: Trials, textures: list[str]
+) -> tuple[list[list[Picture]], Float[np.ndarray, "pair arm"]]:
+    """The scene that each pair and arm is shown, and the mean change of its patch against the `blank` scene."""
+    change = np.zeros(lies.shape[:2])
+    scenes: list[list[Picture]] = []
+    done: dict[tuple[int, int], tuple[Picture, float]] = {}  # by place; of all pairs where they lie in one scene
+    for pair, places in enumerate(lies.tolist()):
+        if not trials.together:
+            done = {}
+        for row, column in places:
+            if (row, column) not in done:
+                put = task.show(picture, task.asked(label, pair), (row, column), stream(trials.seed, textures[pair]))
+                done[row, column] = put, float(np.abs(put - blank).sum()) / (len(blank) * np.prod(task.extent))
+                if trials.together:
+                    picture = blank = put
+        scenes.append([done[row, column][0] for row, column in places])
+        change[pair] = [done[row, column][1] for row, column in places]
+    return [[picture, picture] for _ in scenes] if trials.together else scenes, change
+
+
+@dataclass(slots=True, kw_only=True)
+class _Takes:
+    """Pictures of scenes; the same window of the same scene with the same noise is one picture."""
+
+    shape: tuple[int, ...]  # rows, columns
+    draws: list[Picture | np.float32]
+    pictures: list[Picture] = field(default_factory=list)
+    numbers: dict[tuple[int, ...], int] = field(default_factory=dict)
+    scenes: list[Picture] = field(default_factory=list)  # kept, so that no two have one id
+
+    def number(self, scene: Picture, move: np.ndarray, draw: int) -> int:
+        """The number of the picture of `scene` from a window moved down and right, under this draw of noise."""
+        down, right = (int(n) for n in move)
+        key = id(scene), down, right, draw
+        if key not in self.numbers:
+            self.numbers[key] = len(self.pictures)
+            self.scenes.append(scene)
+            window = scene[:, down : down + self.shape[0], right : right + self.shape[1]]
+            self.pictures.append(np.clip(window + self.draws[draw], 0, 1))
+        return self.numbers[key]
+
+
+def label_of(images: Images, image: int) -> int:
+    return 0 if images.labels is None else int(images.labels[images.photograph[image]])
+
+
+def _grain(shape: tuple[int, ...], noise: float, rng: np.random.Generator) -> Picture | np.float32:
+    return rng.standard_normal(shape, dtype=np.float32) * np.float32(noise) if noise else np.float32(0)
