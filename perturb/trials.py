@@ -100,16 +100,16 @@ def _apart(cells: Int[np.ndarray, "cell 2"], apart: tuple[int, int], period: int
 def _landing(
     scene: Int[np.ndarray, "pair 2"], phases: Int[np.ndarray, "phase 2"], period: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "pair 2"]:
-    """Where objects of a scene land when the picture moves by as little as brings each to one of these phases.
+    """Where objects of a scene land when the picture moves along as few directions as bring each to one of the phases.
 
-    Phases in turn from a random order; of those that need no move along one of the directions, if there are any.
+    Of several such phases one is drawn, so a lattice of rows alone moves the picture down, and never to the right.
     """
     landed = np.empty_like(scene)
-    for pair, (place, first) in enumerate(zip(scene, _in_turn(phases, len(scene), rng), strict=True)):
+    for pair, place in enumerate(scene):
         moves = (place - phases) % period
-        still = moves[(moves == 0).any(1)]
-        move = (place - first) % period if not len(still) else still[rng.integers(len(still))]
-        landed[pair] = place - move
+        directions = (moves > 0).sum(1)
+        least = moves[directions == directions.min()]
+        landed[pair] = place - least[rng.integers(len(least))]
     return landed
 
 

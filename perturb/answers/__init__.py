@@ -4,6 +4,7 @@ Nothing here imports those libraries.
 """
 
 from perturb.answers.boxes import Boxes, boxes_of
+from perturb.answers.content import content_of
 from perturb.answers.structure import Answers, Part, by_picture, names_of, rows_of, select, take, tensor_of
 from perturb.answers.text import text_of
 
@@ -13,6 +14,7 @@ __all__ = [
     "Part",
     "boxes_of",
     "by_picture",
+    "content_of",
     "names_of",
     "rows_of",
     "select",

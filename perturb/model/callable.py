@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.answers import Answers, by_picture, select
+from perturb.answers import Answers, by_picture, content_of, select
 from perturb.answers.structure import leaves, stacked
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.model.copy import first_line
@@ -96,11 +97,16 @@ class BlackBox:
         x = x.contiguous()
         return x.cpu().numpy() if asked.arrays == "numpy" else x
 
+    def _content(self, answer: object) -> list[np.ndarray | str]:
+        return content_of(answer, self.input_shape[1:])
+
     def _digest(self, identity: str | None) -> str:
         told = hashlib.sha256(f"{self.name} {self.preprocessing} {identity}".encode())
         if identity is None:
-            for leaf in leaves(list(self.measure(noise(self.input_shape, KNOWN)))):
-                told.update(leaf.encode() if isinstance(leaf, str) else _rounded(leaf))
+            answers = self.measure(noise(self.input_shape, KNOWN))
+            said = leaves(answers) if isinstance(answers, Tensor) else chain(*map(self._content, answers))
+            for part in said:
+                told.update(part.encode() if isinstance(part, str) else _rounded(part))
         return told.hexdigest()
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.answers import rows_of
+from perturb.answers import Answers, content_of, rows_of
 from perturb.answers.structure import by_picture, leaves
 from perturb.errors import InputError
 from perturb.precision import full_float32
@@ -39,7 +39,7 @@ def try_out(name: str, answer: Callable[[Tensor], object], shape: tuple[int, int
     Raises InputError for what is not finite, for answers that are drawn, and for tensors that depend on the batch.
     """
     pictures = noise(shape, 2)
-    one, again = (leaves(by_picture(raw, 1, name)) for raw in (first, answer(pictures[:1])))
+    one, again = (_content(by_picture(raw, 1, name), shape) for raw in (first, answer(pictures[:1])))
     if not all(np.isfinite(leaf).all() for leaf in one if not isinstance(leaf, str)):
         raise InputError(f"{name} returns NaN or infinity for a picture of random pixels.")
     if not _same(one, again):
@@ -66,6 +66,11 @@ def try_out(name: str, answer: Callable[[Tensor], object], shape: tuple[int, int
                     f"{name} answers a picture differently in a batch with others: f(batch)[i] is not f(x_i)."
                 )
     return Form(rows=True, single=single, several=True)
+
+
+def _content(answers: Answers, shape: tuple[int, int, int]) -> list[np.ndarray | str]:
+    """What the answers to one picture say."""
+    return leaves(answers) if isinstance(answers, Tensor) else content_of(answers[0], shape[1:])
 
 
 def _apart(alone: Tensor, beside: Tensor) -> bool:

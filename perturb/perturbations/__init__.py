@@ -6,5 +6,6 @@ KINDS: Kinds = {
     "pixel": "perturb.perturbations.patches:Pixel",
     "box": "perturb.perturbations.patches:Box",
     "noise": "perturb.perturbations.patches:Noise",
+    "print": "perturb.perturbations.print:Print",
     "digit": "perturb.perturbations.digit:Digit",
 }

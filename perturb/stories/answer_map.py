@@ -16,7 +16,7 @@ from perturb.protocols import Progress
 from perturb.quantities.detection import detected
 from perturb.quantities.statistics import rate
 from perturb.records import DEAD, LIVE, Contribution, Images, PhaseRate, Trials
-from perturb.stories.calibrate import Setting, calibrate
+from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.prepare import Subject
 from perturb.streams import stream
 from perturb.trials import Scenes, design, identity
@@ -28,10 +28,11 @@ TIE = 1e-6  # of a share: phases of equal shares are ordered by their evidence
 
 def answer_map(
     subject: Subject, plan: ExperimentPlan, look: Look, images: Images, executor: Executor, progress: Progress
-) -> Contribution:
+) -> tuple[Contribution, Calibration]:
     """The share detected by phase, at a level at which about half is detected; as a map whose values sum to 1.
 
-    A period of [rows, columns] is repeated to the least common one. Raises InputError where nothing is detected.
+    Also gives the calibration that it was measured with. A period of [rows, columns] is repeated to the least common
+    one. Raises InputError where nothing is detected.
     """
     periods = _periods(subject, plan, look)
     period = math.lcm(*periods)
@@ -71,7 +72,7 @@ def answer_map(
     if not yes.any():
         raise InputError(f"nothing was reported at any phase, not even at level {found.level:.3g}.")
     values = np.tile(shares, [period // n for n in periods])
-    return Contribution(
+    answered = Contribution(
         values=values / values.sum(),
         kind="response",
         layer=look.layer,
@@ -80,6 +81,7 @@ def answer_map(
         level=found.level,
         rates=tuple(rates),
     )
+    return answered, found
 
 
 def _periods(subject: Subject, plan: ExperimentPlan, look: Look) -> tuple[int, int]:

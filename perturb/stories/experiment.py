@@ -26,7 +26,7 @@ from perturb.records import (
     Trials,
 )
 from perturb.stories.answer_map import answer_map
-from perturb.stories.calibrate import Setting, calibrate
+from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import Subject, as_shown, prepare
 from perturb.trials import design
@@ -114,15 +114,20 @@ def _measure_seed(
     given = plan.point.false_alarms is None
     faint = given and plan.training.regime == "as-is" and plan.level is not None and plan.level < FAINT
     look = look_at(subject.model, subject.evaluator.layer, wanted.engine, double=faint)
+    known: Calibration | None = None
     if plan.answers:
-        contribution = answer_map(subject, plan, look, pictures.calibration, wanted.executor, wanted.progress)
+        contribution, known = answer_map(subject, plan, look, pictures.calibration, wanted.executor, wanted.progress)
         maps.setdefault(f"{plan.name}: {look.layer}", contribution)
     else:
         contribution = _mapped(subject.model, plan, pictures.calibration, wanted, maps, own=subject.model is not model)
     locations = wanted.places.get(plan.name) or choose(
-        contribution, size=plan.task.size, share=plan.map.share, seed=plan.seed
+        contribution,
+        size=1 if plan.answers else plan.task.size,  # a map of the answer is of the whole object's place
+        share=plan.map.share,
+        seed=plan.seed,
     )
-    parts = [_part(subject, plan, look, locations, pictures, wanted)]
+    known = known if plan.level is not None else None  # a given level was calibrated with the map
+    parts = [_part(subject, plan, look, locations, pictures, wanted, known)]
     if (asked := wanted.conditions.get(plan.name)) is not None:
         there = asked.locations[min(number, len(asked.locations) - 1)]
         same = asked.level == parts[0].level and _same(there, locations)
@@ -152,9 +157,15 @@ def _mapped(
 
 
 def _part(
-    subject: Subject, plan: ExperimentPlan, look: Look, locations: Locations, pictures: Pictures, wanted: Wanted
+    subject: Subject,
+    plan: ExperimentPlan,
+    look: Look,
+    locations: Locations,
+    pictures: Pictures,
+    wanted: Wanted,
+    known: Calibration | None = None,
 ) -> _Part:
-    """Calibrate at these places, then observe the judged images."""
+    """Calibrate at these places, unless that is known, then observe the judged images."""
     images = pictures.calibration
     setting = Setting(
         plan=plan,
@@ -164,7 +175,7 @@ def _part(
         executor=wanted.executor,
         tick=wanted.progress(f"{plan.name}: level", len(images.pixels)),
     )
-    found = calibrate(subject.evaluator, setting)
+    found = known or calibrate(subject.evaluator, setting)
     by = Experimenter(
         look=look,
         evaluator=found.evaluator,
