@@ -1,0 +1,198 @@
+"""An ONNX file as a model: checked, prepared by the sidecar beside it, and run by onnxruntime."""
+
+import hashlib
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from perturb.errors import InputError
+from perturb.model.copy import first_line
+from perturb.model.onnx_graph import Coverage, Node, certificate, external_files, follow, unknown_operators
+from perturb.model.preprocessing import Preprocessing
+from perturb.operations import Pair
+from perturb.records import Window
+
+TYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+}
+KEYS = {"size": "[rows, columns]", "bounds": "[low, high]", "mean": "a list of numbers", "std": "a list of numbers"}
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    """A checked file and its session in onnxruntime."""
+
+    path: Path
+    session: Any = field(repr=False)
+    dtype: str
+    batch: int | None  # pictures that the graph takes at once; None for any number
+    channels_last: bool
+    preprocessing: Preprocessing
+    digest: str  # SHA-256 of the file, followed by the files of external data that it names
+    nodes: tuple[Node, ...]  # the sliding windows that the picture reaches
+    period: Pair | None  # the largest total stride of rows and of columns; see `follow`
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        return self.preprocessing.input_shape
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(output.name for output in self.session.get_outputs())
+
+    def function(self, pictures: Float[np.ndarray, "picture channel row column"]) -> dict[str, np.ndarray]:
+        """All outputs by name, with a row for each of the pictures, which are in the network's own range.
+
+        Raises InputError for an output without rows; what fails in onnxruntime raises its own exceptions.
+        """
+        x = np.moveaxis(pictures, 1, 3) if self.channels_last else pictures
+        x = np.ascontiguousarray(x.round().clip(0, 255) if self.dtype == "uint8" else x, self.dtype)
+        step = self.batch or len(x)
+        parts = [self._answer(x[i : i + step], step) for i in range(0, len(x), step)]
+        return {name: np.concatenate(rows) for name, *rows in zip(self.outputs, *parts, strict=True)}
+
+    def _answer(self, x: np.ndarray, count: int) -> list[np.ndarray]:
+        """The outputs for pictures that are repeated to fill a batch of `count`."""
+        given = {self.session.get_inputs()[0].name: np.resize(x, (count, *x.shape[1:]))}
+        answers = self.session.run(None, given)
+        for name, answer in zip(self.outputs, answers, strict=True):
+            shape = getattr(answer, "shape", type(answer).__name__)
+            if shape[:1] != (count,):
+                raise InputError(
+                    f"`{self.path}`: output `{name}` is {shape} for {count} pictures, not one row a picture; "
+                    "export the model without it."
+                )
+        return [answer[: len(x)] for answer in answers]
+
+    def windows(self, coverage: Coverage) -> tuple[Window, ...]:
+        """Certificates in the graph's order, as the structural map gives them; `coverage` is that of its torus."""
+        return tuple(certificate(*node, coverage) for node in self.nodes)
+
+
+def open_onnx(path: Path, *, size: Pair | None = None, device: str | torch.device = "cpu") -> OnnxFile:
+    """The model in a file; `size` is (rows, columns) of a graph that leaves them open, in place of the sidecar's.
+
+    The sidecar `FILE.toml` beside `FILE.onnx` may hold size, bounds, mean and std (see Preprocessing). `bounds` are
+    (0, 1), or (0, 255) where the input is uint8. No code but onnxruntime's is run.
+    Raises InputError, in one line, for what cannot be opened or measured.
+    """
+    onnxruntime, model = _read(path)
+    session = _session(onnxruntime, model, path, torch.device(device))
+    dtype, batch, *dims = _picture(session, path)
+    last = dims[2] in (1, 3, 4) and dims[0] not in (1, 3, 4)
+    channels, *fixed = (dims[2], *dims[:2]) if last else dims
+    if channels is None:
+        raise InputError(f"`{path}` leaves the number of channels open; export it with a fixed one.")
+    beside = path.with_suffix(".toml")
+    given = {"bounds": (0.0, 255.0 if dtype == "uint8" else 1.0)} | _sidecar(beside)
+    asked = given.pop("size", None)
+    rows, columns = _size(path, tuple(fixed), size or asked)
+    try:
+        preprocessing = Preprocessing(input_shape=(channels, rows, columns), **given)
+    except ValueError as error:
+        raise InputError(f"`{beside}`: {error}") from error
+    nodes, period = follow(model.graph, session.get_inputs()[0].name)
+    return OnnxFile(path, session, dtype, batch, last, preprocessing, _digest(model, path), nodes, period)
+
+
+def _read(path: Path) -> tuple[Any, Any]:
+    """onnxruntime, and what the file says without the data that it keeps elsewhere."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        missing = (error.name or "onnxruntime").partition(".")[0]
+        raise InputError(f"{missing} is not installed: `pip install 'perturb-suite[onnx]'`.") from error
+    if not path.is_file():
+        raise InputError(f"there is no file `{path}`.")
+    try:
+        model = onnx.load(str(path), format="protobuf", load_external_data=False)
+    except Exception as error:  # protobuf's own, which differ from version to version
+        raise InputError(f"`{path}` is no ONNX file: {first_line(error)}.") from error
+    if not model.graph.output:
+        raise InputError(f"`{path}` is no ONNX file: it holds no graph.")
+    return onnxruntime, model
+
+
+def _session(onnxruntime: Any, model: Any, path: Path, device: torch.device) -> Any:
+    """Rewrites of float graphs change rounding alone and stay on; those of quantised graphs change values."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0, "use_tf32": 0}))
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # a class for each of onnxruntime's statuses
+        unknown = ", ".join(f"`{name}`" for name in unknown_operators(model))
+        if unknown:
+            raise InputError(f"`{path}` needs unknown operators: {unknown}; export it with ONNX's own.") from error
+        reason = first_line(error).rpartition(" failed:")[2]
+        raise InputError(f"onnxruntime does not open `{path}`: {reason}") from error
+
+
+def _picture(session: Any, path: Path) -> tuple[Any, ...]:
+    """Of the only input the type, the batch and the other three dimensions, None where the graph leaves one open."""
+    inputs = {given.name: given for given in session.get_inputs()}
+    if len(inputs) != 1:
+        raise InputError(f"`{path}` has inputs {list(inputs)}, wanted the pictures alone; make others constants.")
+    ((name, only),) = inputs.items()
+    if only.type not in TYPES:
+        raise InputError(f"`{path}`: input `{name}` is {only.type}, wanted one of {', '.join(TYPES)}.")
+    if len(only.shape) != 4:
+        raise InputError(
+            f"`{path}`: input `{name}` has shape {only.shape}, wanted 4 dimensions, a batch of pictures with channels; "
+            "volumes are not supported."
+        )
+    return TYPES[only.type], *(d if isinstance(d, int) and d > 0 else None for d in only.shape)
+
+
+def _size(path: Path, fixed: tuple[int | None, ...], asked: Pair | None) -> Pair:
+    """Rows and columns: those asked for, where they fit what the graph fixes."""
+    rows, columns = asked or fixed
+    if rows is None or columns is None:
+        raise InputError(
+            f"`{path}` takes pictures of any size; write `size = [rows, columns]` into `{path.with_suffix('.toml')}`."
+        )
+    if any(has not in (None, wanted) for has, wanted in zip(fixed, (rows, columns), strict=True)):
+        raise InputError(
+            f"`{path}` takes (rows, columns) of {fixed}, and size is {asked}; leave size out, or export another size."
+        )
+    return rows, columns
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    try:
+        given = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"`{path}` is no TOML file: {first_line(error)}") from error
+    for key, value in given.items():
+        if key not in KEYS:
+            raise InputError(f"`{path}`: key `{key}` is unknown, expected {', '.join(KEYS)}.")
+        numbers = isinstance(value, list) and {type(n) for n in value} <= ({int} if key == "size" else {int, float})
+        pair = key in ("size", "bounds")
+        if not numbers or not value or not all(map(math.isfinite, value)) or (pair and len(value) != 2):
+            raise InputError(f"`{path}`: `{key}` is {value!r}, wanted {KEYS[key]}.")
+    return {key: tuple(value) for key, value in given.items()}
+
+
+def _digest(model: Any, path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in [path, *(path.parent / name for name in sorted(set(external_files(model))))]:
+        if not file.is_file():
+            raise InputError(f"`{path}` keeps weights in `{file}`, which is no file; put it there.")
+        with file.open("rb") as opened:
+            while part := opened.read(1 << 20):
+                digest.update(part)
+    return digest.hexdigest()
