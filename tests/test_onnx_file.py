@@ -255,6 +255,26 @@ def test_operators_that_nobody_knows_are_named(file, domain, name):
     assert complaint(file) == f"`{file}` needs unknown operators: `{name}`; export it with ONNX's own."
 
 
+def test_functions_of_the_file_itself_are_known(file, pictures):
+    write(file, [node("Twice", "x", "y", domain="own")])
+    model = onnx.load(file)
+    body = [node("Add", "a a", "b")]
+    model.functions.append(helper.make_function("own", "Twice", ["a"], ["b"], body, [helper.make_opsetid("", 17)]))
+    onnx.save(model, file)
+    np.testing.assert_allclose(open_onnx(file).function(pictures)["y"], 2 * pictures)
+    model.graph.node.append(node("Blur", "x", "z", domain="own"))
+    onnx.save(model, file)
+    assert "unknown operators: `own:Blur`;" in complaint(file)
+
+
+def test_external_data_stays_beside_the_file(file):
+    nodes, weights = nodes_of(nn.Sequential(nn.Conv2d(3, 2, 3)))
+    weights[0].ClearField("raw_data")
+    weights[0].data_location = TensorProto.EXTERNAL
+    weights[0].external_data.add(key="location", value="../elsewhere.bin")
+    assert complaint(write(file, nodes, weights)).startswith(f"onnxruntime does not open `{file}`: ")
+
+
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named(file, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
@@ -368,14 +388,25 @@ COMPUTED = [node("Shape", "x", "sizes")]
         ([pool("x", "a", 4, 4), node("Resize", "a _ scales", "b"), pool("b", "y", 4, 4)], (8, 4)),
         ([pool("x", "a", 4, 4), *COMPUTED, node("Resize", "a _ _ sizes", "y")], None),
         ([pool("x", "a", 2, 2), pool("x", "b", 3, 3), node("GlobalMaxPool", "b", "c"), node("Add", "a c", "y")], None),
-        ([pool("x", "a", 4, 4), node("Shape", "a", "n"), node("Expand", "x ones", "b"), pool("b", "y", 2, 2)], (4, 4)),
+        (
+            [pool("x", "a", 4, 4), node("Shape", "a", "n"), node("ConstantOfShape", "n", "b"), pool("b", "y", 2, 2)],
+            (4, 4),
+        ),
     ],
     ids="product parallel enlarged between computed coprime shape".split(),
 )
 def test_the_period_is_the_largest_product_of_strides(file, nodes, period):
-    ones = numpy_helper.from_array(np.ones(4, np.int64), "ones")
-    model = open_onnx(write(file, nodes, [SCALES, ones], shape=(1, 3, 48, 48)))
+    model = open_onnx(write(file, nodes, [SCALES], shape=(1, 3, 48, 48)))
     assert model.period == period
+
+
+def test_an_output_left_out_feeds_nothing(file):
+    """The mask of a dropout and the lower bound of a clip are both named ""."""
+    ones = numpy_helper.from_array(np.ones((1, 3, 48, 48), np.float32), "ones")
+    top = numpy_helper.from_array(np.float32(1), "top")
+    drop = helper.make_node("Dropout", ["a"], ["b", ""])
+    nodes = [pool("x", "a", 4, 4), drop, node("Clip", "ones _ top", "c"), pool("c", "d", 2, 2)]
+    assert open_onnx(write(file, nodes, [ones, top], outputs=["b", "d"])).period == (4, 4)
 
 
 def test_a_transposed_convolution_divides_the_period(file):

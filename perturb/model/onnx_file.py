@@ -138,7 +138,7 @@ def _session(onnxruntime: Any, model: Any, path: Path, device: torch.device) -> 
         unknown = ", ".join(f"`{name}`" for name in unknown_operators(model))
         if unknown:
             raise InputError(f"`{path}` needs unknown operators: {unknown}; export it with ONNX's own.") from error
-        reason = first_line(error).rpartition(" failed:")[2]
+        reason = first_line(error).split(" : ", 3)[-1].rpartition(" failed:")[2]  # behind "[...] : 1 : FAIL : ..."
         raise InputError(f"onnxruntime does not open `{path}`: {reason}") from error
 
 
