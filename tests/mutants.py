@@ -151,7 +151,7 @@ MUTANTS = [
     Mutant("sign of a window's padding", TORUS, "* stride - stencil.before[axis]", "* stride + stencil.before[axis]", LIES),
     Mutant("dilation of a window", TORUS, "tap * stencil.dilation[axis]", "tap", LIES),
     Mutant("first tap counted twice", TORUS, "for tap in range(1, stencil", "for tap in range(0, stencil", SCALES + "::test_padding_moves_the_phase_that_is_read_twice"),
-    Mutant("sign of coverage's padding", TORUS, "(i * dilation - padding)", "(i * dilation + padding)", SCALES + "::test_coverage_counts_from_the_padding"),
+    Mutant("sign of coverage's padding", OPERATIONS + "records.py", "(i * dilation - padding)", "(i * dilation + padding)", SCALES + "::test_coverage_counts_from_the_padding"),
     Mutant("dilation of coverage", TORUS, "(i * dilation - padding)", "(i - padding)", OF_STRUCTURAL + "::test_coverage_is_the_closed_form"),
     Mutant("certificate of rows for columns", LINEARISED, "coverage(kernel[a], stride[a], stencil.before[a]", "coverage(kernel[a], stride[a], stencil.before[0]", SCALES + "::test_coverage_counts_from_the_padding"),
     Mutant("balanced along one axis", LINEARISED, "len(set(rows)) == 1 and len(set(columns)) == 1", "len(set(rows)) == 1", SCALES + "::test_a_window_is_balanced_along_both_axes"),

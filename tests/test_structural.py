@@ -8,10 +8,10 @@ from toys import Hidden, Residual, Squared, network, window
 
 from perturb import load
 from perturb.contribution import energy, receptive_field, structural
-from perturb.contribution.torus import coverage
 from perturb.errors import UnsupportedOperationError
 from perturb.images import load_images
 from perturb.locations import fold, imbalance
+from perturb.operations import coverage
 from perturb.records import Contribution
 from perturb.stories.lint import lint
 

@@ -6,6 +6,7 @@ import click
 
 from perturb.cli.models import EPILOG, Choice, model_options
 from perturb.cli.terminal import console
+from perturb.errors import UsageError
 
 
 @click.command(epilog=EPILOG)
@@ -16,11 +17,17 @@ from perturb.cli.terminal import console
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as JSON.")
 def command(choice: Choice, layer: str, as_json: bool) -> None:
     """Show which layers make dead pixels. Exact; needs no data and no trained weights."""
+    from perturb.protocols import Differentiable
     from perturb.render import terminal
-    from perturb.stories.lint import lint
+    from perturb.stories.lint import lint, lint_graph
 
-    network, _ = choice.load()
-    found = lint(network, layer)
+    model, _ = choice.see()
+    if isinstance(model, Differentiable):
+        found = lint(model, layer)
+    elif layer != "output":
+        raise UsageError(f"{model.name} shows its output alone, not `{layer}`; leave out --layer.")
+    else:
+        found = lint_graph(model)
     if as_json:
         click.echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
     else:

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from perturb.contribution.rules import RULES
-from perturb.contribution.torus import coverage
 from perturb.errors import UnsupportedOperationError
-from perturb.operations import Stencil, read
+from perturb.operations import Stencil, coverage, read
 from perturb.records import Window
 
 IDENTITY = frozenset(

@@ -23,6 +23,9 @@ def period_of(model: Sees, layer: str, given: int | None = None) -> int:
 
 
 def _checked(model: Sees, given: int | None) -> int:
+    told = getattr(model, "period", None)  # of the graph in a file
+    if given is None and told is not None:
+        given = math.lcm(*told)
     if given is None:
         raise UsageError(
             f"{model.name} has no feature map whose stride would be the period of the map; say which period to look "

@@ -15,14 +15,6 @@ class CanvasError(Exception):
         self.factor = factor
 
 
-def coverage(kernel: int, stride: int, padding: int, dilation: int) -> tuple[int, ...]:
-    """How many taps of a window fall on each residue of the stride: c(r) = #{i < k : i d - p = r (mod s)}."""
-    counts = [0] * stride
-    for i in range(kernel):
-        counts[(i * dilation - padding) % stride] += 1
-    return tuple(counts)
-
-
 def window_sum(
     x: Float[Tensor, "n channel row column"], stencil: Stencil
 ) -> Float[Tensor, "n channel out_row out_column"]:

@@ -18,6 +18,7 @@ from perturb.model.preprocessing import Normaliser, Preprocessing
 from perturb.model.running import in_batches, part_of
 from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
+from perturb.records import Window
 
 BATCH = {"cpu": 8, "cuda": 256}
 KNOWN = 3  # pictures whose answers tell one function from another
@@ -30,7 +31,8 @@ class BlackBox:
     Unless told otherwise that is a normalised float32 batch (picture, channel, row, column). It returns tensors or
     arrays with a row for each picture, or any object for each picture (see perturb.answers). `digest` is a SHA-256 over
     its name, its preprocessing and its answers, to 1e-5 of the largest, to three fixed pictures of noise; `identity`
-    replaces the answers where a file's bytes tell more. Raises InputError for answers that are not finite, that are
+    replaces the answers where a file's bytes tell more. `period` (rows, columns) and `windows` are what is known of the
+    graph behind it. Raises InputError for answers that are not finite, that are
     drawn, or that depend on the batch.
     """
 
@@ -42,8 +44,11 @@ class BlackBox:
         preprocessing: Preprocessing | None = None,
         device: str | torch.device = "cpu",
         identity: str | None = None,
+        period: tuple[int, int] | None = None,
+        windows: tuple[Window, ...] = (),
     ) -> None:
         self.name, self.function = name, function
+        self.period, self.windows = period, windows
         self.preprocessing = preprocessing or Preprocessing()
         self.input_shape = self.preprocessing.input_shape
         self.device = torch.device(device)

@@ -9,6 +9,20 @@ from torch import Tensor, nn
 from perturb.errors import InputError
 
 
+def can_be_followed(module: nn.Module) -> bool:
+    """Whether its layers and gradients can be asked: not of TorchScript, torch.export and quantised weights."""
+    if any(isinstance(m, torch.jit.ScriptModule) for m in module.modules()):
+        return False
+    try:
+        module.train(module.training)
+    except NotImplementedError:  # of torch.export
+        return False
+    values = [*module.state_dict().values()]
+    return all(isinstance(v, Tensor | torch.dtype) for v in values) and not any(
+        v.is_quantized for v in values if isinstance(v, Tensor)
+    )
+
+
 def private_copy(module: nn.Module, name: str) -> nn.Module:
     """A copy in evaluation mode, frozen; the module handed in is left as it was found.
 

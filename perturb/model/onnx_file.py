@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from perturb.errors import InputError
 from perturb.model.copy import first_line
-from perturb.model.onnx_graph import Coverage, Node, certificate, external_files, follow, unknown_operators
+from perturb.model.onnx_graph import Node, certificate, external_files, follow, unknown_operators
 from perturb.model.preprocessing import Preprocessing
 from perturb.operations import Pair
 from perturb.records import Window
@@ -49,33 +49,36 @@ class OnnxFile:
     def outputs(self) -> tuple[str, ...]:
         return tuple(output.name for output in self.session.get_outputs())
 
-    def function(self, pictures: Float[np.ndarray, "picture channel row column"]) -> dict[str, np.ndarray]:
-        """All outputs by name, with a row for each of the pictures, which are in the network's own range.
+    def function(self, pictures: Float[np.ndarray, "picture channel row column"]) -> dict[str, np.ndarray] | list[Any]:
+        """All outputs by name for pictures in the network's own range: with a row for each, or else each one's own.
 
-        Raises InputError for an output without rows; what fails in onnxruntime raises its own exceptions.
+        What fails in onnxruntime raises its own exceptions.
         """
         x = np.moveaxis(pictures, 1, 3) if self.channels_last else pictures
         x = np.ascontiguousarray(x.round().clip(0, 255) if self.dtype == "uint8" else x, self.dtype)
         step = self.batch or len(x)
         parts = [self._answer(x[i : i + step], step) for i in range(0, len(x), step)]
-        return {name: np.concatenate(rows) for name, *rows in zip(self.outputs, *parts, strict=True)}
+        if all(_has_rows(part, step) for part in parts):
+            rows = [[answer[: len(x)] for answer in part] for part in parts]
+            return {name: np.concatenate(one)[: len(x)] for name, *one in zip(self.outputs, *rows, strict=True)}
+        alone = parts if step == 1 else [self._answer(one[None], 1) for one in x]
+        return [dict(zip(self.outputs, answers, strict=True)) for answers in alone]
 
-    def _answer(self, x: np.ndarray, count: int) -> list[np.ndarray]:
+    def _answer(self, x: np.ndarray, count: int) -> list[Any]:
         """The outputs for pictures that are repeated to fill a batch of `count`."""
-        given = {self.session.get_inputs()[0].name: np.resize(x, (count, *x.shape[1:]))}
-        answers = self.session.run(None, given)
-        for name, answer in zip(self.outputs, answers, strict=True):
-            shape = getattr(answer, "shape", type(answer).__name__)
-            if shape[:1] != (count,):
-                raise InputError(
-                    f"`{self.path}`: output `{name}` is {shape} for {count} pictures, not one row a picture; "
-                    "export the model without it."
-                )
-        return [answer[: len(x)] for answer in answers]
+        answers: list[Any] = self.session.run(
+            None, {self.session.get_inputs()[0].name: np.resize(x, (count, *x.shape[1:]))}
+        )
+        return answers
 
-    def windows(self, coverage: Coverage) -> tuple[Window, ...]:
-        """Certificates in the graph's order, as the structural map gives them; `coverage` is that of its torus."""
-        return tuple(certificate(*node, coverage) for node in self.nodes)
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Certificates in the graph's order."""
+        return tuple(certificate(*node) for node in self.nodes)
+
+
+def _has_rows(answers: list[Any], count: int) -> bool:
+    return all(getattr(answer, "shape", ())[:1] == (count,) for answer in answers)
 
 
 def open_onnx(path: Path, *, size: Pair | None = None, device: str | torch.device = "cpu") -> OnnxFile:

@@ -1,10 +1,10 @@
 """What an ONNX graph states: its sliding windows, its total stride, the files and operators that it needs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from perturb.operations import Pair, Stencil
+from perturb.operations import Pair, Stencil, coverage
 from perturb.records import Window
 
 KINDS = {
@@ -17,7 +17,6 @@ KINDS = {
 }
 PASSING = ("Cast", "DequantizeLinear", "Identity", "QuantizeLinear")  # a constant keeps its shape behind one
 ONCE = Fraction(1), Fraction(1)
-Coverage = Callable[[int, int, int, int], tuple[int, ...]]  # of kernel, stride, padding and dilation
 Node = tuple[str, str, Stencil]  # name, kind, window
 Steps = tuple[Fraction, Fraction]  # pixels per position, of rows and of columns
 
@@ -48,7 +47,8 @@ def follow(graph: Any, picture: str) -> tuple[tuple[Node, ...], Pair | None]:
     return tuple(nodes), _period(list(totals.values()))
 
 
-def certificate(name: str, kind: str, stencil: Stencil, coverage: Coverage) -> Window:
+def certificate(name: str, kind: str, stencil: Stencil) -> Window:
+    """As the structural map gives it."""
     kernel, stride, dilation = stencil.kernel, stencil.stride, stencil.dilation
     rows, columns = (coverage(kernel[a], stride[a], stencil.before[a], dilation[a]) for a in (0, 1))
     return Window(

@@ -38,6 +38,7 @@ from perturb.operations.records import (
     Stencil,
     Sum,
     TransposedConvolution,
+    coverage,
     pair,
 )
 
@@ -71,6 +72,7 @@ __all__ = [
     "Stencil",
     "Sum",
     "TransposedConvolution",
+    "coverage",
     "pair",
     "read",
 ]

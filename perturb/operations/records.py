@@ -245,3 +245,11 @@ class LayerNorm(Operation):
     over: int
     weight: Tensor | None
     epsilon: float
+
+
+def coverage(kernel: int, stride: int, padding: int, dilation: int) -> tuple[int, ...]:
+    """How many taps of a window fall on each residue of the stride: c(r) = #{i < k : i d - p = r (mod s)}."""
+    counts = [0] * stride
+    for i in range(kernel):
+        counts[(i * dilation - padding) % stride] += 1
+    return tuple(counts)

@@ -199,7 +199,9 @@ def _map(found: Report) -> RenderableType:
 
 
 def certificate(data: Mapping[str, Any]) -> RenderableType:
-    """What `lint` found."""
+    """What `lint` found; of a graph its windows alone."""
+    if "lattice" not in data:
+        return _graph(data)
     ratio = "infinite" if data["imbalance"] is None else f"{data['imbalance']:.6g}"
     if data["balanced"]:
         head = Text.assemble((" BALANCED ", "bold green reverse"), "  ", (data["model"], "bold"))
@@ -219,7 +221,21 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
         folds.add_row(period, "infinite" if value is None else f"{value:.6g}")
     grid = Table.grid(padding=(0, 4))
     grid.add_row(Lattice(data["lattice"]), folds)
-    faulty = [window for window in data["layers"] if not window["balanced"]]
+    return Group(head, Text(), grid, Text(), *_faulty(data["layers"]))
+
+
+def _graph(data: Mapping[str, Any]) -> RenderableType:
+    word, style = ("BALANCED", "green") if data["balanced"] else ("UNBALANCED", "red")
+    head = Text.assemble((f" {word} ", f"bold {style} reverse"), "  ", (data["model"], "bold"))
+    if data["period"]:
+        head.append(f"\nThe graph's strides repeat every {data['period']} pixels.")
+    head.append("\nWindows of the graph alone; `perturb map MODEL --kind response` measures what they do together.")
+    return Group(head, Text(), *_faulty(data["layers"]))
+
+
+def _faulty(windows: Sequence[Mapping[str, Any]]) -> tuple[RenderableType, ...]:
+    """The windows that meet some pixels more often than others."""
+    faulty = [window for window in windows if not window["balanced"]]
     layers = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("layer", "kind", "kernel", "stride", "rows are met"):
         layers.add_column(column)
@@ -231,5 +247,5 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
             " x ".join(map(str, window["stride"])),
             " : ".join(map(str, window["coverage"][0])) + " times",
         )
-    count = f"{len(faulty)} of {len(data['layers'])} sliding windows meet some pixels more often than others"
-    return Group(head, Text(), grid, Text(), Text(count, "bold"), layers)
+    count = f"{len(faulty)} of {len(windows)} sliding windows meet some pixels more often than others"
+    return (Text(count, "bold"), *((layers,) if faulty else ()))

@@ -1,11 +1,13 @@
 """The structural certificate: which layers make dead pixels, exactly, without data or trained weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from perturb.contribution import structural
+from perturb.errors import UsageError
 from perturb.locations import fold, imbalance
-from perturb.protocols import Differentiable
-from perturb.records import Contribution
+from perturb.protocols import Differentiable, Sees
+from perturb.records import Window
 
 
 def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
@@ -27,7 +29,27 @@ def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
         "phases": {str(t): _finite(imbalance(fold(contribution, t))) for t in divisors(contribution.period)},
         "strictly_dead": float((lattice == 0).mean()),
         "lattice": lattice.tolist(),
-        "layers": _layers(contribution),
+        "layers": _layers(contribution.windows),
+    }
+
+
+def lint_graph(model: Sees) -> dict[str, Any]:
+    """What a graph's windows impose, of a model that shows no more: keys model, period, balanced and layers, as `lint`.
+
+    The period is the largest product of strides along a path of the graph. Raises UsageError where no graph is known.
+    """
+    windows = getattr(model, "windows", ())
+    if not windows:
+        raise UsageError(
+            f"{model.name} has no layers, gradients or weights to look at; "
+            "ask `perturb map --kind response --period N` or `perturb shift`."
+        )
+    period = getattr(model, "period", None)
+    return {
+        "model": model.name,
+        "period": max(period) if period else None,
+        "balanced": all(window.balanced for window in windows),
+        "layers": _layers(windows),
     }
 
 
@@ -35,7 +57,7 @@ def divisors(period: int) -> list[int]:
     return [t for t in range(1, period + 1) if period % t == 0]
 
 
-def _layers(contribution: Contribution) -> list[dict[str, Any]]:
+def _layers(windows: Sequence[Window]) -> list[dict[str, Any]]:
     return [
         {
             "name": window.name,
@@ -46,7 +68,7 @@ def _layers(contribution: Contribution) -> list[dict[str, Any]]:
             "coverage": [list(axis) for axis in window.coverage],
             "balanced": window.balanced,
         }
-        for window in contribution.windows
+        for window in windows
     ]
 
 
