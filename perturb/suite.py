@@ -142,8 +142,8 @@ class PerturbationTable(_OpenTable):
         None, description="red, green, blue, each 0 to 1 (pixel, box); default white"
     )
     digits: int = Field(5, ge=1, le=100, description="of a number (print)")
-    font: str = Field("", description="a font file; Pillow's own without one (print)")
-    font_size: int = Field(7, ge=3, le=1000, description="in pixels; digits are about five sevenths as high (print)")
+    font: str = Field("", description="a font file; without one, digits of 3 x 5 pixels (print)")
+    font_size: int = Field(7, ge=3, le=1000, description="in pixels, where a font is given (print)")
 
 
 class ClaimTable(_Table):

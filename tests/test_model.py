@@ -132,7 +132,7 @@ def test_feature_maps_of_transformers(name, layer, shape):
         ("torchvision:resnet18@V9", UsageError, "has no weights `V9`, expected one of .*IMAGENET1K_V1"),
         ("nowhere.py:build", UsageError, "no file `nowhere.py`"),
         ("no.such.package:build", UsageError, "cannot be imported"),
-        ("torchvision:fcn_resnet50", UsageError, "has no model"),
+        ("torchvision:fcn_resnet51", UsageError, "has no model"),
     ],
 )
 def test_unknown_references(reference, kind, words):

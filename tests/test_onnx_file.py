@@ -11,7 +11,6 @@ from torch import nn
 
 from perturb import Preprocessing
 from perturb.contribution import structural
-from perturb.contribution.torus import coverage
 from perturb.errors import InputError
 from perturb.model import Network
 from perturb.model.onnx_file import open_onnx
@@ -154,10 +153,11 @@ def test_all_outputs_come_by_name(file, pictures, batch):
     np.testing.assert_allclose(found["y6"], answers_of(network, pictures), atol=1e-5)
 
 
-def test_an_output_without_a_row_for_each_picture_is_refused(file, pictures):
+def test_outputs_without_a_row_for_each_picture_are_asked_picture_by_picture(file, pictures):
+    """As the boxes of a graph that ends in non-maximum suppression."""
     model = open_onnx(write(file, [node("ReduceMax", "x", "top", keepdims=0)]))
-    with pytest.raises(InputError, match=r"output `top` is \(\) for 6 pictures, not one row a picture"):
-        model.function(pictures)
+    found = model.function(pictures)
+    np.testing.assert_allclose([float(one["top"]) for one in found], pictures.max((1, 2, 3)))
 
 
 def test_the_sidecar_says_what_the_graph_leaves_open(file, pictures):
@@ -290,7 +290,7 @@ def test_the_digest_covers_external_data(file, pictures):
     weights = file.with_name("net.bin")
     assert model.digest == hashlib.sha256(file.read_bytes() + weights.read_bytes()).hexdigest()
     np.testing.assert_allclose(model.function(pictures)["y6"], answers_of(network, pictures), atol=1e-5)
-    assert len(model.windows(coverage)) == 4
+    assert len(model.windows) == 4
     weights.unlink()
     complaint(file)
 
@@ -301,7 +301,7 @@ def test_windows_are_those_of_the_structural_map(file):
     expected = structural(
         Network(network, name="net", preprocessing=Preprocessing(input_shape=(3, SIDE, SIDE)))
     ).windows
-    found = open_onnx(write(file, *nodes_of(network))).windows(coverage)
+    found = open_onnx(write(file, *nodes_of(network))).windows
     assert [w.name for w in found] == ["layer0", "layer2", "layer3", "layer4"]
     assert [replace(w, name="") for w in found] == [replace(w, name="") for w in expected]
 
@@ -309,7 +309,7 @@ def test_windows_are_those_of_the_structural_map(file):
 def test_a_window_without_a_name_has_that_of_its_output(file):
     nodes, weights = nodes_of(nn.Sequential(nn.Conv2d(3, 2, 3)))
     nodes[0].name = ""
-    (found,) = open_onnx(write(file, nodes, weights)).windows(coverage)
+    (found,) = open_onnx(write(file, nodes, weights)).windows
     assert found.name == "y0"
 
 
@@ -325,7 +325,7 @@ def test_only_windows_over_the_picture_count(file):
         node("Add", "thirds level", "y"),
     ]
     model = open_onnx(write(file, nodes, [*weights, ones]))
-    assert model.windows(coverage) == ()
+    assert model.windows == ()
     assert model.period == (1, 1)
 
 
@@ -337,7 +337,7 @@ def test_padding_to_the_same_size_shifts_the_coverage(file, padding, expected):
     """Of a kernel of 3 at stride 2; one more row before it decides which residue is covered twice."""
     weight = numpy_helper.from_array(np.ones((1, 3, 3, 3), np.float32), "w")
     nodes = [node("Conv", "x w", "y", strides=[2, 2], auto_pad=padding)]
-    (window,) = open_onnx(write(file, nodes, [weight])).windows(coverage)
+    (window,) = open_onnx(write(file, nodes, [weight])).windows
     assert window.kernel == (3, 3)
     assert window.coverage == (expected, expected)
     assert not window.balanced
@@ -357,7 +357,7 @@ def test_quantised_convolutions_have_windows(file):
         node("Cast", "i", "y", to=FLOAT),
     ]
     model = open_onnx(write(file, nodes, [kernel, scale, zero, bias], shape=("n", 3, 32, 32)))
-    found = model.windows(coverage)
+    found = model.windows
     assert [(w.kind, w.kernel, w.stride) for w in found] == [
         ("Conv2d", (3, 5), (2, 1)),
         ("Conv2d", (3, 5), (1, 2)),
@@ -367,7 +367,7 @@ def test_quantised_convolutions_have_windows(file):
 
 
 def test_a_power_pool_has_its_window(file):
-    (window,) = open_onnx(write(file, [node("LpPool", "x", "y", kernel_shape=[2, 2])])).windows(coverage)
+    (window,) = open_onnx(write(file, [node("LpPool", "x", "y", kernel_shape=[2, 2])])).windows
     assert (window.kind, window.stride, window.coverage) == ("LPPool2d", (1, 1), ((2,), (2,)))
 
 

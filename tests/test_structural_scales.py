@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from toys import network
 
 from perturb.contribution import structural
-from perturb.contribution.torus import coverage
+from perturb.operations import coverage
 
 
 class Fork(nn.Module):

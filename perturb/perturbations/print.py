@@ -13,12 +13,21 @@ Ink = Float[np.ndarray, "row column"]
 FAINT = 0.1  # ink below this share does not count as the word's first or last row or column
 
 
+DIGITS = """
+### .#. ### ### #.# ### ### ### ### ###
+#.# ##. ..# ..# #.# #.. #.. ..# #.# #.#
+#.# .#. ### ### ### ### ### ..# ### ###
+#.# .#. #.. ..# ..# ..# #.# ..# #.# ..#
+### ### ### ### ..# ### ### ..# ### ###
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Print:
-    """A number of `digits` random digits in a font of `font_size` pixels; x - l ink, clipped, at the level l.
+    """A number of `digits` random digits, dark: x - l ink, clipped, at the level l. Its first ink lies at the place.
 
-    Its first row and column of ink lie at the place. `font` is a file, or empty for Pillow's own (its digits are 5
-    pixels high at 7). The extent is that of the widest number.
+    Without a `font` the digits are 5 pixels high and 3 wide, one apart; with one, a font file, they are drawn at
+    `font_size` pixels, and the extent is that of the widest number.
     """
 
     words: ClassVar[str] = "a number in small print, darker than what lies below"
@@ -32,7 +41,8 @@ class Print:
             raise ValueError(f"`digits` (={self.digits}) must be 1 to 100.")
         if not 3 <= self.font_size <= 1000:
             raise ValueError(f"`font_size` (={self.font_size}) must be 3 to 1000 pixels.")
-        _font(self.font, self.font_size)
+        if self.font:
+            _font(self.font, self.font_size)
 
     @property
     def size(self) -> int:
@@ -56,28 +66,35 @@ class Print:
         return changed
 
 
-@cache
-def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    try:
-        font = ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
-    except OSError as error:
-        raise ValueError(f"`font` (={path!r}) cannot be read: {error}") from error
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise ValueError("this Pillow has no FreeType, so it cannot draw small print; reinstall it.")
-    return font
-
-
-@cache
-def _extent(path: str, size: int, digits: int) -> tuple[int, int]:
-    shapes = [_ink(digit * digits, path, size).shape for digit in "0123456789"]
-    return max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
-
-
 def _ink(text: str, path: str, size: int) -> Ink:
     """The share of ink in each pixel, without empty rows and columns around it."""
+    if not path:
+        gap = np.zeros((5, 1), dtype=np.float32)
+        parts = [part for digit in text for part in (_bitmaps()[int(digit)], gap)]
+        return np.concatenate(parts[:-1], 1)
     font = _font(path, size)
     canvas = Image.new("L", (int(font.getlength(text)) + 2 * size, 3 * size), 0)
     ImageDraw.Draw(canvas).text((size // 2, size // 2), text, font=font, fill=255)
     ink = np.asarray(canvas, dtype=np.float32) / 255
     rows, columns = (np.flatnonzero(ink.max(axis) > FAINT) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+@cache
+def _bitmaps() -> list[Ink]:
+    rows = [line.split() for line in DIGITS.strip().splitlines()]
+    return [np.array([[c == "#" for c in row[digit]] for row in rows], dtype=np.float32) for digit in range(10)]
+
+
+@cache
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.truetype(path, size)
+    except OSError as error:
+        raise ValueError(f"`font` (={path!r}) cannot be read: {error}") from error
+
+
+@cache
+def _extent(path: str, size: int, digits: int) -> tuple[int, int]:
+    shapes = [_ink(digit * digits, path, size).shape for digit in "0123456789"]
+    return max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
