@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from perturb.records import Contribution, Phase, Rate, Window
 
@@ -50,3 +50,14 @@ class Figures:
     windows: tuple[Window, ...]  # the certificate up to the map's layer; () if not traceable
     sweeps: dict[str, LevelCurve]  # by experiment; none where the level was given
     specimens: tuple[Specimen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page with words at one place under the network, and which of them were found."""
+
+    pixels: Float[np.ndarray, "channel row column"]
+    words: Int[np.ndarray, "word 2"]  # (row, column) of the top left
+    extent: tuple[int, int]  # rows, columns of a word
+    found: Bool[np.ndarray, " word"]
+    row: int  # of the words' first ink, mod the period

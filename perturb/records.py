@@ -301,6 +301,7 @@ class Experiment:
     design: Design = "object"  # what moved
     threshold: float | None = None  # the user's own; None where it was pinned
     free_response: tuple[FreeResponse, ...] = ()
+    phases: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: detected on calibration pictures
 
     @property
     def detected(self) -> Measure:

@@ -28,7 +28,7 @@ def free_response(seen: Observation) -> tuple[FreeResponse, ...]:
     """Detection at thresholds at which clean pictures have 0.25 to 8 false alarms each; of the first level.
 
     Empty where false alarms were not counted. A threshold is the highest false alarm that the rate does not allow;
-    where there are too few alarms for the rate, it is the lowest evidence that the evaluator gave.
+    where there are too few alarms for the rate, it is the lowest evidence that the evaluator gave, and the table ends.
     """
     if seen.alarms is None:
         return ()
@@ -50,6 +50,8 @@ def free_response(seen: Observation) -> tuple[FreeResponse, ...]:
                 live=rate(detected(there, "live")[:, 0], seen.photograph),
             )
         )
+        if all(allowed >= len(one) for one in ranked):
+            break
     return tuple(rows)
 
 

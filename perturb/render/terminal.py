@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from perturb.records import Effect, Experiment, Finding, Rate, Training, Verdict
+from perturb.records import Effect, Experiment, Finding, FreeResponse, Rate, Training, Verdict
 from perturb.render.colour import paint
 from perturb.report import ModelSummary, Report
 
@@ -21,6 +21,7 @@ STYLE = {
     Verdict.INVALID: "bold magenta",
 }
 SHADES = " ░▒▓█"  # where there is no colour
+MOST_PHASES = 16  # that are listed one by one
 WIDEST = 32  # phases that still fit beside a text
 
 
@@ -77,8 +78,11 @@ def report(found: Report) -> RenderableType:
     parts: list[RenderableType] = [headline(found), Text()]
     parts += [finding(f) for f in found.findings]
     parts += [Text(), rates(found.experiments)]
+    parts.append(Text(moved(found.experiments), "dim"))
     for e in found.experiments:
         parts += [Text(), measures(e)] if e.measures[1:] else []
+        parts += [Text(), free_response(e)] if e.free_response else []
+        parts += [Text(), phases(e)] if phase_names(e) else []
     parts += [Text(), _map(found)]
     failed = [control for control in found.controls if not control.passed]
     if failed:
@@ -141,6 +145,51 @@ def rates(experiments: Sequence[Experiment]) -> Table:
     return table
 
 
+def moved(experiments: Sequence[Experiment]) -> str:
+    """What moved from dead to live places."""
+    if all(e.design == "object" for e in experiments):
+        return "The object moved over the picture, from a dead place to a live one nearby."
+    return "The picture moved under the network by a few pixels; the object stayed where it lies in the picture."
+
+
+def free_response(found: Experiment) -> Table:
+    """The share detected at so many false alarms a picture."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in (f"false alarms a picture ({found.name})", "threshold", f"{found.verb} at dead", "at live places"):
+        table.add_column(column)
+    for row in found.free_response:
+        alarms = f"{row.false_alarms:g}" + (f" ({row.measured:.2g} came out)" if too_few(row) else "")
+        table.add_row(alarms, f"{row.threshold:.3g}", rate(row.dead), rate(row.live))
+    return table
+
+
+def too_few(row: FreeResponse) -> bool:
+    """Whether clean pictures gave clearly fewer alarms than the row allows, as where the model reports hardly any."""
+    return row.measured < 0.8 * row.false_alarms
+
+
+def phases(found: Experiment) -> Table:
+    """The share detected on calibration pictures by phase."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    names = phase_names(found)
+    for name in (f"phase ({found.name})", *names):
+        table.add_column(name)
+    table.add_row(f"{found.verb}, calibration", *(f"{phase.rate.value:.2f}" for phase in found.phases))
+    return table
+
+
+def phase_names(found: Experiment) -> list[str]:
+    """Names of the phases of a lattice of rows, of columns, or of both; empty where there are too many to list."""
+    at = [phase.phase for phase in found.phases]
+    if not 1 < len(at) <= MOST_PHASES:
+        return []
+    if len({column for _, column in at}) == 1:
+        return [f"row {row}" for row, _ in at]
+    if len({row for row, _ in at}) == 1:
+        return [f"column {column}" for _, column in at]
+    return [f"{row}, {column}" for row, column in at]
+
+
 def clean(found: Experiment) -> str:
     """What was seen without the perturbation."""
     if found.detected.clean is None:
@@ -188,6 +237,8 @@ def _map(found: Report) -> RenderableType:
     summary = found.map
     ratio = "infinite" if summary.imbalance is None else f"{summary.imbalance:.3g}"
     text = Text(f"{summary.kind} map of `{summary.layer}`, one {summary.period} x {summary.period} period\n")
+    if found.experiments[0].phases:
+        text.append("share reported at each phase, in calibration pictures\n")
     text.append(f"liveliest / deadest phase: {ratio}\n")
     text.append(f"phases below half the mean: {summary.dead_share:.0%}\n")
     text.append("dark = dead, bright = live", "dim")

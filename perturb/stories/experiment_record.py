@@ -38,6 +38,7 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
         design=plan.design,
         threshold=None if plan.point.false_alarms is not None else _given(plan),
         free_response=free_response(seen),
+        phases=found.contribution.rates,
     )
 
 
