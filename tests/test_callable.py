@@ -206,3 +206,44 @@ def test_what_does_not_go_with_a_function_is_one_line(boxes, tmp_path, more, cla
     code, output = run("qualify", "boxes.py:blind", "--suite", "x.perturb.toml")
     assert (code, "Traceback" in output) == (2, False), output
     assert words in output
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "kind", "high"),
+    [
+        ({"layout": "NHWC"}, (2, 32, 32, 3), torch.Tensor, 1),
+        ({"layout": "CHW", "arrays": "numpy"}, (3, 32, 32), np.ndarray, 1),
+        ({"layout": "HWC", "arrays": "numpy", "dtype": "uint8", "bounds": (0, 255)}, (32, 32, 3), np.ndarray, 255),
+    ],
+)
+def test_a_function_is_given_pictures_as_it_takes_them(given, shape, kind, high):
+    """In its layout, type and range; one at a time where the layout has no N."""
+    seen = []
+
+    def function(x):
+        seen.append(x)
+        return float(x.max()) if len(x.shape) == 3 else x.amax((1, 2, 3))
+
+    model = BlackBox(function, preprocessing=Preprocessing(input_shape=SHAPE, **given))
+    seen.clear()
+    pictures = torch.rand(2, *SHAPE)
+    pictures[:, 1, 4, 5] = 1
+    found = model.measure(pictures)
+    assert found.tolist() == [high, high]
+    assert {tuple(x.shape) for x in seen} == {shape}
+    assert all(isinstance(x, kind) for x in seen)
+    assert str(seen[0].dtype).removeprefix("torch.") == given.get("dtype", "float32")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"layout": "WHC"}, "layout='WHC': expected one of NCHW, NHWC, CHW, HWC"),
+        ({"dtype": "int8"}, "expected one of float32, uint8"),
+        ({"dtype": "uint8"}, r"uint8 pictures need bounds=\(0, 255\)"),
+        ({"arrays": "jax"}, "expected one of torch, numpy"),
+    ],
+)
+def test_how_a_function_takes_pictures_is_checked(given, words):
+    with pytest.raises(ValueError, match=words):
+        Preprocessing(**given)

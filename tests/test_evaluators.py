@@ -8,10 +8,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from perturb.errors import InputError, UsageError
+from perturb.evaluators.boxes import BoxScores
 from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.features import Features
 from perturb.evaluators.label import Label
+from perturb.evaluators.map import Map
+from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.score import Score
+from perturb.evaluators.text import Text
 from perturb.protocols import Asked
 
 
@@ -162,3 +166,114 @@ def test_features_give_the_largest_log_odds_of_scikit_learn(rng):
     expected = model.decision_function(maps.reshape(-1, 3)).reshape(5, 8).max(1)
     found = learnt.evidence(torch.from_numpy(maps).permute(0, 3, 1, 2), asked([1] * 5), None)
     assert found.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def at(*places, shape=(16, 16), extent=(1, 1)):
+    count = len(places)
+    truth = np.ones(count, dtype=int)
+    return Asked(place=np.array(places), extent=extent, shape=shape, truth=truth, twin=np.arange(count))
+
+
+def test_a_map_gives_its_largest_value_within_the_radius():
+    """A peak 3 rows and 4 columns from the place lies at distance 5, not nearer."""
+    maps = torch.zeros(1, 16, 16)
+    maps[0, 8, 9] = 7.0
+    for radius, expected in ((5, 7), (4.9, 0)):
+        assert float(Map(radius=radius).evidence(maps, at((5, 5)), None)[0]) == expected
+    assert float(Map(radius=0).evidence(maps, at((8, 9)), None)[0]) == 7
+
+
+def test_a_coarse_map_is_read_in_pixels_of_the_picture():
+    """Position 3 of 4 covers pixels 12 to 15: its centre is 13.5. The nearest position counts at any radius."""
+    maps = torch.arange(16.0).view(1, 1, 4, 4)
+    assert float(Map(radius=0).evidence(maps, at((13, 2)), None)[0]) == 12
+    assert float(Map(radius=2.2).evidence(maps, at((11, 13)), None)[0]) == 11  # its nearest, row 2
+    assert float(Map(radius=2.6).evidence(maps, at((11, 13)), None)[0]) == 15  # row 3 is 2.5 away
+    assert float(Map(radius=0).evidence(maps, at((11, 1), extent=(5, 3)), None)[0]) == 12  # the centre is (13, 2)
+
+
+def test_a_map_of_classes_is_the_targets_lead():
+    maps = torch.tensor([1.0, 5.0, 2.0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    assert float(Map(target=1).evidence(maps, at((0, 0)), None)[0]) == 3
+    assert float(Map(target=2).evidence(maps, at((0, 0)), None)[0]) == -3
+    with pytest.raises(UsageError, match="channels 0 to 2: give `target`"):
+        Map().evidence(maps, at((0, 0)), None)
+
+
+def test_a_mask_of_labels_is_one_where_the_target_is():
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[0, 2, 2] = 3
+    for target, expected in ((None, 1), (3, 1), (2, 0)):
+        assert float(Map(target=target, radius=1).evidence(labels, at((2, 2), shape=(8, 8)), None)[0]) == expected
+    assert float(Map(radius=1).evidence(labels.bool(), at((2, 3), shape=(8, 8)), None)[0]) == 1
+
+
+def test_a_score_is_no_map_and_a_map_no_score():
+    with pytest.raises(UsageError, match="no map: use kind = 'score'"):
+        Map().evidence(torch.zeros(2, 5), at((0, 0), (0, 0)), None)
+    with pytest.raises(UsageError, match="no score: use kind = 'map'"):
+        Score().evidence(torch.zeros(2, 5, 5), at((0, 0), (0, 0)), None)
+
+
+def test_the_alarms_of_a_map_are_its_peaks():
+    """A plateau is one peak; a lower value within the radius is none."""
+    maps = torch.zeros(1, 16, 16)
+    maps[0, 2, 2], maps[0, 2, 3], maps[0, 3, 3], maps[0, 10:12, 10:12] = 5, 5, 4, 3
+    (found,) = Map(radius=3).alarms(maps, at((0, 0)))
+    assert sorted(found[found > 0].tolist()) == [3, 5]
+
+
+BOXES = {
+    "boxes": torch.tensor([[0.0, 0, 4, 4], [8, 8, 10, 10], [6, 6, 16, 16], [8, 8, 11, 11]]),
+    "scores": torch.tensor([0.9, 0.5, 0.8, 0.7]),
+    "labels": torch.tensor([1, 1, 1, 2]),
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "expected"),
+    [
+        ({"radius": 2, "max_area": 10}, (8, 8), 0.7),  # the box of 100 pixels is too large
+        ({"radius": 2, "max_area": 10, "target": 1}, (8, 8), 0.5),
+        ({"radius": 4, "max_area": 100}, (8, 8), 0.8),
+        ({"radius": 0.4, "max_area": 10}, (8, 8), 0),  # centres lie half a pixel and more away
+        ({"radius": 2, "target": "3"}, (8, 8), 0),
+        ({"radius": 2, "max_area": 16}, (1, 2), 0.9),
+        ({"radius": 2, "max_area": 15}, (1, 2), 0),
+    ],
+)
+def test_boxes_give_the_best_score_at_the_place(given, place, expected):
+    found = BoxScores(**given).evidence([BOXES], at(place), None)
+    assert found.tolist() == pytest.approx([expected])
+
+
+def test_the_alarms_of_boxes_are_of_their_class_and_area():
+    assert sorted(BoxScores(max_area=16, target=1).alarms([BOXES], at((0, 0)))[0].tolist()) == pytest.approx([0.5, 0.9])
+
+
+def test_text_holds_its_pattern():
+    read = [[["125", 0.9]], [["12.5", 0.8]], None, "1.25"]
+    assert Text(pattern="[.]").evidence(read, at(*[(0, 0)] * 4), None).tolist() == [0, 1, 0, 1]
+    for pattern, words in (("", "is missing"), ("[", "no regular expression")):
+        with pytest.raises(ValueError, match=words):
+            Text(pattern=pattern)
+
+
+def test_a_function_of_ones_own_is_told_the_place():
+    own = OwnFunction(function=lambda answer, row, column: answer[row][column])
+    assert own.evidence([[[1, 2], [3, 4]]] * 2, at((0, 1), (1, 0)), None).tolist() == [2, 3]
+    with pytest.raises(InputError, match=r"gives 'x', wanted one number"):
+        OwnFunction(function=lambda *_: "x").evidence([0], at((0, 0)), None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        (Map, {"radius": -1}, "at least 0"),
+        (BoxScores, {"radius": 0}, "above 0"),
+        (BoxScores, {"max_area": 0}, "above 0"),
+    ],
+)
+def test_radius_and_area_are_checked(kind, given, words):
+    with pytest.raises(ValueError, match=words):
+        kind(**given)

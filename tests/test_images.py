@@ -554,3 +554,37 @@ def test_a_picture_without_a_class_is_one_line(tmp_path, missing):
     with pytest.raises(InputError, match=r"give no class for number '2'") as caught:
         load_images(f"cub200:{tmp_path}", shape=SHAPE)
     assert "\n" not in str(caught.value)
+
+
+def test_paper_is_blank_and_a_number_line_has_a_place_for_its_point():
+    """The place is white, and black digits stand on both sides of it."""
+    pages = load_images("paper", shape=(3, 64, 64), count=2)
+    assert pages.pixels.mean() == pytest.approx(230 / 255, abs=0.001)
+    assert pages.pixels.std() == pytest.approx(1.5 / 255, rel=0.1)
+    lines = load_images("number-lines", shape=(1, 48, 176), count=8)
+    for picture, (row, column) in zip(lines.pixels[:, 0], lines.spots, strict=True):
+        assert (picture[:, column - 1 : column + 3] == 1).all()
+        assert picture[:, :column].min() == picture[:, column + 1 :].min() == 0
+        digits = np.flatnonzero((picture < 0.5).any(1))
+        assert digits[-1] - 2 <= row <= digits[-1] + 1  # on their foot
+    with pytest.raises(InputError, match="too narrow for a line"):
+        load_images("number-lines", shape=(1, 48, 48), count=1)
+
+
+def test_a_users_own_function_draws_pictures(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "def grey(shape, rng): return rng.random(shape)\n"
+        "def spot(shape, rng): return rng.random(shape), (3, 4)\n"
+        "def dark(shape, rng): return rng.random(shape) - 1\n"
+        "def some(shape, rng): return grey(shape, rng) if rng.random() < 0.5 else spot(shape, rng)\n"
+    )
+    found = load_images("own.py:grey", shape=(1, 8, 8), count=4, beside=tmp_path)
+    assert (found.pixels.shape, found.pixels.dtype, found.spots) == ((4, 1, 8, 8), np.float32, None)
+    first, second = split(load_images("own.py:spot", shape=(1, 8, 8), count=6, beside=tmp_path), share=0.5, seed=0)
+    assert first.spots.tolist() == second.spots.tolist() == [[3, 4]] * 3
+    for name, words in (
+        ("dark", r"wanted \(1, 8, 8\) with values in \[0, 1\]"),
+        ("some", "some pictures have a place"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load_images(f"own.py:{name}", shape=(1, 8, 8), count=8, beside=tmp_path)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from perturb.kinds import load_kind
 from perturb.perturbations import KINDS as BY_NAME
 from perturb.perturbations.patches import Box, Noise, Pixel
+from perturb.perturbations.print import Print
 
 ANY = st.sampled_from([Pixel(), Box(size=3), Noise(size=4), *[Box(mode=m) for m in ("add", "replace", "blend")]])
 
@@ -142,3 +143,26 @@ def test_a_pixel_is_a_box_of_one():
     assert (Pixel().size, kinds) == (1, {"pixel": Pixel, "box": Box, "noise": Noise})
     picture = np.random.default_rng(0).random((3, 4, 4), dtype=np.float32)
     np.testing.assert_array_equal(put(Pixel(), picture), put(Box(size=1), picture))
+
+
+def test_small_print_is_darker_where_its_ink_is():
+    """Five digits of 3 x 5 pixels, one apart: 5 x 19, by the level where there is ink, and as below elsewhere."""
+    put, picture = Print(), np.full((3, 20, 40), 0.9, dtype=np.float32)
+    assert (put.extent, put.size) == ((5, 19), 19)
+    changed = put.apply(picture, (4, 6), 0.25, np.random.default_rng(0))
+    assert set(np.unique((picture - changed).round(6))) == {0, 0.25}
+    rows, columns = np.nonzero((changed != picture).any(0))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 8, 6, 24)
+    other = put.apply(picture, (4, 6), 0.25, np.random.default_rng(1))
+    assert (other != changed).any()
+    with pytest.raises(ValueError, match="a word of 5 x 19 leaves"):
+        put.apply(picture, (4, 22), 0.25, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"digits": 0}, "must be 1 to 100"), ({"font_size": 2}, "3 to 1000"), ({"font": "none.ttf"}, "cannot be read")],
+)
+def test_print_checks_what_it_is_given(given, words):
+    with pytest.raises(ValueError, match=words):
+        Print(**given)

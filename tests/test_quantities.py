@@ -21,15 +21,16 @@ from perturb.quantities.detection import (
     Paired,
     at_floor,
     at_floor_or_ceiling,
+    constant_answer,
     detected,
     measured,
     saturation,
     told_apart,
 )
-from perturb.quantities.measures import curve, measures
+from perturb.quantities.measures import curve, free_response, measures
 from perturb.quantities.of_map import DEAD_SHARE, IMBALANCE
 from perturb.quantities.statistics import by_photograph, mean_effect, rate, share_effect
-from perturb.records import Contribution, OperatingPoint
+from perturb.records import CLEAN_LIVE, Contribution, OperatingPoint
 from perturb.stats.clusters import crossed_interval
 from perturb.stats.proportion import wilson
 
@@ -289,3 +290,42 @@ def test_the_mean_effect_is_signed_and_limited():
 def test_a_measure_that_the_evaluator_lacks_is_one_line():
     with pytest.raises(UsageError, match="measures no 'flips'"):
         FLIP_RATE.effect(observed([[1.0]], [[1.0]]), None, confidence=0.95, seed=0)
+
+
+def test_clean_pictures_are_asked_at_both_places():
+    """The false alarms of a pair are the mean over its two places, and each arm has its own twin."""
+    seen = observed([[1.0]], [[1.0]], [[0.0]])
+    evidence = seen.evidence.copy()
+    evidence[..., CLEAN_LIVE] = 2
+    seen = replace(seen, evidence=evidence)
+    assert detected(seen, "clean").tolist() == [[[[0.5]]]]
+    assert told_apart(seen, "dead").tolist() == [[[[1.0]]]]
+    assert told_apart(seen, "live").tolist() == [[[[0.0]]]]
+
+
+def test_the_best_constant_answer_is_that_asked_for_most_often():
+    seen = observed(np.ones((4, 3)), np.ones((4, 3)), point=INTENSITY)
+    seen = replace(seen, truth=np.broadcast_to([0, 1, 0], (1, 4, 3)))
+    assert constant_answer(seen) == pytest.approx(2 / 3)
+
+
+def test_a_constant_answer_is_at_the_floor_where_classes_are_asked_unevenly():
+    """Two classes, three pairs: it is right in two of three, half-way from the chance of 1/2 to certainty and more."""
+    right = np.broadcast_to([1.0, -1, 1], (30, 3))
+    seen = observed(right, right, np.nan, point=INTENSITY, threshold=0.0)
+    seen = replace(seen, truth=np.broadcast_to([0, 1, 0], (1, 30, 3)))
+    assert at_floor(seen) == "floor"
+
+
+def test_free_response_by_hand():
+    """Four pictures with one alarm of 1, 2, 3 and 4: one in four pictures is above 3, two above 2."""
+    alarms = np.full((1, 4, 8), -np.inf)
+    alarms[0, :, 0] = [1, 2, 3, 4]
+    seen = observed(np.array([[2.5], [2.5], [3.5], [1.5]]), np.array([[3.5], [3.5], [2.5], [0.5]]))
+    rows = free_response(replace(seen, alarms=alarms))
+    assert [row.false_alarms for row in rows] == [0.25, 0.5, 1.0]  # then there are no more
+    assert [row.measured for row in rows[:2]] == [0.25, 0.5]
+    assert [row.threshold for row in rows] == [3, 2, 0]
+    assert [row.dead.value for row in rows] == [0.25, 0.75, 1]
+    assert [row.live.value for row in rows] == [0.5, 0.75, 1]
+    assert free_response(seen) == ()

@@ -26,13 +26,21 @@ def rows_of(raw: object, count: int) -> dict[str, Tensor]:
     return {name: v for name, v in found.items() if v is not None and v.ndim and len(v) == count}
 
 
-def by_picture(raw: object, count: int, name: str) -> Answers:
-    """The answers to `count` pictures. Raises InputError where they are not one for each picture.
+def by_picture(raw: object, count: int, name: str, part: Part = "") -> Answers:
+    """The answers to `count` pictures, or one `part` of them. Raises InputError where they are not one for each picture.
 
     A list that holds an entry for each picture is taken as it is. Of several named outputs, each picture's entry is a
-    dictionary. The answer to one picture may also be an object of any other kind.
+    dictionary. The answer to one picture may also be an object of any other kind. Raises UsageError for a part that is
+    not there.
     """
     rows = None if _lists_pictures(raw, count) else rows_of(raw, count)
+    key, _, rest = str(part).partition(".")
+    if rows and key in rows and key:
+        return select(rows[key], rest, name)
+    return select(_entries(raw, rows, count, name), part, name)
+
+
+def _entries(raw: object, rows: dict[str, Tensor] | None, count: int, name: str) -> Answers:
     if rows:
         if len(rows) == 1:
             return next(iter(rows.values()))

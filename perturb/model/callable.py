@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.answers import Answers, by_picture, content_of, select
+from perturb.answers import Answers, by_picture, content_of
 from perturb.answers.structure import leaves, stacked
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.model.copy import first_line
@@ -76,7 +76,7 @@ class BlackBox:
             raise UsageError(f"{self.name} shows its outputs alone, without layers; ask `output`, not `{layer}`.")
 
         def answer(batch: Tensor) -> Answers:
-            return select(by_picture(self._raw(batch), len(batch), self.name), part, self.name)
+            return by_picture(self._raw(batch), len(batch), self.name, part)
 
         return in_batches(self, pictures, answer, layer)
 

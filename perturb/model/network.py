@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perturb.answers import Answers, by_picture, select
+from perturb.answers import Answers, by_picture
 from perturb.errors import InputError, PerturbError
 from perturb.model.copy import digest_of, first_line, looks_untrained, private_copy
 from perturb.model.layers import Layers
@@ -88,7 +88,7 @@ class Network:
             if own is None or (self.form.rows and (own or self.form.single)):
                 return self.propagate(x, layer, folded=x.dtype == torch.float32)
             with full_float32():
-                return select(by_picture(self.module(x), len(x), self.name), own, self.name)
+                return by_picture(self.module(x), len(x), self.name, own)
 
         with torch.inference_mode():
             return in_batches(self, pictures, answer, layer)
