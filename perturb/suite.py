@@ -102,7 +102,8 @@ class MapTable(_Table):
     probes: int = Field(4, ge=1, description="random output directions for each crop (energy)")
     level: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="what a pixel is changed by (response)")
     period: Period | tuple[Period, Period] | None = Field(
-        None, description="of the lattice in pixels, or [of rows, of columns]; a network tells its own (response)"
+        None,
+        description="of the lattice in pixels, or [of rows, of columns]; without it told by the network, or looked for",
     )
     share: Annotated[float, Field(gt=0, le=0.5)] = Field(0.05, description="share of phases in each arm")
 

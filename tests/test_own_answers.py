@@ -1,5 +1,6 @@
 """Every evaluator of a model's own answer: a blind lattice is found, an even one passes, a constant never does."""
 
+import numpy as np
 import pytest
 from toyanswers import PREPROCESSING, model
 
@@ -7,6 +8,8 @@ from perturb import qualify
 from perturb.errors import InputError, PerturbError
 from perturb.model import BlackBox
 from perturb.records import Verdict
+from perturb.stories.answer_map import explains
+from perturb.stories.qualify import Context, set_up
 from perturb.suite import parse_suite
 
 TABLES = {
@@ -20,14 +23,14 @@ SUITE = """
 name = "own-answer"
 seed = 1
 [images]
-source = "{images}"
+source = "own.py:dark"
 count = 44
 [design]
 kind = "{design}"
 [map]
 kind = "response"
-period = 2
-share = 0.25
+{period}
+share = {share}
 [evaluator]
 {table}
 {more}
@@ -45,15 +48,32 @@ def dark(shape, rng):
 """
 
 
-@pytest.fixture
-def ask(tmp_path):
-    (tmp_path / "own.py").write_text(OWN)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("own")
+    (where / "own.py").write_text(OWN)
+    return where
 
-    def asked(eye, answer, *, design="object", more=""):
-        text = SUITE.format(images="own.py:dark", design=design, table=TABLES[answer], more=more)
-        suite = parse_suite(text, str(tmp_path / "s.perturb.toml"))
+
+@pytest.fixture(scope="module")
+def suite_of(folder):
+    def made(table, *, design="object", more="", period="period = 2", share=0.25):
+        text = SUITE.format(design=design, table=table, more=more, period=period, share=share)
+        return parse_suite(text, str(folder / "s.perturb.toml"))
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def bench(suite_of):
+    return set_up(suite_of("kind = 'score'"), PREPROCESSING.input_shape)
+
+
+@pytest.fixture
+def ask(suite_of, bench):
+    def asked(eye, answer, **given):
         box = BlackBox(model(eye, answer), name=f"{eye}-{answer}", preprocessing=PREPROCESSING)
-        return qualify(box, suite)
+        return qualify(box, suite_of(TABLES[answer], **given), Context(bench=bench))
 
     return asked
 
@@ -127,14 +147,11 @@ def test_maps_and_boxes_have_a_free_response_table(ask):
     assert ask("even", "score").experiments[0].free_response == ()
 
 
-def test_a_lattice_of_rows_is_measured_by_row(tmp_path):
+def test_a_lattice_of_rows_is_measured_by_row(suite_of, bench):
     """A function that drops every second row: columns are not asked about, and the picture moves down alone."""
-    (tmp_path / "own.py").write_text(OWN)
-    text = SUITE.format(images="own.py:dark", design="picture", table=TABLES["map"], more="")
-    text = text.replace("period = 2", "period = [2, 1]").replace("share = 0.25", "share = 0.5")
-    suite = parse_suite(text, str(tmp_path / "s.perturb.toml"))
+    suite = suite_of(TABLES["map"], design="picture", period="period = [2, 1]", share=0.5)
     box = BlackBox(lambda x: {"anomaly_map": x[:, :, ::2]}, name="rows", preprocessing=PREPROCESSING)
-    (experiment,) = (report := qualify(box, suite)).experiments
+    (experiment,) = (report := qualify(box, suite, Context(bench=bench))).experiments
     assert [phase.phase for phase in experiment.phases] == [(0, 0), (1, 0)]
     assert {row for row, _ in experiment.live_phases} == {0}
     assert {row for row, _ in experiment.dead_phases} == {1}
@@ -155,8 +172,33 @@ def test_a_lattice_of_rows_is_measured_by_row(tmp_path):
         ("", "say how they are read"),
     ],
 )
-def test_what_does_not_go_with_an_answer_is_one_line(tmp_path, table, words):
-    suite = parse_suite(SUITE.format(images="noise", design="object", table=table, more=""), "s.toml")
+def test_what_does_not_go_with_an_answer_is_one_line(suite_of, bench, table, words):
     box = BlackBox(model("even", "map"), name="heat", preprocessing=PREPROCESSING)
     with pytest.raises(PerturbError, match=words):
-        qualify(box, suite)
+        qualify(box, suite_of(table), Context(bench=bench))
+
+
+@pytest.mark.parametrize("design", ["object", "picture"])
+def test_a_period_that_nobody_tells_is_looked_for(suite_of, bench, design):
+    """Every fourth row is read, and every column: the period is 4 rows by 1 column, found on calibration pictures."""
+    table = TABLES["map"].replace("radius = 2", "radius = 0.5")
+    box = BlackBox(lambda x: {"anomaly_map": x[:, :, ::4]}, name="rows", preprocessing=PREPROCESSING)
+    suite = suite_of(table, design=design, period="")
+    few = suite.model_copy(update={"check": (suite.check[0].model_copy(update={"pairs": 1}),)})
+    (experiment,) = qualify(box, few, Context(bench=bench)).experiments
+    assert [phase.phase for phase in experiment.phases] == [(0, 0), (1, 0), (2, 0), (3, 0)]
+    assert {row for row, _ in experiment.live_phases} == {0}
+
+
+def test_an_even_model_has_no_period(ask):
+    (experiment,) = ask("even", "map", period="").experiments
+    assert experiment.balanced
+    assert len(experiment.phases) == 1
+
+
+def test_a_period_explains_what_differs_between_its_phases_alone(rng):
+    """Rows of which every fourth is seen: 4 and 8 explain that, 1 and 2 do not. Of 200 flat ones 1 % are refused."""
+    seen = np.tile([1.0, 0, 0, 0], 4) * rng.random((12, 1))
+    assert [explains(seen, period, rng) for period in (1, 2, 4, 8)] == [False, False, True, True]
+    flat = sum(not explains((rng.random((8, 16)) < 0.5).astype(float), 1, rng) for _ in range(200))
+    assert flat <= 8  # with probability 1e-3 more, at 1 %

@@ -27,7 +27,7 @@ def rows_of(raw: object, count: int) -> dict[str, Tensor]:
 
 
 def by_picture(raw: object, count: int, name: str, part: Part = "") -> Answers:
-    """The answers to `count` pictures, or one `part` of them. Raises InputError where they are not one for each picture.
+    """The answers to `count` pictures, or one `part` of them. Raises InputError where they are not one a picture.
 
     A list that holds an entry for each picture is taken as it is. Of several named outputs, each picture's entry is a
     dictionary. The answer to one picture may also be an object of any other kind. Raises UsageError for a part that is

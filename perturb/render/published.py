@@ -19,8 +19,9 @@ def index(reports: Mapping[str, Report]) -> str:
     described = {found.suite.name: found.suite.description for found in reports.values()}
     tasks = {path: found for path, found in sorted(reports.items()) if is_task(found)}
     courses = [path for path, found in tasks.items() if is_course(found)]
+    answers = {path: found for path, found in sorted(reports.items()) if is_answer(found)}
     page = environment(markup=False).get_template("index.md.j2")
-    return page.render(suites=suites, described=described, tasks=tasks, courses=courses)
+    return page.render(suites=suites, described=described, tasks=tasks, courses=courses, answers=answers)
 
 
 def files(reports: Mapping[str, Report]) -> dict[str, str]:
@@ -39,6 +40,11 @@ def is_task(found: Report) -> bool:
     return any(e.training or e.clean != "absent" for e in found.experiments)
 
 
+def is_answer(found: Report) -> bool:
+    """Whether the model's own answer was asked at phases that it was measured at."""
+    return any(e.phases for e in found.experiments)
+
+
 def is_course(found: Report) -> bool:
     """Whether its experiments are trainings of different lengths."""
     return len({t.epochs for e in found.experiments for t in e.training}) > 1
@@ -48,7 +54,7 @@ def lines(reports: Mapping[str, Report], suite: str) -> list[Line]:
     """A line for each network and remedy of a detection suite, networks in order of the loss as built."""
     groups: dict[tuple[str, str], list[str]] = {}
     for path, one in sorted(reports.items()):
-        if path.startswith(f"{suite}/") and not is_task(one):
+        if path.startswith(f"{suite}/") and not is_task(one) and not is_answer(one):
             remedy = one.model.remedy.kind if one.model.remedy else "as built"
             groups.setdefault((one.model.reference, remedy), []).append(path)
     found = [_line(model, remedy, [(p, reports[p]) for p in paths]) for (model, remedy), paths in groups.items()]

@@ -13,7 +13,7 @@ SHOWN = 250, 330  # rows and columns of the page
 SCALE, GAP, TOP = 2, 36, 96
 KEY = "Green: found. Red: lost."
 LIMITS = (
-    "The effect lives in a window: print that is much darker is found on every row, and a lone word or lighter print on "
+    "The effect lives in a window: print that is much darker is found on every row, lighter print and lone words on "
     "none. Most pages have larger print. Which rows are weak is learned by this version; the next one differs."
 )
 INK, LOST, FOUND = (30, 30, 34), (200, 30, 40), (20, 130, 60)

@@ -1,9 +1,10 @@
 """The map of a model's own answer: how often the object is reported at each phase, measured on calibration pictures."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from perturb.blocks import Executor, cut, joined
 from perturb.contribution.period import period_of
@@ -12,7 +13,7 @@ from perturb.locations import anywhere
 from perturb.looking import Look
 from perturb.observe import Experimenter, observe
 from perturb.plan import ExperimentPlan
-from perturb.protocols import Progress
+from perturb.protocols import Progress, Taps, Tick
 from perturb.quantities.detection import detected
 from perturb.quantities.statistics import rate
 from perturb.records import DEAD, LIVE, Contribution, Images, PhaseRate, Trials
@@ -24,6 +25,18 @@ from perturb.trials import Scenes, design, identity
 TARGET = 0.5  # detection over all phases at the level at which phases are told apart: neither floor nor ceiling
 PHASES = 64  # that one image is asked about, at most; further ones are spread over the images
 TIE = 1e-6  # of a share: phases of equal shares are ordered by their evidence
+LONGEST = 16  # period that is looked for, along rows and along columns
+DRAWS, CHANCE = 999, 0.01  # of the permutation test that a period leaves nothing to explain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Survey:
+    """What was seen of the objects that one map is made of."""
+
+    phase: Int[np.ndarray, "image object 2"]  # (row, column) mod the periods
+    yes: Float[np.ndarray, "image object"]  # 1 where it was reported
+    evidence: Float[np.ndarray, "image object"]
+    owner: Int[np.ndarray, "image object"]  # the photograph
 
 
 def answer_map(
@@ -32,45 +45,30 @@ def answer_map(
     """The share detected by phase, at a level at which about half is detected; as a map whose values sum to 1.
 
     Also gives the calibration that it was measured with. A period of [rows, columns] is repeated to the least common
-    one. Raises InputError where nothing is detected.
+    one; a period that neither the suite nor the model tells is looked for. Raises InputError where nothing is detected.
     """
-    periods = _periods(subject, plan, look)
-    period = math.lcm(*periods)
+    told = _told(subject, plan, look)
     setting = Setting(
         plan=replace(plan, live_target=TARGET, name=f"{plan.name}/phases"),
         look=look,
-        locations=anywhere(period),
+        locations=anywhere(math.lcm(*(told or (LONGEST, LONGEST)))),
         images=images,
         executor=executor,
         tick=progress(f"{plan.name}: level for the phases", len(images.pixels)),
     )
     found = calibrate(subject.evaluator, setting)
-    by = Experimenter(
-        look=look,
-        evaluator=found.evaluator,
-        task=plan.task,
-        levels=(found.level,),
-        point=plan.point,
-        threshold=found.threshold,
-    )
-    trials = _survey(images, plan, periods)
-    tick = progress(f"{plan.name}: phases", len(images.pixels))
-    seen = joined(list(executor(lambda block: observe(block, by, tick), cut(images, trials))))
-    places = np.concatenate([trials.dead, trials.live], 1) % periods
-    yes = np.concatenate([detected(seen, arm)[0, 0] for arm in ("dead", "live")], 1)
-    evidence = np.concatenate([seen.evidence[0, 0, ..., arm] for arm in (DEAD, LIVE)], 1)
-    rank = evidence.ravel().argsort().argsort().reshape(evidence.shape) / evidence.size
-    owner = np.repeat(trials.photograph[:, None], yes.shape[1], 1)
-    shares = np.zeros(periods)
-    rates = []
+    periods = told or _looked_for(setting, found, progress)
+    seen = _surveyed(setting, found, periods, progress(f"{plan.name}: phases", len(images.pixels)))
+    if not seen.yes.any():
+        raise InputError(f"nothing was reported at any phase, not even at level {found.level:.3g}.")
+    rank = seen.evidence.ravel().argsort().argsort().reshape(seen.evidence.shape) / seen.evidence.size
+    shares, rates, period = np.zeros(periods), [], math.lcm(*periods)
     for row, column in np.ndindex(*periods):
-        here = (places == (row, column)).all(-1)
+        here = (seen.phase == (row, column)).all(-1)
         if not here.any():
             raise InputError(f"too few calibration pictures: no object lay on phase ({row}, {column}).")
-        shares[row, column] = yes[here].mean() + TIE * rank[here].mean()
-        rates.append(PhaseRate(phase=(row, column), rate=rate(yes[here][None, :, None], owner[here])))
-    if not yes.any():
-        raise InputError(f"nothing was reported at any phase, not even at level {found.level:.3g}.")
+        shares[row, column] = seen.yes[here].mean() + TIE * rank[here].mean()
+        rates.append(PhaseRate(phase=(row, column), rate=rate(seen.yes[here][None, :, None], seen.owner[here])))
     values = np.tile(shares, [period // n for n in periods])
     answered = Contribution(
         values=values / values.sum(),
@@ -84,22 +82,86 @@ def answer_map(
     return answered, found
 
 
-def _periods(subject: Subject, plan: ExperimentPlan, look: Look) -> tuple[int, int]:
+def _told(subject: Subject, plan: ExperimentPlan, look: Look) -> tuple[int, int] | None:
+    """The period of rows and of columns that the suite gives or the model tells; None where neither does."""
     given = plan.map.period
     if isinstance(given, tuple):
         return given
+    graph = getattr(subject.model, "period", None)
+    if given is None and not isinstance(subject.model, Taps):
+        return graph
     period = period_of(subject.model, look.layer, given)
     return period, period
 
 
-def _survey(images: Images, plan: ExperimentPlan, periods: tuple[int, int]) -> Trials:
+def _looked_for(setting: Setting, found: Calibration, progress: Progress) -> tuple[int, int]:
+    """The shortest periods, of 1, 2, 4, 8 and 16 rows or columns, that explain what was seen on 16 of them."""
+    periods = []
+    for axis, words in enumerate(("rows", "columns")):
+        along = (LONGEST, 1) if axis == 0 else (1, LONGEST)
+        tick = progress(f"{setting.plan.name}: period of {words}", len(setting.images.pixels))
+        seen = _surveyed(setting, found, along, tick)
+        line = seen.phase[..., axis]
+        by_image = np.stack([np.nan_to_num(_means(seen.yes, line, n)) for n in range(LONGEST)], 1)
+        rng = stream(setting.plan.seed, f"phases/period/{words}")
+        fits = (n for n in (1, 2, 4, 8) if explains(by_image, n, rng))
+        periods.append(next(fits, LONGEST))
+    return periods[0], periods[1]
+
+
+def _means(yes: np.ndarray, line: np.ndarray, number: int) -> Float[np.ndarray, " image"]:
+    """The share reported on one row or column, by image."""
+    return np.array([values[at == number].mean() for values, at in zip(yes, line, strict=True)])
+
+
+def explains(by_image: Float[np.ndarray, "image line"], period: int, rng: np.random.Generator) -> bool:
+    """Whether lines that are a period apart differ by no more than chance: a permutation test within images.
+
+    If the period explains everything, the values of an image may change places among lines of one phase. The statistic
+    is the sum over lines of (mean over images - mean of the phase)^2.
+    """
+    images, lines = by_image.shape
+    phases = by_image.reshape(images, lines // period, period)
+
+    def spread(values: np.ndarray) -> float:
+        means = values.mean(0)
+        return float(((means - means.mean(0)) ** 2).sum())
+
+    seen = spread(phases)
+    drawn = [spread(rng.permuted(phases, axis=1)) for _ in range(DRAWS)]
+    return (1 + sum(one >= seen - 1e-12 for one in drawn)) / (1 + DRAWS) > CHANCE
+
+
+def _surveyed(setting: Setting, found: Calibration, periods: tuple[int, int], tick: Tick) -> _Survey:
+    """Objects on every phase, at the level and threshold that were found."""
+    plan = setting.plan
+    by = Experimenter(
+        look=setting.look,
+        evaluator=found.evaluator,
+        task=plan.task,
+        levels=(found.level,),
+        point=plan.point,
+        threshold=found.threshold,
+    )
+    trials = _visits(setting.images, plan, periods)
+    seen = joined(list(setting.executor(lambda block: observe(block, by, tick), cut(setting.images, trials))))
+    yes = np.concatenate([detected(seen, arm)[0, 0] for arm in ("dead", "live")], 1)
+    return _Survey(
+        phase=np.concatenate([trials.dead, trials.live], 1) % periods,
+        yes=yes,
+        evidence=np.concatenate([seen.evidence[0, 0, ..., arm] for arm in (DEAD, LIVE)], 1),
+        owner=np.repeat(trials.photograph[:, None], yes.shape[1], 1),
+    )
+
+
+def _visits(images: Images, plan: ExperimentPlan, periods: tuple[int, int]) -> Trials:
     """Trials that visit the phases evenly; the two places of a pair are two of them.
 
     Where the picture moves, each object of a scene visits all of an image's phases.
     """
-    period, scenes = math.lcm(*periods), plan.scenes
-    purpose = f"{plan.name}/phases"
+    period, scenes, purpose = math.lcm(*periods), plan.scenes, plan.name
     every = np.argwhere(np.ones(periods, dtype=bool))
+    order = stream(plan.seed, f"phases/{purpose}").permutation(len(every))
     objects = design(
         images,
         anywhere(period),
@@ -110,18 +172,17 @@ def _survey(images: Images, plan: ExperimentPlan, periods: tuple[int, int]) -> T
         scenes=scenes or Scenes(),
     )
     assert objects.scene is not None
+    turn = np.argsort(np.argsort([identity(images, image) for image in range(len(images.pixels))]))
     visited = []
     for image, lie in enumerate(objects.scene):
-        rng = stream(plan.seed, f"phases/{purpose}/{identity(images, image)}")
-        order = np.roll(rng.permutation(len(every)), -PHASES * image)[: PHASES + PHASES % 2]
-        phases = every[np.resize(order, len(order) + len(order) % 2)]
+        own = np.roll(order, -PHASES * turn[image])[:PHASES]
+        phases = every[np.resize(own, len(own) + len(own) % 2)]
         visited.append([place - (place - phases) % periods for place in lie])
-    places = np.array(visited)  # image, object, phase, 2
-    images_, count, _, _ = places.shape
-    half = places.reshape(images_, count, -1, 2, 2)
+    half = np.array(visited).reshape(len(visited), -1, 2, 2)  # image, pair, place, 2
+    each = half.shape[1] // objects.scene.shape[1]  # pairs of an object
     return replace(
         objects,
-        dead=half[..., 0, :].reshape(images_, -1, 2),
-        live=half[..., 1, :].reshape(images_, -1, 2),
-        scene=objects.scene.repeat(half.shape[2], 1) if scenes else None,
+        dead=half[:, :, 0],
+        live=half[:, :, 1],
+        scene=objects.scene.repeat(each, 1) if scenes else None,
     )

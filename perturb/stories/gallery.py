@@ -60,7 +60,8 @@ def _specimen(role: Role, trial: Trial, found: Measured, judged: Images) -> Spec
     (arm, crop, pair), size = trial, max(found.plan.task.extent)
     trials, seen = found.measurement.trials[0], found.measurement.seen
     shown = show(judged, trials, crop, replace(found.experimenter.exposure, noise=0, shots=0))
-    picture, changed = shown.clean[0], shown.changed[shown.number[0, pair, ARMS.index(arm)] - len(shown.clean)]
+    number = shown.number[0, pair, ARMS.index(arm)]
+    picture, changed = shown.clean[shown.twin[number]], shown.changed[number - len(shown.clean)]
     row, column = (int(at) for at in getattr(trials, arm)[crop, pair])
     side = min(max(WINDOW, 2 * size), *picture.shape[1:])
     top, left = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import choose
-from perturb.model import Network, load_network
+from perturb.model import Network, load, load_network
 from perturb.plan import plan
 from perturb.protocols import Progress, quiet
 from perturb.records import Locations, Pictures, Remedy
@@ -20,13 +20,14 @@ from perturb.suite import Suite
 def published(
     reference: str, suite: Suite, *, seeds: int, command: str, device: str = "auto", progress: Progress = quiet
 ) -> Iterator[tuple[str, Report]]:
-    """(name, report) of each run: one of a trained network or a task, else `seeds` as built and as many padded.
+    """(name, report) of each run: one of a trained network, a function or a task; else `seeds` as built and padded.
 
     A padded network has its weights drawn afresh, and is measured at the dead and live places of the one as built.
     """
-    first = load_network(reference, device=device)
+    first = load(reference, device=device)
     bench, name = set_up(suite, first.input_shape), slug(reference)
-    if suite.task is not None or load_network(reference, device=device, seed=1).digest == first.digest:
+    drawn = isinstance(first, Network) and load_network(reference, device=device, seed=1).digest != first.digest
+    if suite.task is not None or not drawn:
         yield name, qualify(first, suite, Context(bench=bench, wanted=Wanted(progress=progress), command=command))
         return
     for seed in range(seeds):
