@@ -16,7 +16,7 @@ from perturb.plan import ExperimentPlan
 from perturb.protocols import Progress, Taps, Tick
 from perturb.quantities.detection import detected
 from perturb.quantities.statistics import rate
-from perturb.records import DEAD, LIVE, Contribution, Images, PhaseRate, Trials
+from perturb.records import Contribution, Images, PhaseRate, Trials
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.prepare import Subject
 from perturb.streams import stream
@@ -24,7 +24,6 @@ from perturb.trials import Scenes, design, identity
 
 TARGET = 0.5  # detection over all phases at the level at which phases are told apart: neither floor nor ceiling
 PHASES = 64  # that one image is asked about, at most; further ones are spread over the images
-TIE = 1e-6  # of a share: phases of equal shares are ordered by their evidence
 LONGEST = 16  # period that is looked for, along rows and along columns
 DRAWS, CHANCE = 999, 0.01  # of the permutation test that a period leaves nothing to explain
 
@@ -35,7 +34,6 @@ class _Survey:
 
     phase: Int[np.ndarray, "image object 2"]  # (row, column) mod the periods
     yes: Float[np.ndarray, "image object"]  # 1 where it was reported
-    evidence: Float[np.ndarray, "image object"]
     owner: Int[np.ndarray, "image object"]  # the photograph
 
 
@@ -61,13 +59,12 @@ def answer_map(
     seen = _surveyed(setting, found, periods, progress(f"{plan.name}: phases", len(images.pixels)))
     if not seen.yes.any():
         raise InputError(f"nothing was reported at any phase, not even at level {found.level:.3g}.")
-    rank = seen.evidence.ravel().argsort().argsort().reshape(seen.evidence.shape) / seen.evidence.size
     shares, rates, period = np.zeros(periods), [], math.lcm(*periods)
     for row, column in np.ndindex(*periods):
         here = (seen.phase == (row, column)).all(-1)
         if not here.any():
             raise InputError(f"too few calibration pictures: no object lay on phase ({row}, {column}).")
-        shares[row, column] = seen.yes[here].mean() + TIE * rank[here].mean()
+        shares[row, column] = seen.yes[here].mean()
         rates.append(PhaseRate(phase=(row, column), rate=rate(seen.yes[here][None, :, None], seen.owner[here])))
     values = np.tile(shares, [period // n for n in periods])
     answered = Contribution(
@@ -149,7 +146,6 @@ def _surveyed(setting: Setting, found: Calibration, periods: tuple[int, int], ti
     return _Survey(
         phase=np.concatenate([trials.dead, trials.live], 1) % periods,
         yes=yes,
-        evidence=np.concatenate([seen.evidence[0, 0, ..., arm] for arm in (DEAD, LIVE)], 1),
         owner=np.repeat(trials.photograph[:, None], yes.shape[1], 1),
     )
 
