@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner
 
 from perturb.cli import main
-from perturb.errors import UsageError
 from perturb.render import small_print as view
 from perturb.stories.small_print import small_print
 from perturb.suite import load_suite
@@ -59,15 +58,6 @@ def test_its_picture_frames_each_word_in_the_colour_of_what_happened(shown):
     for half, colour, other in ((left, view.LOST, view.FOUND), (right, view.FOUND, view.LOST)):
         assert (half == colour).all(-1).any()
         assert not (half == other).all(-1).any()
-
-
-def test_several_rows_in_an_arm_are_refused(tmp_path):
-    (tmp_path / "net.py").write_text(NET)
-    suite = load_suite("small-print")
-    first, wider = suite.check[0].model_copy(update={"pairs": 8}), suite.map.model_copy(update={"share": 0.4})
-    wide = suite.model_copy(update={"check": (first,), "map": wider})
-    with pytest.raises(UsageError, match="shows one row in each arm"):
-        small_print(f"{tmp_path / 'net.py'}:detector", wide)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Int
 
 from perturb.blocks import Block
-from perturb.errors import UsageError
 from perturb.figures import Page
 from perturb.images import load_images
 from perturb.looking import look_at
@@ -30,7 +29,7 @@ EDGE = 96  # of that page, without words
 def small_print(reference: str, suite: Suite, *, progress: Progress = quiet) -> tuple[Report, Page, Page]:
     """The first check of the suite on few pages; and one more page, at the row where words are lost, and found.
 
-    All words of that page lie on one row of the lattice. Raises UsageError where an arm has several rows.
+    All words of that page lie on one row of the lattice, the first of each arm.
     """
     model = load(reference)
     images = suite.images.model_copy(update=PAGES)
@@ -41,10 +40,7 @@ def small_print(reference: str, suite: Suite, *, progress: Progress = quiet) -> 
     experiment = plan(short, model, page)[0].experiment
     measured = run.measured[experiment.name]
     places = measured.conditions.locations[0]
-    rows = [{int(row) for row, _ in phases} for phases in (places.dead, places.live)]
-    if max(map(len, rows)) > 1:
-        raise UsageError(f"{suite.name}: the demonstration shows one row in each arm; lower [map] share.")
-    (dead,), (live,) = rows
+    dead, live = (int(phases[:, 0].min()) for phases in (places.dead, places.live))
     scene = _grid(model.input_shape[1:], experiment.task.extent, dead, places.period)
     trials = Trials(
         dead=scene[None],
