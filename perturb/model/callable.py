@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.answers import Answers, by_picture, content_of, select
+from perturb.answers import Answers, content_of, part_by_picture
 from perturb.answers.structure import leaves, stacked
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.model.copy import first_line
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import in_batches, part_of
+from perturb.model.running import in_batches, part_of, users_code
 from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
 from perturb.records import Window
@@ -63,7 +63,8 @@ class BlackBox:
                 f"{name} does not accept a picture of shape {self.input_shape}: {first_line(error)} "
                 "(a factory may return `(function, perturb.Preprocessing(input_shape=...))`)"
             ) from error
-        self.form = try_out(name, self._raw, self.input_shape, first)
+        with users_code(name):
+            self.form = try_out(name, self._raw, self.input_shape, first)
         self.batch = BATCH[self.device.type] if self.form.several else 1
         self.digest = self._digest(identity)
 
@@ -76,7 +77,9 @@ class BlackBox:
             raise UsageError(f"{self.name} shows its outputs alone, without layers; ask `output`, not `{layer}`.")
 
         def answer(batch: Tensor) -> Answers:
-            return select(by_picture(self._raw(batch), len(batch), self.name), part, self.name)
+            with users_code(self.name):
+                raw = self._raw(batch)
+            return part_by_picture(raw, len(batch), part, self.name, rowwise=self.form.rows)
 
         return in_batches(self, pictures, answer, layer)
 
