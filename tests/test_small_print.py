@@ -21,9 +21,9 @@ def find(page):
     ink = rows < 215
     boxes = []
     for row in range(6, 312, 8):
-        columns = np.flatnonzero(ink[row] & ~ink[row - 1])
+        columns = np.flatnonzero(ink[row])
         for part in np.split(columns, np.flatnonzero(np.diff(columns) > 12) + 1):
-            if len(part) > 2:
+            if len(part) > 2 and not ink[row - 1, part[0] : part[-1] + 1].any():
                 boxes.append((part[0], row, part[0] + 19, row + 5))
     return np.array(boxes).reshape(-1, 4)
 def detector(): return find, PAGE

@@ -5,7 +5,18 @@ Nothing here imports those libraries.
 
 from perturb.answers.boxes import Boxes, boxes_of
 from perturb.answers.content import content_of
-from perturb.answers.structure import Answers, Part, by_picture, names_of, rows_of, select, take, tensor_of
+from perturb.answers.structure import (
+    Answers,
+    Part,
+    by_picture,
+    head_of,
+    names_of,
+    part_by_picture,
+    rows_of,
+    select,
+    take,
+    tensor_of,
+)
 from perturb.answers.text import text_of
 
 __all__ = [
@@ -15,7 +26,9 @@ __all__ = [
     "boxes_of",
     "by_picture",
     "content_of",
+    "head_of",
     "names_of",
+    "part_by_picture",
     "rows_of",
     "select",
     "take",

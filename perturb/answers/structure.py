@@ -1,6 +1,6 @@
 """A model's return value as answers: one row of a tensor, or one entry of a list, for each picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from perturb.errors import InputError, UsageError
 
 Answers = Tensor | list[Any]  # one row, or one entry, for each picture
 Part = str | int  # which of several outputs: a key, an attribute or an index; dots lead further down
+CLOCKS = {"speed", "elapse", "elapse_list", "durations_in_seconds"}  # where libraries keep the seconds that they took
 
 
 def rows_of(raw: object, count: int) -> dict[str, Tensor]:
@@ -26,21 +27,16 @@ def rows_of(raw: object, count: int) -> dict[str, Tensor]:
     return {name: v for name, v in found.items() if v is not None and v.ndim and len(v) == count}
 
 
-def by_picture(raw: object, count: int, name: str, part: Part = "") -> Answers:
-    """The answers to `count` pictures, or one `part` of them. Raises InputError where they are not one a picture.
+def by_picture(raw: object, count: int, name: str, *, rowwise: bool = True) -> Answers:
+    """The answers to `count` pictures. Raises InputError where they are not one for each picture.
 
     A list that holds an entry for each picture is taken as it is. Of several named outputs, each picture's entry is a
-    dictionary. The answer to one picture may also be an object of any other kind. Raises UsageError for a part that is
-    not there.
+    dictionary. The answer to one picture may also be an object of any other kind. Without `rowwise`, the model is known
+    to answer one picture at a time: a tensor with one row is then the answer itself, such as the only box.
     """
+    if not rowwise and count == 1:
+        return list(raw) if isinstance(raw, list) and len(raw) == 1 else [raw]
     rows = None if _lists_pictures(raw, count) else rows_of(raw, count)
-    key, _, rest = str(part).partition(".")
-    if rows and key in rows and key:
-        return select(rows[key], rest, name)
-    return select(_entries(raw, rows, count, name), part, name)
-
-
-def _entries(raw: object, rows: dict[str, Tensor] | None, count: int, name: str) -> Answers:
     if rows:
         if len(rows) == 1:
             return next(iter(rows.values()))
@@ -54,6 +50,16 @@ def _entries(raw: object, rows: dict[str, Tensor] | None, count: int, name: str)
     raise InputError(f"{name} returns {got} for {count} pictures, not one row a picture.")
 
 
+def part_by_picture(raw: object, count: int, part: Part, name: str, *, rowwise: bool = True) -> Answers:
+    """One of several outputs, for `count` pictures: see `by_picture` and `select`. A single output has its name too."""
+    if rowwise and not _lists_pictures(raw, count):
+        rows = rows_of(raw, count)
+        head, rest = head_of(str(part), rows)
+        if head and head in rows:
+            return select(rows[head], rest, name)
+    return select(by_picture(raw, count, name, rowwise=rowwise), part, name)
+
+
 def stacked(answers: Sequence[Any]) -> Answers:
     """Answers that were given picture by picture: a tensor where all are numbers of one shape."""
     tensors = [_tensor(answer) for answer in answers]
@@ -64,11 +70,20 @@ def stacked(answers: Sequence[Any]) -> Answers:
 
 def select(answers: Answers, part: Part, name: str = "the model") -> Answers:
     """One of several outputs. Of a tensor, a number chooses the column. Raises UsageError where there is none such."""
-    if part == "":
-        return answers
-    for step in str(part).split("."):
+    rest = str(part)
+    while rest:
+        step, rest = head_of(rest, names_of(answers))
         answers = _step(answers, step, name)
     return answers
+
+
+def head_of(part: str, names: Collection[str]) -> tuple[str, str]:
+    """The first step of a part, and the rest. Names may hold dots themselves: the longest known one counts."""
+    steps = part.split(".")
+    for count in range(len(steps), 1, -1):
+        if (head := ".".join(steps[:count])) in names:
+            return head, ".".join(steps[count:])
+    return steps[0], ".".join(steps[1:])
 
 
 def take(answers: Answers, which: Sequence[int] | np.ndarray) -> Answers:
@@ -85,6 +100,12 @@ def tensor_of(answers: Answers, wanted: str) -> Tensor:
     together = stacked(answers)
     if isinstance(together, Tensor):
         return together
+    tensors = [_tensor(answer) for answer in answers]
+    if shapes := sorted({tuple(t.shape) for t in tensors if t is not None}):
+        told = " or ".join(map(str, shapes[:2]))
+        raise UsageError(
+            f"{wanted} is wanted, and the model gives {told} for one picture or another: use kind = 'boxes'."
+        )
     if names := names_of(answers):
         raise UsageError(
             f"{wanted} is wanted, and the model returns {', '.join(names)}: choose one, output = {names[0]!r}."
@@ -98,14 +119,14 @@ def names_of(answers: Answers) -> list[str]:
 
 
 def leaves(answer: object) -> list[Any]:
-    """The numbers (as arrays) and texts inside an answer, in order; what holds neither is left out."""
+    """The numbers (as arrays) and texts inside an answer, in order; what holds neither is left out, and clocks are."""
     tensor = _tensor(answer)
     if tensor is not None:
         return [tensor.detach().double().cpu().numpy()] if not tensor.is_complex() else []
     if isinstance(answer, str):
         return [answer]
     inner = _named(answer)
-    return [leaf for value in inner.values() for leaf in leaves(value)]
+    return [leaf for name, value in inner.items() if name not in CLOCKS for leaf in leaves(value)]
 
 
 def _step(answers: Answers, step: str, name: str) -> Answers:
@@ -113,6 +134,8 @@ def _step(answers: Answers, step: str, name: str) -> Answers:
         if step.isdecimal() and answers.ndim > 1 and int(step) < answers.shape[1]:
             return answers[:, int(step)]
         has = f"outputs 0 to {answers.shape[1] - 1}" if answers.ndim > 1 else "one number a picture"
+        if answers.ndim > 1 and not answers.shape[1]:
+            has = "nothing there, such as no box, in some pictures; use kind = 'boxes'"
         raise UsageError(f"`output` = {step!r}: {name} has {has}.")
     return stacked([_entry(answer, step, name) for answer in answers])
 
@@ -121,6 +144,14 @@ def _entry(answer: object, step: str, name: str) -> Any:
     inner = _named(answer)
     if step in inner:
         return inner[step]
+    if isinstance(answer, list | tuple) and len(answer) == 1 and not isinstance(answer[0], str):
+        return _entry(answer[0], step, name)
+    if (numbers := _tensor(answer)) is not None and step.isdecimal():
+        if numbers.ndim and int(step) < len(numbers):
+            return numbers[int(step)]
+        raise UsageError(
+            f"`output` = {step!r}: {name} gives {tuple(numbers.shape)} for a picture; use kind = 'boxes' for boxes."
+        )
     if not step.startswith("_") and hasattr(answer, step) and not callable(getattr(answer, step)):
         return getattr(answer, step)
     known = f"expected one of {list(inner)}" if inner else f"it returns {_kind(answer)} for each picture"
@@ -160,4 +191,4 @@ def _tensor(value: object) -> Tensor | None:
 
 def _kind(answer: object) -> str:
     name = type(answer).__name__
-    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+    return f"an {name}" if name[:1].lower() in "aeiou" or name == "ndarray" else f"a {name}"

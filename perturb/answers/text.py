@@ -1,10 +1,14 @@
 """Text in the forms in which recognition libraries return it, for one picture."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from perturb.errors import InputError
 
-FORMS = "a string, pairs of (text, score), rows of (box, text, score), `.txts`, `.rec_texts` or `.generated_text`"
+FORMS = (
+    "a string, pairs of (text, score), rows of (box, text, score) or (box, (text, score)), `.txts`, `.rec_texts` or "
+    "`.generated_text`"
+)
 
 
 def text_of(answer: Any) -> str:
@@ -26,7 +30,11 @@ def _lines(answer: Any) -> list[str] | None:
     if isinstance(answer, bytes):
         return [answer.decode(errors="replace")]
     for name in ("txts", "rec_texts", "generated_text", "text"):
-        inner = answer.get(name) if isinstance(answer, dict) else getattr(answer, name, None)
+        if not (name in answer if isinstance(answer, Mapping) else hasattr(answer, name)):
+            continue
+        inner = answer[name] if isinstance(answer, Mapping) else getattr(answer, name)
+        if inner is None:
+            return []
         if isinstance(inner, str | list | tuple):
             return _lines(list(inner) if not isinstance(inner, str) else inner)
     if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[0], list | None):
@@ -35,6 +43,8 @@ def _lines(answer: Any) -> list[str] | None:
         if len(answer) == 2 and isinstance(answer[0], str) and isinstance(answer[1], float | int):
             return [answer[0]]
         rows = [_line(row) for row in answer]
+        if rows == [None]:
+            return _lines(answer[0])
         return None if any(row is None for row in rows) else [row for row in rows if row is not None]
     return None
 
@@ -43,6 +53,9 @@ def _line(row: Any) -> str | None:
     """The text of a row: itself, or the first string in it."""
     if isinstance(row, str):
         return row
-    if isinstance(row, dict):
+    if isinstance(row, Mapping):
         row = list(row.values())
-    return next((value for value in row if isinstance(value, str)), None) if isinstance(row, list | tuple) else None
+    if not isinstance(row, list | tuple):
+        return None
+    inner = row[1] if len(row) == 2 and isinstance(row[1], list | tuple) else ()  # PaddleOCR: (box, (text, score))
+    return next((value for value in (*row, *inner) if isinstance(value, str)), None)

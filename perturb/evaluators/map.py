@@ -10,10 +10,11 @@ from torch import Tensor
 
 from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
-from perturb.evaluators.reading import OwnAnswer
+from perturb.evaluators.reading import OwnAnswer, check_number
 from perturb.protocols import Asked
 
 Maps = Float[Tensor, "picture row column"]
+SQUASHED = 16  # times as many pixels to a row of a map as to a column, or the reverse: the numbers are something else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,10 @@ class Map(OwnAnswer):
     def __post_init__(self) -> None:
         if not self.radius >= 0:
             raise ValueError(f"`radius` (={self.radius}) must be at least 0 pixels.")
+        check_number(self.target)
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
-        maps = self._maps(outputs)
+        maps = self._maps(outputs, asked.shape)
         away = [_away(n, asked.shape[axis], asked.centre[:, axis]) for axis, n in enumerate(maps.shape[1:])]
         distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
         within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
@@ -49,18 +51,25 @@ class Map(OwnAnswer):
         from scipy.ndimage import label, maximum, maximum_filter
 
         found = []
-        for values in self._maps(outputs).cpu().numpy():
+        for values in self._maps(outputs, asked.shape).cpu().numpy():
             reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
             numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
             found.append(np.asarray(maximum(values, numbers, np.arange(1, count + 1))))
         return found
 
-    def _maps(self, outputs: Answers) -> Maps:
+    def _maps(self, outputs: Answers, shape: tuple[int, int]) -> Maps:
         maps = tensor_of(outputs, "a map")
         if maps.ndim == 4 and maps.shape[1] == 1:
             maps = maps[:, 0]
         if not (maps.ndim == 4 or (maps.ndim == 3 and min(maps.shape[1:]) > 1)):
-            raise UsageError(f"the model gives {tuple(maps.shape[1:])} a picture, which is no map: use kind = 'score'.")
+            other = "kind = 'score'" if maps.ndim < 4 else "`output` to choose one of them"
+            raise UsageError(f"the model gives {tuple(maps.shape[1:])} a picture, which is no map: use {other}.")
+        rows, columns = (size / n for size, n in zip(shape, maps.shape[-2:], strict=True))
+        if not 1 / SQUASHED <= rows / columns <= SQUASHED:
+            raise UsageError(
+                f"the model gives {tuple(maps.shape[-2:])} for a picture of {shape}, which is no map of it: "
+                "choose another `output`, or use kind = 'score' or 'boxes'."
+            )
         if not maps.is_floating_point():
             return self._masks(maps)
         if maps.ndim == 3:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb.answers import Answers
-from perturb.errors import InputError
+from perturb.errors import InputError, PerturbError
 from perturb.evaluators.reading import OwnAnswer
 from perturb.protocols import Asked
 
@@ -24,7 +24,12 @@ class OwnFunction(OwnAnswer):
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[np.ndarray, " picture"]:
         places = asked.place.tolist()
-        found = [self.function(answer, row, column) for answer, (row, column) in zip(outputs, places, strict=True)]
+        try:
+            found = [self.function(answer, row, column) for answer, (row, column) in zip(outputs, places, strict=True)]
+        except PerturbError:
+            raise
+        except Exception as error:  # the user's own code
+            raise InputError(f"{self.function.__name__}() raised {type(error).__name__}: {error}") from error
         try:
             return np.array([float(value) for value in found])
         except (TypeError, ValueError) as error:

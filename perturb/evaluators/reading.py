@@ -38,3 +38,9 @@ class OwnAnswer(Reading):
     @property
     def layer(self) -> str:
         return f"output:{self.output}" if self.output != "" else "output"
+
+
+def check_number(target: object) -> None:
+    """Raises ValueError for a class that is named by a word where only its number is known."""
+    if isinstance(target, str):
+        raise ValueError(f"`target` (={target!r}) must be a number, from 0; words are for kind = 'boxes'.")

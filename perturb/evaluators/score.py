@@ -8,7 +8,7 @@ from torch import Tensor
 
 from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
-from perturb.evaluators.reading import OwnAnswer
+from perturb.evaluators.reading import OwnAnswer, check_number
 from perturb.protocols import Asked
 
 
@@ -19,6 +19,9 @@ class Score(OwnAnswer):
     words: ClassVar[str] = "one number of the model's own answer: an anomaly score, or the score of class `target`"
 
     target: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number(self.target)
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
         scores = tensor_of(outputs, "a score")

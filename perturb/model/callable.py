@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.answers import Answers, by_picture, content_of
+from perturb.answers import Answers, content_of, part_by_picture, select
 from perturb.answers.structure import leaves, stacked
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.model.copy import first_line
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import in_batches, part_of
+from perturb.model.running import in_batches, part_of, users_code
 from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
 from perturb.records import Window
@@ -63,7 +63,8 @@ class BlackBox:
                 f"{name} does not accept a picture of shape {self.input_shape}: {first_line(error)} "
                 "(a factory may return `(function, perturb.Preprocessing(input_shape=...))`)"
             ) from error
-        self.form = try_out(name, self._raw, self.input_shape, first)
+        with users_code(name):
+            self.form = try_out(name, self._raw, self.input_shape, first)
         self.batch = BATCH[self.device.type] if self.form.several else 1
         self.digest = self._digest(identity)
 
@@ -76,21 +77,26 @@ class BlackBox:
             raise UsageError(f"{self.name} shows its outputs alone, without layers; ask `output`, not `{layer}`.")
 
         def answer(batch: Tensor) -> Answers:
-            return by_picture(self._raw(batch), len(batch), self.name, part)
+            with users_code(self.name):
+                raw = self._raw(batch)
+            if self._one_by_one:
+                return select(raw, part, self.name)
+            return part_by_picture(raw, len(batch), part, self.name, rowwise=self.form.rows)
 
         return in_batches(self, pictures, answer, layer)
 
     def gives_tensor(self, layer: str) -> bool:
         return layer == "output" and self.form.rows and self.form.single
 
+    @property
+    def _one_by_one(self) -> bool:
+        return not self.preprocessing.layout.startswith("N")
+
     @full_float32()
-    def _raw(self, pictures: Tensor) -> object:
+    def _raw(self, pictures: Tensor) -> Any:
         with torch.no_grad():
             given = self._given(self._normaliser(pictures.float()))
-            if self.preprocessing.layout.startswith("N"):
-                return self.function(given)
-            answers = [self.function(one) for one in given]
-        return stacked(answers) if len(answers) > 1 or not isinstance(answers[0], list) else answers
+            return stacked([self.function(one) for one in given]) if self._one_by_one else self.function(given)
 
     def _given(self, x: Tensor) -> Any:
         """Normalised pictures in the layout and type that the function takes."""

@@ -113,6 +113,11 @@ def _prepared(folder: Path, config: Any) -> Preprocessing:
 
     path = folder / "preprocessor_config.json"
     told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if told.get("do_flip_channel_order"):
+        raise InputError(
+            f"`{path}` asks for blue, green, red (do_flip_channel_order), which a folder's model is not given: let a "
+            "factory return `lambda x: network(x.flip(1))` with perturb.Preprocessing."
+        )
     size = told.get("crop_size") or told.get("size") or getattr(config, "image_size", None) or 224
     if isinstance(size, dict):
         shortest = size.get("shortest_edge", 224)

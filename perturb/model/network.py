@@ -4,14 +4,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perturb.answers import Answers, by_picture
+from perturb.answers import Answers, part_by_picture
 from perturb.errors import InputError, PerturbError
 from perturb.model.copy import digest_of, first_line, looks_untrained, private_copy
 from perturb.model.layers import Layers
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import Forms, fitting, in_batches, part_of, run, settle
+from perturb.model.running import Forms, fitting, in_batches, part_of, run, settle, users_code
 from perturb.model.trial import Form, noise, try_out
 from perturb.precision import full_float32
+
+VOLUMES = (nn.Conv3d, nn.ConvTranspose3d)
 
 
 class Network:
@@ -78,7 +80,12 @@ class Network:
 
     def propagate(self, x: Tensor, layer: str = "output", *, folded: bool = False) -> Tensor:
         module = self._forms.of(layer, self.normalise) if folded else self.module
-        return run(module, x, layer, self.layers)
+        found = run(module, x, layer, self.layers)
+        if folded and x.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
+            raise InputError(
+                f"{self.name}: `{layer}` gives no gradient; ask for [map] kind = 'response', with a period."
+            )
+        return found
 
     def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Answers:
         own = part_of(layer)
@@ -86,9 +93,11 @@ class Network:
         def answer(part: Tensor) -> Answers:
             x = self.normalise(part)
             if own is None or (self.form.rows and (own or self.form.single)):
-                return self.propagate(x, layer, folded=x.dtype == torch.float32)
-            with full_float32():
-                return by_picture(self.module(x), len(x), self.name, own)
+                with users_code(self.name):
+                    return self.propagate(x, layer, folded=x.dtype == torch.float32)
+            with full_float32(), users_code(self.name):
+                raw = self.module(x)
+            return part_by_picture(raw, len(x), own, self.name, rowwise=self.form.rows)
 
         with torch.inference_mode():
             return in_batches(self, pictures, answer, layer)
@@ -106,9 +115,13 @@ class Network:
         """Choose the quicker order of channels that the network takes, and try it out.
 
         On CPU channels last is 1.15 to 1.4 times as quick, in full float32 on an H200 up to 1.18 times slower. A
-        network that flattens a map by `view` takes it nowhere.
+        network that flattens a map by `view` takes it nowhere, and weights of 5 dimensions have no such order.
         """
-        if self.device.type == "cpu":
+        if convolution := next((n for n, m in self.module.named_modules() if isinstance(m, VOLUMES)), None):
+            raise InputError(
+                f"{self.name} is for volumes (`{convolution}` is a 3-D convolution), which are not supported."
+            )
+        if self.device.type == "cpu" and not any(v.ndim == 5 for v in self.module.state_dict().values()):
             try:
                 return self._tried(torch.channels_last)
             except InputError:  # if it is not the layout, the other one will say so
@@ -128,7 +141,8 @@ class Network:
                 raise
             except Exception as error:  # the user's own code: whatever it raises is an answer
                 raise InputError(self._refusal(error)) from error
-            return layers, try_out(self.name, self._plain, self.input_shape, first)
+            with users_code(self.name):
+                return layers, try_out(self.name, self._plain, self.input_shape, first)
 
     @full_float32()
     def _plain(self, pictures: Tensor) -> object:

@@ -58,11 +58,16 @@ class OnnxFile:
         x = np.ascontiguousarray(x.round().clip(0, 255) if self.dtype == "uint8" else x, self.dtype)
         step = self.batch or len(x)
         parts = [self._answer(x[i : i + step], step) for i in range(0, len(x), step)]
-        if all(_has_rows(part, step) for part in parts):
+        if self.rowwise and all(_has_rows(part, step) for part in parts):
             rows = [[answer[: len(x)] for answer in part] for part in parts]
             return {name: np.concatenate(one)[: len(x)] for name, *one in zip(self.outputs, *rows, strict=True)}
         alone = parts if step == 1 else [self._answer(one[None], 1) for one in x]
         return [dict(zip(self.outputs, answers, strict=True)) for answers in alone]
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether outputs may have a row a picture: not where the graph takes one, and leaves their number open."""
+        return self.batch != 1 or all(output.shape and output.shape[0] == 1 for output in self.session.get_outputs())
 
     def _answer(self, x: np.ndarray, count: int) -> list[Any]:
         """The outputs for pictures that are repeated to fill a batch of `count`."""

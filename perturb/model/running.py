@@ -1,14 +1,16 @@
 """A network's running: up to a layer, in a quicker form, in batches that fit, and to settle its normalisation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from perturb.answers import Answers, rows_of, select
+from perturb.answers import Answers, head_of, rows_of, select
 from perturb.answers.structure import stacked
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, PerturbError, UsageError
+from perturb.model.copy import first_line
 from perturb.model.folding import fold_normalisation
 from perturb.model.layers import Layers
 from perturb.precision import full_float32
@@ -18,6 +20,17 @@ IN_CACHE = 1 << 23  # numbers
 
 class _ReachedError(Exception):
     """Ends a forward pass at the layer that was asked for."""
+
+
+@contextmanager
+def users_code(name: str) -> Iterator[None]:
+    """While open, the user's own code runs: whatever it raises becomes one line; but for a memory that is full."""
+    try:
+        yield
+    except (PerturbError, torch.OutOfMemoryError, _ReachedError):
+        raise
+    except Exception as error:
+        raise InputError(f"{name} raised {type(error).__name__}: {first_line(error)}") from error
 
 
 OUTPUT = "output"  # the model's own answer; "output:NAME" is one of several
@@ -63,8 +76,9 @@ def _chosen(rows: dict[str, Tensor], part: str, name: str) -> Tensor:
         raise UsageError(f"{name} gives no tensor with a row for each picture; ask for [map] kind = 'response'.")
     if not part and len(rows) > 1:
         raise UsageError(f"{name} returns {', '.join(rows)}: choose one, output = {next(iter(rows))!r}.")
-    key, _, rest = part.partition(".") if "" not in rows else ("", "", part)
-    key = key or next(iter(rows))
+    key, rest = head_of(part, rows)
+    if key not in rows and len(rows) == 1:  # a part of the only output
+        key, rest = next(iter(rows)), part
     if key not in rows:
         raise UsageError(f"`output` = {part!r}: {name} has no such output; expected one of {list(rows)}.")
     found = select(rows[key], rest, name)

@@ -43,11 +43,15 @@ def try_out(name: str, answer: Callable[[Tensor], object], shape: tuple[int, int
     if not all(np.isfinite(leaf).all() for leaf in one if not isinstance(leaf, str)):
         raise InputError(f"{name} returns NaN or infinity for a picture of random pixels.")
     if not _same(one, again):
-        raise InputError(f"{name} gives two outputs for one picture: it draws random numbers in evaluation mode.")
+        raise InputError(
+            f"{name} gives two outputs for one picture: it draws random numbers in evaluation mode, or keeps a state."
+        )
     single = len(rows_of(first, 1)) == 1
     if not rows_of(first, 1):
         return Form(rows=False, single=False, several=False)
     other = answer(pictures[1:])
+    if _shapes(first) != _shapes(other):  # what is found, such as one box in one picture and two in another
+        return Form(rows=False, single=False, several=False)
     try:
         both = answer(pictures)
     except InputError:
@@ -66,6 +70,10 @@ def try_out(name: str, answer: Callable[[Tensor], object], shape: tuple[int, int
                     f"{name} answers a picture differently in a batch with others: f(batch)[i] is not f(x_i)."
                 )
     return Form(rows=True, single=single, several=True)
+
+
+def _shapes(raw: object) -> dict[str, torch.Size]:
+    return {key: rows.shape for key, rows in rows_of(raw, 1).items()}
 
 
 def _content(answers: Answers, shape: tuple[int, int, int]) -> list[np.ndarray | str]:
