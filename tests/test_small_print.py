@@ -30,8 +30,9 @@ def detector(): return find, PAGE
 """
 
 
-@pytest.fixture
-def shown(tmp_path):
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("net")
     (tmp_path / "net.py").write_text(NET)
     suite = load_suite("small-print")
     first = suite.check[0].model_copy(update={"pairs": 8})

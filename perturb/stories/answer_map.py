@@ -43,7 +43,7 @@ def answer_map(
     """The share detected by phase, at a level at which about half is detected; as a map whose values sum to 1.
 
     Also gives the calibration that it was measured with. A period of [rows, columns] is repeated to the least common
-    one; a period that neither the suite nor the model tells is looked for. Raises InputError where nothing is detected.
+    one; a period that neither the suite nor the model tells is looked for. The map is flat where nothing is detected.
     """
     told = _told(subject, plan, look)
     setting = Setting(
@@ -57,8 +57,6 @@ def answer_map(
     found = calibrate(subject.evaluator, setting)
     periods = told or _looked_for(setting, found, progress)
     seen = _surveyed(setting, found, periods, progress(f"{plan.name}: phases", len(images.pixels)))
-    if not seen.yes.any():
-        raise InputError(f"nothing was reported at any phase, not even at level {found.level:.3g}.")
     shares, rates, period = np.zeros(periods), [], math.lcm(*periods)
     for row, column in np.ndindex(*periods):
         here = (seen.phase == (row, column)).all(-1)
@@ -66,6 +64,8 @@ def answer_map(
             raise InputError(f"too few calibration pictures: no object lay on phase ({row}, {column}).")
         shares[row, column] = seen.yes[here].mean()
         rates.append(PhaseRate(phase=(row, column), rate=rate(seen.yes[here][None, :, None], seen.owner[here])))
+    if not shares.any():
+        shares += 1  # nothing is reported anywhere: a flat map, at whose places the verdict will say so
     values = np.tile(shares, [period // n for n in periods])
     answered = Contribution(
         values=values / values.sum(),
