@@ -200,7 +200,8 @@ def test_torchvision_detectors(name):
 
     torch.manual_seed(0)
     every = {"score_thresh": 0.0, "detections_per_img": 5}
-    every = every if name.startswith("fcos") else {f"box_{key}": value for key, value in every.items()}
+    if "rcnn" in name:
+        every = {f"box_{key}": value for key, value in every.items()} | {"rpn_post_nms_top_n_test": 50}
     module = get_model(name, weights=None, weights_backbone=None, min_size=SIDE, max_size=SIDE, **every).eval()
     model = Network(module, name=name, preprocessing=SMALL)
     x = noise(2)
