@@ -131,7 +131,7 @@ class Joining(nn.Module):
 def test_a_network_that_takes_no_crop_is_asked_with_the_whole_picture(pictures):
     torch.manual_seed(0)
     model = network(Joining())
-    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+    with pytest.raises(InputError, match="Sizes of tensors must match"):
         model.measure(torch.rand(1, 3, 9, 9))
     found = centre(model, pictures, "last")
     assert found.values[24:40, 24:40].sum() == pytest.approx(1)
