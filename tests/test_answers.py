@@ -224,6 +224,7 @@ def test_labels_are_words_and_whole_numbers(label, word):
         ({"logits": torch.zeros(3)}, "with logits"),
         (torch.zeros(4), r"shape \(4,\)"),  # four classes, not a box
         (torch.zeros(3, 7), r"shape \(3, 7\)"),
+        (torch.zeros(3, 2, 2), r"shape \(3, 2, 2\)"),  # two points are no polygon
         (np.zeros((2, 4), complex), "holds no boxes"),
         ({"boxes": np.zeros((2, 4), complex)}, "complex"),
         ({"boxes": np.zeros((2, 3))}, "no array of boxes"),
