@@ -206,3 +206,23 @@ def test_what_does_not_go_with_a_function_is_one_line(boxes, tmp_path, more, cla
     code, output = run("qualify", "boxes.py:blind", "--suite", "x.perturb.toml")
     assert (code, "Traceback" in output) == (2, False), output
     assert words in output
+
+
+def test_what_it_raises_later_is_one_line():
+    calls = iter(range(10**6))
+
+    def function(x):
+        if next(calls) > 8:
+            raise RuntimeError("broken\nand more")
+        return x.mean((2, 3))
+
+    model = box(function)
+    with pytest.raises(InputError, match=r"^function raised RuntimeError: broken$"):
+        model.measure(torch.rand(200, *SHAPE))
+
+
+def test_another_number_of_boxes_in_another_picture_is_no_row():
+    """One box in a picture has the shape of a row; the second picture of noise is darker and has two."""
+    model = box(lambda x: {"boxes": torch.zeros(1 if x[0].max() > 1 else 2, 4)})
+    assert not model.form.rows
+    assert [answer["boxes"].shape for answer in model.measure(torch.ones(2, *SHAPE))] == [(1, 4)] * 2

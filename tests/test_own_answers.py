@@ -1,11 +1,16 @@
 """Every evaluator of a model's own answer: a blind lattice is found, an even one passes, a constant never does."""
 
+import numpy as np
 import pytest
+import torch
 from toyanswers import PREPROCESSING, model
 
 from perturb import qualify
-from perturb.errors import InputError
+from perturb.errors import InputError, UsageError
+from perturb.evaluators.map import Map
+from perturb.evaluators.score import Score
 from perturb.model import BlackBox
+from perturb.protocols import Asked
 from perturb.records import Verdict
 from perturb.suite import parse_suite
 
@@ -92,3 +97,27 @@ def test_a_constant_answer_never_passes(ask, answer, eye, given):
         return
     report = ask(eye, answer, more=given)
     assert (report.verdict, report.findings[0].effect.saturated) == (Verdict.INCONCLUSIVE, "floor")
+
+
+@pytest.mark.parametrize("kind", [Score, Map])
+def test_a_class_of_numbers_is_no_word(kind):
+    with pytest.raises(ValueError, match=r"`target` \(='cat'\) must be a number"):
+        kind(target="cat")
+
+
+@pytest.mark.parametrize(("shape", "fits"), [((2, 32), True), ((2, 33), False), ((33, 2), False)])
+def test_a_map_has_about_the_shape_of_the_picture(shape, fits):
+    """At most 16 times as many pixels to its rows as to its columns, or the reverse."""
+    still = np.zeros(1, dtype=int)
+    asked = Asked(place=np.zeros((1, 2), dtype=int), extent=(1, 1), shape=(64, 64), truth=still, twin=still)
+    if fits:
+        assert Map().evidence(torch.ones(1, *shape), asked, None).tolist() == [1.0]
+        return
+    with pytest.raises(UsageError, match="no map of it"):
+        Map().evidence(torch.ones(1, *shape), asked, None)
+
+
+def test_what_the_users_function_raises_is_one_line(ask, tmp_path):
+    (tmp_path / "own.py").write_text(OWN.replace("answer.own", "answer.nothing"))
+    with pytest.raises(InputError, match=r"strongest\(\) raised AttributeError"):
+        ask("even", "own")
