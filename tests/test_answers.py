@@ -224,6 +224,7 @@ def test_labels_are_words_and_whole_numbers(label, word):
         ({"logits": torch.zeros(3)}, "with logits"),
         (torch.zeros(4), r"shape \(4,\)"),  # four classes, not a box
         (torch.zeros(3, 7), r"shape \(3, 7\)"),
+        (torch.zeros(3, 2, 2), r"shape \(3, 2, 2\)"),  # two points are no polygon
         (np.zeros((2, 4), complex), "holds no boxes"),
         ({"boxes": np.zeros((2, 4), complex)}, "complex"),
         ({"boxes": np.zeros((2, 3))}, "no array of boxes"),
@@ -443,3 +444,8 @@ def test_leaves_are_numbers_and_texts_in_order():
     answer = {"a": [1, "x"], "b": things(c=np.array([True, False])), "d": None, "e": np.zeros(1, complex)}
     numbers = [leaf.tolist() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves(answer)]
     assert numbers == [1.0, "x", [1.0, 0.0]]
+
+
+def test_width_and_height_in_place_of_corners_are_noticed():
+    with pytest.raises(InputError, match="are these x, y, width, height"):
+        boxes_of(np.array([[20.0, 30, 4, 5]]), (64, 64))

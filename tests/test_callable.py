@@ -247,3 +247,23 @@ def test_a_function_is_given_pictures_as_it_takes_them(given, shape, kind, high)
 def test_how_a_function_takes_pictures_is_checked(given, words):
     with pytest.raises(ValueError, match=words):
         Preprocessing(**given)
+
+
+def test_what_it_raises_later_is_one_line():
+    calls = iter(range(10**6))
+
+    def function(x):
+        if next(calls) > 8:
+            raise RuntimeError("broken\nand more")
+        return x.mean((2, 3))
+
+    model = box(function)
+    with pytest.raises(InputError, match=r"^function raised RuntimeError: broken$"):
+        model.measure(torch.rand(200, *SHAPE))
+
+
+def test_another_number_of_boxes_in_another_picture_is_no_row():
+    """One box in a picture has the shape of a row; the second picture of noise is darker and has two."""
+    model = box(lambda x: {"boxes": torch.zeros(1 if x[0].max() > 1 else 2, 4)})
+    assert not model.form.rows
+    assert [answer["boxes"].shape for answer in model.measure(torch.ones(2, *SHAPE))] == [(1, 4)] * 2

@@ -264,6 +264,8 @@ def test_a_function_of_ones_own_is_told_the_place():
     assert own.evidence([[[1, 2], [3, 4]]] * 2, at((0, 1), (1, 0)), None).tolist() == [2, 3]
     with pytest.raises(InputError, match=r"gives 'x', wanted one number"):
         OwnFunction(function=lambda *_: "x").evidence([0], at((0, 0)), None)
+    with pytest.raises(InputError, match=r"raised AttributeError: 'int' object has no attribute 'own'"):
+        OwnFunction(function=lambda answer, *_: answer.own).evidence([0], at((0, 0)), None)
 
 
 @pytest.mark.parametrize(

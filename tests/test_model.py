@@ -391,3 +391,8 @@ def test_a_stem_and_its_gradient_are_the_same_in_blocks(kernel, side):
     torch.testing.assert_close(quick, plain, rtol=1e-4, atol=1e-5)
     wanted, found = (torch.autograd.grad(y.square().sum(), x)[0] for y in (plain, quick))
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_for_volumes_is_refused():
+    with pytest.raises(InputError, match="`0` is a 3-D convolution"):
+        Network(torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3)), name="toy")

@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from toyanswers import PREPROCESSING, model
 
 from perturb import qualify
-from perturb.errors import PerturbError
+from perturb.errors import PerturbError, UsageError
+from perturb.evaluators.map import Map
+from perturb.evaluators.score import Score
 from perturb.model import BlackBox
+from perturb.protocols import Asked
 from perturb.records import Verdict
 from perturb.stories.answer_map import explains
 from perturb.stories.qualify import Context, set_up
@@ -198,3 +202,21 @@ def test_a_period_explains_what_differs_between_its_phases_alone(rng):
     assert [explains(seen, period, rng) for period in (1, 2, 4, 8)] == [False, False, True, True]
     flat = sum(not explains((rng.random((8, 16)) < 0.5).astype(float), 1, rng) for _ in range(200))
     assert flat <= 8  # with probability 1e-3 more, at 1 %
+
+
+@pytest.mark.parametrize("kind", [Score, Map])
+def test_a_class_of_numbers_is_no_word(kind):
+    with pytest.raises(ValueError, match=r"`target` \(='cat'\) must be a number"):
+        kind(target="cat")
+
+
+@pytest.mark.parametrize(("shape", "fits"), [((2, 32), True), ((2, 33), False), ((33, 2), False)])
+def test_a_map_has_about_the_shape_of_the_picture(shape, fits):
+    """At most 16 times as many pixels to its rows as to its columns, or the reverse."""
+    still = np.zeros(1, dtype=int)
+    asked = Asked(place=np.zeros((1, 2), dtype=int), extent=(1, 1), shape=(64, 64), truth=still, twin=still)
+    if fits:
+        assert Map().evidence(torch.ones(1, *shape), asked, None).tolist() == [1.0]
+        return
+    with pytest.raises(UsageError, match="no map of it"):
+        Map().evidence(torch.ones(1, *shape), asked, None)

@@ -46,6 +46,8 @@ def boxes_of(answer: Any, shape: tuple[int, int]) -> Boxes:
     if score.ndim == 2 and score.shape[0] == count and score.shape[1] > 1:
         label = label if label.size else np.array([_word(one) for one in score.argmax(1).tolist()], dtype=str)
         score = score.max(1)
+    if (corners.reshape(-1, 4)[:, 2:] < corners.reshape(-1, 4)[:, :2]).any():
+        raise InputError("a box ends before it begins: wanted x1, y1, x2, y2; are these x, y, width, height?")
     score = np.ones(count) if not score.size and count else score.ravel()
     label = np.full(count, "0") if not label.size and count else label
     if not len(score) == len(label) == count:

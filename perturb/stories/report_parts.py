@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from perturb.contribution import structural
-from perturb.errors import InputError
+from perturb.errors import InputError, PerturbError
 from perturb.locations import dead_share, fold, imbalance
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Contribution, Images, Pictures, Remedy, Window
@@ -22,7 +22,7 @@ def windows_of(model: Sees, contribution: Contribution) -> tuple[Window, ...]:
         return contribution.windows
     try:
         return structural(model, contribution.layer).windows
-    except InputError:  # an operation without a rule: the map was measured, its makers stay unnamed
+    except PerturbError:  # no rule, or several outputs: the map was measured, its makers stay unnamed
         return ()
 
 
