@@ -64,8 +64,7 @@ class Contribution:
     period: int  # T; the phase of a pixel is (row mod T, column mod T)
     images: int = 0  # that it was measured on; 0 for a structural map
     windows: tuple[Window, ...] = ()  # structural maps only
-    level: float | None = None  # of a map of the model's own answer: at which objects were shown
-    rates: tuple["PhaseRate", ...] = ()  # and the share of them that was reported, by phase
+    rates: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: the share reported, by phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,6 @@ def answer_map(
         layer=look.layer,
         period=period,
         images=len(images.pixels),
-        level=found.level,
         rates=tuple(rates),
     )
     return answered, found
