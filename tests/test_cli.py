@@ -293,7 +293,7 @@ def test_remedies_measured(work):
     assert (built["loss"]["n"], built["loss"]["method"]) == (2, "t over 2 seeds")
     assert built["energy"] is None
     assert built["loss"]["value"] > 0.5 > abs(padded["loss"]["value"])
-    assert built["accuracy"] < 0.65 < padded["accuracy"] <= 1
+    assert built["accuracy"] < 0.75 < padded["accuracy"] <= 1
     assert padded["done"]["weights"] == "fresh"
 
 
