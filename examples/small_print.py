@@ -73,7 +73,7 @@ def _version_4() -> Any:
     try:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError as error:
-        raise InputError("PP-OCR is not installed: `pip install 'perturb-suite[ocr]'`.") from error
+        raise InputError(f"PP-OCR does not import ({error}): `pip install 'perturb-suite[ocr]'`.") from error
     return RapidOCR(intra_op_num_threads=1, text_score=0.0)  # more threads would wait at torch's expense
 
 
@@ -81,6 +81,6 @@ def _version_6() -> Any:
     try:
         from rapidocr import RapidOCR
     except ImportError as error:
-        raise InputError("PP-OCR is not installed: `pip install 'perturb-suite[ocr]'`.") from error
+        raise InputError(f"PP-OCR does not import ({error}): `pip install 'perturb-suite[ocr]'`.") from error
     threads = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "EngineConfig.onnxruntime.inter_op_num_threads": 1}
     return RapidOCR(params={"Global.log_level": "critical", "Global.text_score": 0.0, **threads})
