@@ -67,7 +67,7 @@ def test_its_picture_frames_each_word_in_the_colour_of_what_happened(shown):
         (
             ["--small-print"],
             4,
-            "PP-OCR does not import (import of rapidocr_onnxruntime halted; None in sys.modules): `pip install 'perturb-suite[ocr]'`",
+            "in sys.modules): `pip install 'perturb-suite[ocr]'`",
         ),
         (["--small-print", "--pretrained"], 2, "two demonstrations"),
     ],
