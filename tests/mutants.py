@@ -254,7 +254,7 @@ MUTANTS = [
     Mutant("pictures without noise", "perturb/showing.py", "np.clip(window + self.draws[draw], 0, 1)", "np.clip(window, 0, 1)", OF_OBSERVE),
     Mutant("another pair's noise", "perturb/showing.py", "takes.number(scenes[pair][arm], moves[pair, arm], drawn[pair])", "takes.number(scenes[pair][arm], moves[pair, arm], drawn[pair - 1])", OF_OBSERVE),
     Mutant("noise shared by all pairs", "perturb/showing.py", 'f"noise/{name}/{pair}"', 'f"noise/{name}"', OF_OBSERVE),
-    Mutant("texture of the pair before", "perturb/showing.py", 'stream(trials.seed, textures[pair])', 'stream(trials.seed, textures[0])', OF_OBSERVE),
+    Mutant("texture of the first pair", "perturb/showing.py", 'stream(trials.seed, textures[pair])', 'stream(trials.seed, textures[0])', OF_SHOWING),
     Mutant("texture by level", "perturb/showing.py", 'f"texture/{name}/{pair}"', 'f"texture/{name}/{pair}/{level}"', OF_OBSERVE),
     Mutant("shots alike", "perturb/showing.py", 'f"shot/{name}/{shot}"', 'f"shot/{name}"', OF_OBSERVE),
     Mutant("arms swapped", "perturb/showing.py", "np.stack([trials.dead[image], trials.live[image]], 1)", "np.stack([trials.live[image], trials.dead[image]], 1)", OF_OBSERVE),

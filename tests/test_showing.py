@@ -5,7 +5,7 @@ import pytest
 
 from perturb.errors import InputError
 from perturb.images import load_images
-from perturb.perturbations.patches import Box, Pixel
+from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.perturbations.print import Print
 from perturb.records import CLEAN, CLEAN_LIVE, DEAD, LIVE, Locations
 from perturb.showing import Exposure, show
@@ -121,3 +121,24 @@ def test_an_object_that_belongs_somewhere_is_put_nowhere_else(moves):
     assert (trials.scene is None) == (not moves)
     if moves:
         np.testing.assert_array_equal(trials.scene, lines.spots[:, None].repeat(2, 1))
+
+
+def test_a_full_scene_keeps_its_objects_apart():
+    """As many objects as a picture holds: each lies ten rows or ten columns from every other, over many draws."""
+    wide = load_images("noise", shape=(1, 160, 160), count=6)
+    with pytest.raises(InputError) as caught:
+        design(wide, ROWS, size=7, pairs=500, seed=0, purpose="test", scenes=Scenes(apart=(10, 10)))
+    most = int(str(caught.value).split()[3])
+    trials = design(wide, ROWS, size=7, pairs=most, seed=0, purpose="test", scenes=Scenes(apart=(10, 10)))
+    assert most > 8
+    for scene in trials.scene:
+        distance = np.abs(scene[:, None] - scene[None]).max(-1)
+        assert distance[~np.eye(most, dtype=bool)].min() >= 10
+
+
+def test_each_pair_has_a_texture_of_its_own(noise):
+    trials, shown, pictures = scenes(noise, PIXELS, put=Noise(size=3, mode="replace"), pairs=2, level=1.0)
+    patches = []
+    for pair, (row, column) in enumerate(trials.dead[0]):
+        patches.append(pictures[shown.number[0, pair, DEAD]][:, row : row + 3, column : column + 3])
+    assert np.abs(patches[0] - patches[1]).max() > 0.1
