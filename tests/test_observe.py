@@ -19,7 +19,7 @@ from perturb.locations import anywhere
 from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, observe
 from perturb.perturbations.patches import Box, Noise, Pixel
-from perturb.records import DEAD, LIVE, OperatingPoint, Trials
+from perturb.records import CLEAN, CLEAN_LIVE, DEAD, LIVE, OperatingPoint, Trials
 from perturb.showing import Exposure, show
 from perturb.stats.conformal import pin_threshold
 from perturb.tasks.labels import Labels
@@ -119,12 +119,12 @@ class Told(Reading):
         return told[self.what]
 
 
-def told(images, what, task, **changes):
+def told(images, what, task, *, kind=Told, **changes):
     trials = designed(images, pairs=3)
     point = OperatingPoint(false_alarms=None, clean=task.clean, chance=0.5)
     by = Experimenter(
         look=Look(model=network(window(2)), layer="output"),
-        evaluator=Told(what=what, **changes),
+        evaluator=kind(what=what, **changes),
         task=task,
         levels=(0.5,),
         point=point,
@@ -145,6 +145,26 @@ def test_an_evaluator_is_told_place_truth_size_and_twin(leaves, noise):
     assert (told(few, "size", task, noise=noise)[1].evidence[..., [DEAD, LIVE]] == 2).all()
     twins = told(few, "twin", task, noise=noise)[1].evidence[0, 0, 0, :, 2].tolist()
     assert twins == ([0, 1, 2] if noise else [0, 0, 0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local(Told):
+    """Is asked place by place."""
+
+    local = True
+
+
+def test_clean_pictures_are_asked_at_both_places_of_a_pair(leaves):
+    """The clean arms stand at the dead and at the live place, and each changed one has the twin of its own place."""
+    few = only(leaves, np.arange(2))
+    task = Presence(perturbation=Box(size=2), level=0.5)
+    trials, seen = told(few, "row", task, kind=Local)
+    np.testing.assert_array_equal(seen.evidence[0, 0, :, :, CLEAN], trials.dead[..., 0])
+    np.testing.assert_array_equal(seen.evidence[0, 0, :, :, DEAD], trials.dead[..., 0])
+    np.testing.assert_array_equal(seen.evidence[0, 0, :, :, LIVE], trials.live[..., 0])
+    np.testing.assert_array_equal(seen.evidence[0, 0, :, :, CLEAN_LIVE], trials.live[..., 0])
+    twins = told(few, "twin", task, kind=Local)[1].evidence[0, 0, 0, 0]
+    assert twins[[CLEAN, DEAD, LIVE, CLEAN_LIVE]].tolist() == [CLEAN, CLEAN, CLEAN_LIVE, CLEAN_LIVE]
 
 
 def test_labels_are_the_photographs_own_or_the_models():
