@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from perturb.answers import part_of
 from perturb.errors import UsageError
 from perturb.incremental import ChangedCopies, Engine, Incremental, choose_engine, engine_name, measure_copies
 from perturb.protocols import Differentiable, Sees, Taps
@@ -50,7 +51,7 @@ def look_at(model: Sees, layer: str, wanted: Engine, *, double: bool = False) ->
 
     Raises UsageError for a layer of a model that shows its outputs alone.
     """
-    if not layer.startswith("output") and not isinstance(model, Taps):
+    if part_of(layer) is None and not isinstance(model, Taps):
         raise UsageError(f"{model.name} shows its outputs alone, not `{layer}`: use an evaluator of the output.")
     followed = isinstance(model, Differentiable) and not double and model.gives_tensor(layer)
     engine = choose_engine(model, layer, wanted) if followed else None  # type: ignore[arg-type]

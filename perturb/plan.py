@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from perturb import evaluators, perturbations, quantities, tasks
-from perturb.answers import tensor_of
+from perturb.answers import part_of, tensor_of
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.reading import OwnAnswer
@@ -184,7 +184,7 @@ def _map(table: MapTable, model: Sees) -> MapTable:
 
 def _map_layer(table: EvaluatorTable, evaluator: Evaluator, model: Sees) -> str:
     """The layer whose map chooses the places: where the evaluator looks, unless it is told or gives no tensor."""
-    if not evaluator.layer.startswith("output"):
+    if part_of(evaluator.layer) is None:
         return evaluator.layer
     if "layer" in table.model_fields_set:
         return table.layer
@@ -212,7 +212,7 @@ def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -
     evaluator = _make("evaluator", kind, accepted, options | (table.model_extra or {}))
     if evaluator.threshold == "image":  # of n shots a further one exceeds the largest with probability 1 / (n + 1)
         evaluator = replace(evaluator, shots=max(evaluator.shots, math.ceil(1 / table.false_alarms) - 1))
-    if evaluator.layer.startswith("output"):
+    if part_of(evaluator.layer) is not None:
         return evaluator
     if not isinstance(model, Taps):
         raise UsageError(

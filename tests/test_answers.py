@@ -16,6 +16,7 @@ from perturb.answers import (
     head_of,
     names_of,
     part_by_picture,
+    part_of,
     rows_of,
     select,
     take,
@@ -449,3 +450,12 @@ def test_leaves_are_numbers_and_texts_in_order():
 def test_width_and_height_in_place_of_corners_are_noticed():
     with pytest.raises(InputError, match="are these x, y, width, height"):
         boxes_of(np.array([[20.0, 30, 4, 5]]), (64, 64))
+
+
+def test_a_layer_whose_name_begins_like_the_output_is_a_layer():
+    assert [part_of(name) for name in ("output", "output:a.b", "output_conv", "output.dense")] == [
+        "",
+        "a.b",
+        None,
+        None,
+    ]

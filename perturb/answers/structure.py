@@ -15,6 +15,15 @@ Part = str | int  # which of several outputs: a key, an attribute or an index; d
 CLOCKS = {"speed", "elapse", "elapse_list", "durations_in_seconds"}  # where libraries keep the seconds that they took
 
 
+def part_of(layer: str) -> str | None:
+    """The part of the model's own answer that a layer's name means; None for a layer inside the model.
+
+    "output" is the whole answer, part ""; "output:NAME" is the part NAME.
+    """
+    name, _, part = layer.partition(":")
+    return part if name == "output" else None
+
+
 def rows_of(raw: object, count: int) -> dict[str, Tensor]:
     """The outputs that are tensors with a row for each of `count` pictures, by name; empty where there are none.
 

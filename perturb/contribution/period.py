@@ -2,6 +2,7 @@
 
 import math
 
+from perturb.answers import part_of
 from perturb.contribution.reach import receptive_field
 from perturb.errors import UsageError
 from perturb.protocols import Differentiable, Sees, Taps
@@ -16,7 +17,7 @@ def period_of(model: Sees, layer: str, given: int | None = None) -> int:
     """
     if given is not None or not isinstance(model, Taps) or not model.feature_maps:
         return _checked(model, given)
-    where = model.find_layer("last") if layer.startswith("output") else layer
+    where = model.find_layer("last") if part_of(layer) is not None else layer
     told = model.stride_of(where)
     strides = _strides(model, where) if isinstance(model, Differentiable) else None
     return math.lcm(*strides) if strides else told

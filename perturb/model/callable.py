@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from perturb.answers import Answers, content_of, part_by_picture, select
+from perturb.answers import Answers, content_of, part_by_picture, part_of, select
 from perturb.answers.structure import leaves, stacked
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.model.copy import first_line
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import in_batches, part_of, users_code
+from perturb.model.running import in_batches, users_code
 from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
 from perturb.records import Window
@@ -32,8 +32,7 @@ class BlackBox:
     arrays with a row for each picture, or any object for each picture (see perturb.answers). `digest` is a SHA-256 over
     its name, its preprocessing and its answers, to 1e-5 of the largest, to three fixed pictures of noise; `identity`
     replaces the answers where a file's bytes tell more. `period` (rows, columns) and `windows` are what is known of the
-    graph behind it. Raises InputError for answers that are not finite, that are
-    drawn, or that depend on the batch.
+    graph behind it. Raises InputError for answers that are not finite, that are drawn, or that depend on the batch.
     """
 
     def __init__(

@@ -4,12 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perturb.answers import Answers, part_by_picture
+from perturb.answers import Answers, part_by_picture, part_of
 from perturb.errors import InputError, PerturbError
 from perturb.model.copy import digest_of, first_line, looks_untrained, private_copy
 from perturb.model.layers import Layers
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import Forms, fitting, in_batches, part_of, run, settle, users_code
+from perturb.model.running import Forms, fitting, in_batches, run, settle, users_code
 from perturb.model.trial import Form, noise, try_out
 from perturb.precision import full_float32
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from perturb.answers import Answers, head_of, rows_of, select
+from perturb.answers import Answers, head_of, part_of, rows_of, select
 from perturb.answers.structure import stacked
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.model.copy import first_line
@@ -31,15 +31,6 @@ def users_code(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(f"{name} raised {type(error).__name__}: {first_line(error)}") from error
-
-
-OUTPUT = "output"  # the model's own answer; "output:NAME" is one of several
-
-
-def part_of(layer: str) -> str | None:
-    """The part of the answer that a layer's name means: "" for the whole; None for a layer inside the model."""
-    name, _, part = layer.partition(":")
-    return part if name == OUTPUT else None
 
 
 @full_float32()
