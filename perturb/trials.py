@@ -33,49 +33,23 @@ def design(
     image's identity alone, not on what lies beside it: a part of the images gets what the whole gives it. With `scenes`
     the picture moves and the object stays, at a place of any phase. Images with spots have their object there: it moves
     within the cell around its spot, or with the picture.
-    Raises InputError where the picture is too small for one interior cell, or for so many objects in one scene.
+    Raises InputError where the picture is too small for one interior cell, or for so many objects in one scene, and
+    where a spot lies too near the edge to move.
     """
-    period, count = locations.period, len(images.pixels)
-    if images.spots is not None:
-        return _at_spots(images, locations, pairs=pairs, seed=seed, purpose=purpose, moves=scenes is not None)
-    cells = interior_cells(images.pixels.shape[2:], period, size + (period - 1 if scenes else 0))
-    if scenes and scenes.apart:
-        cells = _apart(cells, scenes.apart, period, pairs)
+    period, count, spots = locations.period, len(images.pixels), images.spots
+    cells = _cells(images, size, period, pairs, scenes) if spots is None else spots
     dead = np.empty((count, pairs, 2), dtype=np.int64)
     live, scene = np.empty_like(dead), np.empty_like(dead)
     for i in range(count):
         rng = stream(seed, f"trials/{purpose}/{identity(images, i)}")
-        chosen = cells[rng.choice(len(cells), pairs, replace=pairs > len(cells))]
-        if scenes is None:
-            dead[i] = chosen + _in_turn(locations.dead, pairs, rng)
-            live[i] = chosen + _in_turn(locations.live, pairs, rng)
+        if spots is not None:
+            cell, scene[i] = spots[i] // period * period, spots[i]
         else:
-            scene[i] = chosen + period - 1 + rng.integers(0, period, (pairs, 2))
-            dead[i], live[i] = (_landing(scene[i], arm, period, rng) for arm in (locations.dead, locations.live))
-    return Trials(
-        dead=dead,
-        live=live,
-        photograph=images.photograph,
-        seed=seed,
-        purpose=purpose,
-        scene=scene if scenes else None,
-        together=bool(scenes and scenes.apart),
-    )
-
-
-def _at_spots(images: Images, locations: Locations, *, pairs: int, seed: int, purpose: str, moves: bool) -> Trials:
-    """Trials at the one place of each image where its object belongs."""
-    assert images.spots is not None
-    period, count = locations.period, len(images.pixels)
-    dead = np.empty((count, pairs, 2), dtype=np.int64)
-    live, scene = np.empty_like(dead), images.spots[:, None].repeat(pairs, 1)
-    for i in range(count):
-        rng = stream(seed, f"trials/{purpose}/{identity(images, i)}")
+            cell = cells[rng.choice(len(cells), pairs, replace=pairs > len(cells))]
+            if scenes:
+                scene[i] = cell + period - 1 + rng.integers(0, period, (pairs, 2))
         for landed, phases in ((dead, locations.dead), (live, locations.live)):
-            if moves:
-                landed[i] = _landing(scene[i], phases, period, rng)
-            else:
-                landed[i] = images.spots[i] // period * period + _in_turn(phases, pairs, rng)
+            landed[i] = _landing(scene[i], phases, period, rng) if scenes else cell + _in_turn(phases, pairs, rng)
     if min(dead.min(), live.min()) < 0:
         raise InputError(f"an object lies less than a period ({period} pixels) from the edge: nothing can move there.")
     return Trials(
@@ -84,8 +58,15 @@ def _at_spots(images: Images, locations: Locations, *, pairs: int, seed: int, pu
         photograph=images.photograph,
         seed=seed,
         purpose=purpose,
-        scene=scene if moves else None,
+        scene=scene if scenes else None,
+        together=bool(scenes and scenes.apart and spots is None),
     )
+
+
+def _cells(images: Images, size: int, period: int, pairs: int, scenes: Scenes | None) -> Int[np.ndarray, "cell 2"]:
+    """The cells that objects are put into; where they share a scene, such as keep them apart."""
+    cells = interior_cells(images.pixels.shape[2:], period, size + (period - 1 if scenes else 0))
+    return _apart(cells, scenes.apart, period, pairs) if scenes and scenes.apart else cells
 
 
 def _apart(cells: Int[np.ndarray, "cell 2"], apart: tuple[int, int], period: int, pairs: int) -> np.ndarray:

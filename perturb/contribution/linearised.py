@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from perturb.contribution.rules import RULES
 from perturb.errors import UnsupportedOperationError
-from perturb.operations import Stencil, coverage, read
+from perturb.operations import Stencil, certificate, read
 from perturb.records import Window
 
 IDENTITY = frozenset(
@@ -136,19 +136,7 @@ class Linearised(TorchFunctionMode):
         )
 
     def certify(self, kind: str, stencil: Stencil) -> None:
-        kernel, stride, dilation = stencil.kernel, stencil.stride, stencil.dilation
-        rows, columns = (coverage(kernel[a], stride[a], stencil.before[a], dilation[a]) for a in (0, 1))
-        self.windows.append(
-            Window(
-                name=self._layer(),
-                kind=kind,
-                kernel=kernel,
-                stride=stride,
-                dilation=dilation,
-                coverage=(rows, columns),
-                balanced=len(set(rows)) == 1 and len(set(columns)) == 1,
-            )
-        )
+        self.windows.append(certificate(self._layer(), kind, stencil))
 
     def is_fixed(self, weight: Tensor) -> bool:
         """Whether a convolution's weight is a buffer (a blur, say) whose values are part of the architecture."""

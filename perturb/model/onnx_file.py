@@ -13,9 +13,9 @@ from jaxtyping import Float
 
 from perturb.errors import InputError
 from perturb.model.copy import first_line
-from perturb.model.onnx_graph import Node, certificate, external_files, follow, unknown_operators
+from perturb.model.onnx_graph import Node, external_files, follow, unknown_operators
 from perturb.model.preprocessing import Preprocessing
-from perturb.operations import Pair
+from perturb.operations import Pair, certificate
 from perturb.records import Window
 
 TYPES = {

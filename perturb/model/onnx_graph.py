@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from perturb.operations import Pair, Stencil, coverage
-from perturb.records import Window
+from perturb.operations import Pair, Stencil
 
 KINDS = {
     "Conv": "Conv2d",
@@ -45,21 +44,6 @@ def follow(graph: Any, picture: str) -> tuple[tuple[Node, ...], Pair | None]:
             if stencil is not None:
                 nodes.append((node.name or node.output[0], KINDS[node.op_type], stencil))
     return tuple(nodes), _period(list(totals.values()))
-
-
-def certificate(name: str, kind: str, stencil: Stencil) -> Window:
-    """As the structural map gives it."""
-    kernel, stride, dilation = stencil.kernel, stencil.stride, stencil.dilation
-    rows, columns = (coverage(kernel[a], stride[a], stencil.before[a], dilation[a]) for a in (0, 1))
-    return Window(
-        name=name,
-        kind=kind,
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        coverage=(rows, columns),
-        balanced=len(set(rows)) == 1 and len(set(columns)) == 1,
-    )
 
 
 def external_files(message: Any) -> Iterator[str]:

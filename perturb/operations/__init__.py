@@ -38,6 +38,7 @@ from perturb.operations.records import (
     Stencil,
     Sum,
     TransposedConvolution,
+    certificate,
     coverage,
     pair,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Stencil",
     "Sum",
     "TransposedConvolution",
+    "certificate",
     "coverage",
     "pair",
     "read",

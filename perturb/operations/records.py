@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from perturb.records import Window
+
 Pair = tuple[int, int]  # rows, columns
 
 
@@ -253,3 +255,18 @@ def coverage(kernel: int, stride: int, padding: int, dilation: int) -> tuple[int
     for i in range(kernel):
         counts[(i * dilation - padding) % stride] += 1
     return tuple(counts)
+
+
+def certificate(name: str, kind: str, stencil: Stencil) -> Window:
+    """The record of a sliding window: how often its taps fall on each residue of rows and of columns."""
+    kernel, stride, dilation = stencil.kernel, stencil.stride, stencil.dilation
+    rows, columns = (coverage(kernel[a], stride[a], stencil.before[a], dilation[a]) for a in (0, 1))
+    return Window(
+        name=name,
+        kind=kind,
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        coverage=(rows, columns),
+        balanced=len(set(rows)) == 1 and len(set(columns)) == 1,
+    )
