@@ -194,7 +194,18 @@ def _map_layer(table: EvaluatorTable, evaluator: Evaluator, model: Sees) -> str:
 def perturbation_for(table: PerturbationTable, folder: Path) -> Any:
     """The perturbation that a suite's table names. Raises UsageError for one that cannot be made."""
     options = table.model_dump(exclude={"kind"}, exclude_none=True, exclude_defaults=True)
-    return _make("perturbation", table.kind, load_kind(table.kind, perturbations.KINDS, folder), options)
+    accepted = load_kind(table.kind, perturbations.KINDS, folder)
+    if table.kind in perturbations.KINDS and (other := [*(options.keys() - _accepted(options, accepted).keys())]):
+        keys = [f.name for f in fields(accepted)]
+        raise UsageError(f"perturbation.kind = {table.kind!r} takes no `{other[0]}`, expected one of {keys}.")
+    for key in {"file", "font"} & options.keys():
+        options[key] = _beside(options[key], folder)
+    return _make("perturbation", table.kind, accepted, options)
+
+
+def _beside(name: str, folder: Path) -> str:
+    """The user's file in this folder, else as it is named."""
+    return str(folder / name) if (folder / name).is_file() else name
 
 
 def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -> Any:

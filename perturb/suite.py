@@ -138,13 +138,31 @@ class EvaluatorTable(_OpenTable):
 class PerturbationTable(_OpenTable):
     kind: kind_of(perturbations.KINDS) = Field(description="what is put into a picture")  # type: ignore[valid-type]
     size: int | None = Field(None, ge=1, le=4096, description="side in pixels (box, noise, digit)")
-    mode: Literal["add", "replace", "blend"] = "add"
-    colour: tuple[Unit, Unit, Unit] | None = Field(
-        None, description="red, green, blue, each 0 to 1 (pixel, box); default white"
+    mode: Literal["add", "replace", "blend"] | None = Field(
+        None, description="how the object meets the picture (all but digit); add, but blend for a cutout"
     )
+    colour: tuple[Unit, Unit, Unit] | None = Field(
+        None, description="red, green, blue, each 0 to 1 (all but digit); default white"
+    )
+    polarity: Literal["away", "darker", "brighter"] | None = Field(
+        None, description="of mode add; away from the nearer end of the range, but darker for print"
+    )
+    strength: Literal["range", "contrast"] | None = Field(
+        None, description="what the level is a share of, with mode add: the pixel range, or the local background"
+    )
+    sigma: float | None = Field(None, description="standard deviation of the point spread in pixels (blob)")
+    diameter: float | None = Field(None, description="of a disc seen through the point spread, in pixels (blob)")
+    width: float | None = Field(None, description="in pixels (scratch)")
+    length: float | None = Field(None, description="in pixels (scratch)")
+    angle: float | None = Field(
+        None, description="degrees anticlockwise (scratch, cutout); without it each trial draws that of its scratch"
+    )
+    file: str | None = Field(None, description="a PNG file with transparency (cutout); relative to the suite's file")
+    longest: int | None = Field(None, description="longest side of the object in pixels (cutout); default as it is")
     digits: int = Field(5, ge=1, le=100, description="of a number (print)")
-    font: str = Field("", description="a font file; without one, digits of 3 x 5 pixels (print)")
-    font_size: int = Field(7, ge=3, le=1000, description="in pixels, where a font is given (print)")
+    text: str = Field("", description="in place of a number (print)")
+    font: str = Field("", description="a font file; without one, digits of 3 x 5 pixels or Pillow's own font (print)")
+    font_size: int = Field(7, ge=3, le=1000, description="in pixels (print)")
 
 
 class ClaimTable(_Table):

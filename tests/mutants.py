@@ -31,7 +31,7 @@ class Mutant(NamedTuple):
 
 VERDICT, LOCATIONS, STREAMS = "perturb/verdict.py", "perturb/locations.py", "perturb/streams.py"
 STATS = "perturb/stats/"
-PATCHES = "perturb/perturbations/patches.py"
+MARK = "perturb/perturbations/mark.py"
 OF_VERDICT, OF_LOCATIONS, OF_STATS = "tests/test_verdict.py", "tests/test_locations.py", "tests/test_stats.py"
 RULES, TORUS, LINEARISED = (f"perturb/contribution/{name}.py" for name in ("rules", "torus", "linearised"))
 OPERATIONS, QUANTITIES, EVALUATORS = "perturb/operations/", "perturb/quantities/", "perturb/evaluators/"
@@ -121,8 +121,8 @@ MUTANTS = [
     Mutant("n of rank correlations", STATS + "rank.py", "/ (n - 3))", "/ (n - 2))", OF_STATS),
     Mutant("byte order of streams", STREAMS, '"little"', '"big"', "tests/test_streams.py"),
     Mutant("seed of streams dropped", STREAMS, "[seed, *words]", "[*words]", "tests/test_streams.py"),
-    Mutant("brightness that decides the sign", PATCHES, "> 0.5, -1, 1", ">= 0.5, -1, 1", "tests/test_perturbations.py"),
-    Mutant("a level that is not scaled", PATCHES, "level * value\n", "value\n", "tests/test_perturbations.py"),
+    Mutant("brightness that decides the sign", MARK, "> 0.5, -1, 1", ">= 0.5, -1, 1", "tests/test_perturbations.py"),
+    Mutant("a level that is not scaled", MARK, "ink * (level * colour)", "ink * colour", "tests/test_perturbations.py"),
     Mutant("alpha not squared", RULES, "* factor**2 for", "* factor for", WEIGHS),
     Mutant("alpha doubled for squared", RULES, "* factor**2 for", "* factor * 2 for", WEIGHS),
     Mutant("scalar not squared", RULES, "x * float(other) ** 2", "x * float(other)", WEIGHS),
@@ -254,7 +254,7 @@ MUTANTS = [
     Mutant("pictures without noise", "perturb/showing.py", "np.clip(window + self.draws[draw], 0, 1)", "np.clip(window, 0, 1)", OF_OBSERVE),
     Mutant("another pair's noise", "perturb/showing.py", "takes.number(scenes[pair][arm], moves[pair, arm], drawn[pair])", "takes.number(scenes[pair][arm], moves[pair, arm], drawn[pair - 1])", OF_OBSERVE),
     Mutant("noise shared by all pairs", "perturb/showing.py", 'f"noise/{name}/{pair}"', 'f"noise/{name}"', OF_OBSERVE),
-    Mutant("texture of the first pair", "perturb/showing.py", 'stream(trials.seed, textures[pair])', 'stream(trials.seed, textures[0])', OF_SHOWING),
+    Mutant("texture of the first pair", "perturb/showing.py", 'trials.seed, textures[pair]', 'trials.seed, textures[0]', OF_SHOWING),
     Mutant("texture by level", "perturb/showing.py", 'f"texture/{name}/{pair}"', 'f"texture/{name}/{pair}/{level}"', OF_OBSERVE),
     Mutant("shots alike", "perturb/showing.py", 'f"shot/{name}/{shot}"', 'f"shot/{name}"', OF_OBSERVE),
     Mutant("arms swapped", "perturb/showing.py", "np.stack([trials.dead[image], trials.live[image]], 1)", "np.stack([trials.live[image], trials.dead[image]], 1)", OF_OBSERVE),
@@ -314,7 +314,7 @@ MUTANTS = [
     Mutant("the picture moves in any direction", "perturb/trials.py", "least = moves[directions == directions.min()]", "least = moves", OF_SHOWING),
     Mutant("objects of a scene too near", "perturb/trials.py", "-(-n // period) * period + period for n in apart", "period for n in apart", OF_SHOWING),
     Mutant("the window does not move", "perturb/showing.py", "scene[:, down : down + self.shape[0], right : right + self.shape[1]]", "scene[:, : self.shape[0], : self.shape[1]]", OF_SHOWING),
-    Mutant("objects alone in their scene", "perturb/showing.py", "                if trials.together:\n                    picture = blank = put\n", "", OF_SHOWING),
+    Mutant("objects alone in their scene", "perturb/showing.py", "                if trials.together:\n                    picture = blank = done[row, column][0]\n", "", OF_SHOWING),
     Mutant("a spot is put anywhere", "perturb/trials.py", "cell, scene[i] = spots[i] // period * period, spots[i]", "cell, scene[i] = 0 * spots[i], spots[i]", OF_SHOWING),
     Mutant("live twin asked at the dead place", "perturb/questions.py", "own = np.array([CLEAN, CLEAN, CLEAN_LIVE, CLEAN_LIVE])", "own = np.array([CLEAN, CLEAN, CLEAN, CLEAN])", "tests/test_observe.py"),
     Mutant("false alarms at dead places alone", QUANTITIES + "detection.py", "_UNPERTURBED = [CLEAN, CLEAN_LIVE]", "_UNPERTURBED = [CLEAN, CLEAN]", OF_QUANTITIES),
@@ -330,7 +330,7 @@ MUTANTS = [
     Mutant("phases of a patch's sum", "perturb/stories/experiment.py", "size=1 if plan.answers else plan.task.size", "size=plan.task.size", "tests/test_small_print.py"),
     Mutant("period by a strict test", "perturb/stories/answer_map.py", "rng.permuted(phases, axis=1)", "rng.permuted(phases, axis=2)", "tests/test_own_answers.py::test_a_period_explains_what_differs_between_its_phases_alone"),
     Mutant("the pinned threshold is the given one", "perturb/observe.py", 'read["evidence"] > by.pinned', 'read["evidence"] > by.threshold', "tests/test_own_answers.py::test_with_a_threshold_of_ones_own_the_pinned_one_is_told_too"),
-    Mutant("ink is added", "perturb/perturbations/print.py", "patch - np.float32(level) * ink", "patch + np.float32(level) * ink", "tests/test_perturbations.py"),
+    Mutant("ink is added", "perturb/perturbations/print.py", 'polarity: Polarity = "darker"', 'polarity: Polarity = "brighter"', "tests/test_perturbations.py"),
 ]
 # fmt: on
 

@@ -6,6 +6,9 @@ KINDS: Kinds = {
     "pixel": "perturb.perturbations.patches:Pixel",
     "box": "perturb.perturbations.patches:Box",
     "noise": "perturb.perturbations.patches:Noise",
+    "blob": "perturb.perturbations.shapes:Blob",
+    "scratch": "perturb.perturbations.shapes:Scratch",
+    "cutout": "perturb.perturbations.cutout:Cutout",
     "print": "perturb.perturbations.print:Print",
     "digit": "perturb.perturbations.digit:Digit",
 }
