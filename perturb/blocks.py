@@ -70,7 +70,11 @@ def _concatenated(parts: Sequence[Observation], axis: int, threshold_axis: int, 
         measures={name: np.concatenate([part.measures[name] for part in parts], axis) for name in parts[0].measures},
         photograph=photograph,
         truth=np.concatenate([part.truth for part in parts], threshold_axis),
-        alarms=None
-        if parts[0].alarms is None
-        else np.concatenate([p.alarms for p in parts if p.alarms is not None], threshold_axis),
+        alarms=_where_kept([part.alarms for part in parts], threshold_axis),
+        clipped=_where_kept([part.clipped for part in parts], axis),
     )
+
+
+def _where_kept(parts: Sequence[np.ndarray | None], axis: int) -> np.ndarray | None:
+    kept = [part for part in parts if part is not None]
+    return np.concatenate(kept, axis) if kept else None

@@ -51,7 +51,7 @@ def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
         tick(1)
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     evidence, realised, threshold, truth = (stacked.pop(key) for key in ("evidence", "realised", "threshold", "truth"))
-    alarms = stacked.pop("alarms", None)
+    alarms, clipped = stacked.pop("alarms", None), stacked.pop("clipped")
     return Observation(
         evidence=np.moveaxis(evidence, 0, 1)[None],
         realised=np.moveaxis(realised, 0, 1)[None],
@@ -62,6 +62,7 @@ def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
         point=by.point,
         truth=truth.astype(int)[None],
         alarms=None if alarms is None else alarms[None],
+        clipped=np.moveaxis(clipped, 0, 1)[None],
     )
 
 
@@ -89,7 +90,8 @@ def _image(images: Images, trials: Trials, image: int, by: Experimenter) -> dict
     if by.point.clean == "none":
         for values in read.values():
             values[..., UNPERTURBED] = np.nan
-    found = {**read, "realised": shown.realised, "threshold": np.array(threshold), "truth": truth}
+    change = {"realised": shown.realised, "clipped": shown.clipped}
+    found = {**read, **change, "threshold": np.array(threshold), "truth": truth}
     reported = by.evaluator.alarms(take(outputs, [0]), questions.of_first())
     return found if reported is None else found | {"alarms": _best(np.asarray(reported[0], dtype=float))}
 

@@ -84,7 +84,8 @@ class Differentiable(Taps, Protocol):
 class Perturbation(Protocol):
     """Puts something small into a picture. Level 0 is the identity.
 
-    An object that is no square also has an `extent`: its rows and columns, from the top left of the patch.
+    An object that is no square also has an `extent`: its rows and columns, from the top left of the patch. One that
+    also has `draw`, which takes what `apply` takes and gives the copy before it is clipped, has clipping recorded.
     """
 
     @property

@@ -1,7 +1,7 @@
 """The records that pass between modules: NumPy arrays and words, no behaviour."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -139,6 +139,8 @@ class Observation:
     point: OperatingPoint
     truth: Int[np.ndarray, "seed image pair"]  # the class that is right
     alarms: Float[np.ndarray, "seed image rank"] | None = None  # what was reported in a clean picture, best first; -inf
+    clipped: Float[np.ndarray, "seed level image pair arm"] | None = None  # taken off `realised` at the ends of the
+    # range; not kept with a run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +303,8 @@ class Experiment:
     threshold: float | None = None  # the user's own; None where it was pinned
     free_response: tuple[FreeResponse, ...] = ()
     phases: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: detected on calibration pictures
+    clipped: Mapping[str, float] = field(default_factory=dict)  # share of the object that clipping took at "dead" and
+    # "live" places
 
     @property
     def detected(self) -> Measure:

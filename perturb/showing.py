@@ -1,6 +1,7 @@
 """The pictures that a model is shown: clean ones, and those with the perturbation at each level, pair and arm."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,6 +35,7 @@ class Shown:
     twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin, clean ones first
     number: Int[np.ndarray, "level pair arm"]  # among the clean ones, then the changed ones
     realised: Float[np.ndarray, "level pair arm"]
+    clipped: Float[np.ndarray, "level pair arm"]  # the further change that clipping took away
 
 
 def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Shown:
@@ -54,7 +56,7 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
     drawn = [pair if noise and not trials.together else 0 for pair in range(pairs)]  # whose draw a pair takes
     takes = _Takes(shape=still.shape[1:], draws=draws)
     number = np.zeros((len(exposure.levels), pairs, len(ARMS)), dtype=int)
-    realised = np.zeros(number.shape)
+    realised, clipped = np.zeros(number.shape), np.zeros(number.shape)
     for pair, arm in np.ndindex(pairs, 2):
         number[:, pair, UNPERTURBED[arm]] = takes.number(blank, moves[pair, arm], drawn[pair])
     clean = len(takes.pictures)
@@ -62,7 +64,7 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
         task = replace(exposure.task, level=strength)  # type: ignore[type-var]
         textures = [f"texture/{name}/{pair}" for pair in range(pairs)]  # the same for every level and arm
         scenes, change = _with_objects(task, label, scene, blank, lies, trials, textures)
-        realised[level][:, PERTURBED] = change
+        realised[level][:, PERTURBED], clipped[level][:, PERTURBED] = change
         for pair, arm in np.ndindex(pairs, 2):
             number[level, pair, PERTURBED[arm]] = takes.number(scenes[pair][arm], moves[pair, arm], drawn[pair])
     twin = np.arange(len(takes.pictures))
@@ -78,6 +80,7 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
         twin=twin,
         number=number,
         realised=realised,
+        clipped=clipped,
     )
 
 
@@ -90,23 +93,51 @@ def _positions(trials: Trials, image: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _with_objects(
     task: Task, label: int, picture: Picture, blank: Picture, lies: np.ndarray, trials: Trials, textures: list[str]
-) -> tuple[list[list[Picture]], Float[np.ndarray, "pair arm"]]:
-    """The scene that each pair and arm is shown, and the mean change of its patch against the `blank` scene."""
-    change = np.zeros(lies.shape[:2])
+) -> tuple[list[list[Picture]], Float[np.ndarray, "2 pair arm"]]:
+    """The scene that each pair and arm is shown; how much its patch changed against the `blank` scene, see `_put`."""
+    change = np.zeros((2, *lies.shape[:2]))
     scenes: list[list[Picture]] = []
-    done: dict[tuple[int, int], tuple[Picture, float]] = {}  # by place; of all pairs where they lie in one scene
+    done: dict[tuple[int, int], tuple[Picture, float, float]] = {}  # by place; of all pairs where they share a scene
     for pair, places in enumerate(lies.tolist()):
         if not trials.together:
             done = {}
         for row, column in places:
             if (row, column) not in done:
-                put = task.show(picture, task.asked(label, pair), (row, column), stream(trials.seed, textures[pair]))
-                done[row, column] = put, float(np.abs(put - blank).sum()) / (len(blank) * np.prod(task.extent))
+                truth, texture = task.asked(label, pair), (trials.seed, textures[pair])
+                done[row, column] = _put(task, truth, picture, blank, (row, column), texture)
                 if trials.together:
-                    picture = blank = put
+                    picture = blank = done[row, column][0]
         scenes.append([done[row, column][0] for row, column in places])
-        change[pair] = [done[row, column][1] for row, column in places]
+        change[:, pair] = np.transpose([done[row, column][1:] for row, column in places])
     return [[picture, picture] for _ in scenes] if trials.together else scenes, change
+
+
+def _put(
+    task: Task, truth: int, picture: Picture, blank: Picture, place: tuple[int, int], texture: tuple[int, str]
+) -> tuple[Picture, float, float]:
+    """The picture with the object, the mean change of its patch against `blank`, and what clipping took from that."""
+    put, lost = task.show(picture, truth, place, stream(*texture)), 0.0
+    inner = tuple(slice(at, at + n) for at, n in zip(place, task.extent, strict=True))
+    patch = put[:, *inner]
+    if hasattr(task.perturbation, "draw") and not 0 < patch.min() <= patch.max() < 1:
+        whole: Task = replace(task, perturbation=_Unclipped(task.perturbation))  # type: ignore[type-var]
+        lost = float(np.abs(whole.show(picture, truth, place, stream(*texture)) - put).sum())
+    change = float(np.abs(put - blank).sum()) / (len(blank) * np.prod(task.extent))
+    return put, change, lost / (len(blank) * np.prod(task.extent))
+
+
+@dataclass(frozen=True, slots=True)
+class _Unclipped:
+    """A perturbation whose result is not clipped."""
+
+    put: Any
+
+    @property
+    def size(self) -> int:
+        return int(self.put.size)
+
+    def apply(self, *how: Any) -> Picture:
+        return np.asarray(self.put.draw(*how))
 
 
 @dataclass(slots=True, kw_only=True)

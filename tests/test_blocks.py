@@ -50,7 +50,7 @@ def test_a_block_shows_and_gives_what_the_whole_gives_bit_for_bit(crops, photogr
     trials = design(crops, anywhere(2), size=3, pairs=2, seed=0, purpose="test")
     (whole,) = (observe(block, by) for block in cut(crops, trials, photographs=99))
     parts = joined([observe(block, by) for block in cut(crops, trials, photographs=photographs)])
-    for name in ("evidence", "threshold", "realised", "photograph", "truth"):
+    for name in ("evidence", "threshold", "realised", "clipped", "photograph", "truth"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
     assert whole.evidence.shape == (1, 2, 18, 2, 4)
 

@@ -346,3 +346,23 @@ def test_an_images_threshold_comes_from_its_own_shots(leaves):
     means = [np.sort(show(few, trials, image, by.exposure).shots.mean((1, 2, 3))) for image in (0, 1)]
     assert seen.threshold[0].tolist() == pytest.approx([means[0][1], means[1][1]], rel=1e-5)
     assert seen.evidence[0, 0, :, 0, 0].tolist() == pytest.approx([means[0][2], means[1][2]], rel=1e-5)
+
+
+def test_clipping_is_recorded_beside_the_change(leaves):
+    """0.9 and a box that brightens by 0.25: 0.1 shows and 0.15 is clipped; darker, nothing is."""
+    bright = replace(leaves, pixels=np.full_like(leaves.pixels, 0.9))
+    for polarity, change in (("brighter", (0.1, 0.15)), ("darker", (0.25, 0.0))):
+        shown = show(bright, designed(bright), 0, exposure(Box(size=2, polarity=polarity), levels=(0.25,)))
+        assert shown.realised[0, :, DEAD].tolist() == pytest.approx([change[0]] * 2, abs=1e-6)
+        assert shown.clipped[0, :, DEAD].tolist() == pytest.approx([change[1]] * 2, abs=1e-6)
+        assert shown.clipped[0, :, LIVE].tolist() == pytest.approx([change[1]] * 2, abs=1e-6)
+        assert shown.clipped[0, :, 0].tolist() == [0, 0]
+
+
+def test_clipping_of_noise_is_that_of_the_same_noise(leaves):
+    """On white, half of the noise of [-1, 1] is clipped: what is taken and what is left make up the whole."""
+    white = replace(leaves, pixels=np.ones_like(leaves.pixels))
+    shown = show(white, designed(white), 0, exposure(Noise(size=8), levels=(0.5,)))
+    both = (shown.realised + shown.clipped)[0, :, [DEAD, LIVE]]
+    assert both.ravel().tolist() == pytest.approx([0.25] * 4, abs=0.04)
+    assert (shown.clipped / (shown.realised + shown.clipped + 1e-12))[0, 0, DEAD] == pytest.approx(0.5, abs=0.15)

@@ -159,6 +159,14 @@ def test_a_model_in_words(untrained, treated, told):
     assert terminal.describe(replace(REPORT.model, untrained=untrained, remedy=treated)) == told
 
 
+@pytest.mark.parametrize(
+    ("share", "told"), [(0.004, ""), (0.126, " Clipping took away 0% of pixel at dead and 13% at live places.")]
+)
+def test_clipping_above_one_percent_is_told(share, told):
+    found = terminal.moved([replace(EXPERIMENT, clipped={"dead": 0.004, "live": share}), EXPERIMENT])
+    assert found.partition("a live one nearby.")[2] == told
+
+
 def test_a_finding_in_the_terminal():
     assert printed(terminal.finding(FINDING)) == [
         "INCONCLUSIVE pixel: accuracy-loss 0.35 [0.06, 0.64] at 0.975, claimed at most 0.1",
@@ -711,7 +719,7 @@ def test_large_counts_have_three_digits(count, told):
 
 def test_a_case_in_words():
     case = Case(picture=np.full((1, 4, 4), 0.5), perturbation=Pixel(), level=0.25, dead=(0, 0), live=(1, 1))
-    told = "Pixel(size=1, mode='add', colour=(1.0, 1.0, 1.0)) at level 0.25 on a flat picture of grey 0.50"
+    told = f"{Pixel()!r} at level 0.25 on a flat picture of grey 0.50"
     assert search.describe(case) == told
     case.picture[0, 0, 0] = 0
     assert search.describe(case) == told.replace("a flat picture of grey 0.50", "a picture")

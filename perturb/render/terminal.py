@@ -22,6 +22,7 @@ STYLE = {
 }
 SHADES = " ░▒▓█"  # where there is no colour
 MOST_PHASES = 16  # that are listed one by one
+NOTABLE = 0.01  # the share of an object's change that clipping may take without a word
 WIDEST = 32  # phases that still fit beside a text
 
 
@@ -146,10 +147,16 @@ def rates(experiments: Sequence[Experiment]) -> Table:
 
 
 def moved(experiments: Sequence[Experiment]) -> str:
-    """What moved from dead to live places."""
+    """What moved from dead to live places, and where clipping took away more of an object than NOTABLE."""
+    told = "The picture moved under the network by a few pixels; the object stayed where it lies in the picture."
     if all(e.design == "object" for e in experiments):
-        return "The object moved over the picture, from a dead place to a live one nearby."
-    return "The picture moved under the network by a few pixels; the object stayed where it lies in the picture."
+        told = "The object moved over the picture, from a dead place to a live one nearby."
+    lost = (
+        f" Clipping took away {e.clipped['dead']:.0%} of {e.name} at dead and {e.clipped['live']:.0%} at live places."
+        for e in experiments
+        if max(e.clipped.values(), default=0) > NOTABLE
+    )
+    return told + "".join(lost)
 
 
 def free_response(found: Experiment) -> Table:

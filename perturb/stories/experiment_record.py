@@ -4,7 +4,7 @@ import numpy as np
 
 from perturb.plan import ExperimentPlan
 from perturb.quantities.measures import free_response, measures
-from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Phase
+from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Observation, Phase
 from perturb.stories.experiment import Measured
 
 
@@ -39,7 +39,19 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
         threshold=None if plan.point.false_alarms is not None else _given(plan),
         free_response=free_response(seen),
         phases=found.contribution.rates,
+        clipped=_clipped(seen),
     )
+
+
+def _clipped(seen: Observation) -> dict[str, float]:
+    """The share of the change at dead and at live places that clipping took away."""
+    if seen.clipped is None:
+        return {}
+    arms = {
+        name: (float(seen.realised[..., arm].sum()), float(seen.clipped[..., arm].sum()))
+        for name, arm in (("dead", DEAD), ("live", LIVE))
+    }
+    return {name: lost / (kept + lost) if lost else 0.0 for name, (kept, lost) in arms.items()}
 
 
 def _given(plan: ExperimentPlan) -> float | None:
