@@ -38,6 +38,7 @@ def only(images: Images, which: np.ndarray) -> Images:
         photograph=images.photograph[which],
         crop=images.crop[which],
         spots=None if images.spots is None else images.spots[which],
+        cut=None if images.cut is None else images.cut[which],
     )
 
 
