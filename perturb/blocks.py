@@ -31,7 +31,9 @@ def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> li
 
 
 def only(images: Images, which: np.ndarray) -> Images:
-    """These images; photographs keep their numbers."""
+    """These images; photographs keep their numbers. All of them are not copied."""
+    if which.dtype != bool and np.array_equal(which, np.arange(len(images.pixels))):
+        return images
     return replace(
         images,
         pixels=images.pixels[which],
@@ -39,6 +41,7 @@ def only(images: Images, which: np.ndarray) -> Images:
         crop=images.crop[which],
         spots=None if images.spots is None else images.spots[which],
         cut=None if images.cut is None else images.cut[which],
+        region=None if images.region is None else images.region[which],
     )
 
 

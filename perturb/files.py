@@ -6,7 +6,7 @@ Whatever is wrong with a file is an InputError of one line: the file, the field,
 import dataclasses
 import json
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -130,6 +130,12 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
 def plain(text: object) -> str:
     """In one line, without what a terminal would obey."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """These names in one line, the first ones only where there are more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return plain(", ".join(names[:most]) + more)
 
 
 def _fault(where: object, path: str, what: str) -> InputError:

@@ -16,7 +16,7 @@ from perturb.answers import part_of, tensor_of
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.reading import OwnAnswer
-from perturb.images import load_images, split
+from perturb.images import Region, load_images, split
 from perturb.kinds import load_kind
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
@@ -95,7 +95,13 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     if isinstance(put, Digit):
         shape = (shape[0], put.size, put.size)
     images = load_images(
-        asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed, beside=suite.folder
+        asked.source,
+        shape=shape,
+        crops=asked.crops,
+        count=asked.count,
+        seed=suite.seed,
+        beside=suite.folder,
+        region=region_for(suite),
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)
@@ -135,6 +141,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
             f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use "
             "kind = 'label'.": not given,
             "[design] kind = 'picture' is for suites without [task].": suite.design.kind == "picture",
+            "[region] is for suites without [task].": suite.region is not None,
             "level = 'calibrated' is for suites without [task]: give a number.": level is None,
             f"{model.name} shows its outputs alone, so it cannot learn: remove [training].": learns
             and not isinstance(model, Differentiable),
@@ -189,6 +196,22 @@ def _map_layer(table: EvaluatorTable, evaluator: Evaluator, model: Sees) -> str:
     if "layer" in table.model_fields_set:
         return table.layer
     return evaluator.layer if not isinstance(model, Taps) or model.gives_tensor("output") else "last"
+
+
+def region_for(suite: Suite) -> Region | None:
+    """Where the suite lets an object be put; None: anywhere but near the edge."""
+    table = suite.region
+    if table is None:
+        return None
+    options = table.model_dump(exclude={"masks"})
+    masks = (
+        None
+        if table.masks is None
+        else next((folder for folder in (suite.folder / table.masks, Path(table.masks)) if folder.is_dir()), None)
+    )
+    if table.masks and masks is None:
+        raise UsageError(f"{suite.name}: [region] masks = {table.masks!r} is no folder, beside the suite or here.")
+    return Region(masks=masks, **options)
 
 
 def perturbation_for(table: PerturbationTable, folder: Path) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 Phase = tuple[int, int]
 Arm = Literal["clean", "dead", "live", "clean-live"]
@@ -35,6 +35,7 @@ class Images:
     cut: Float[np.ndarray, "image 4"] | None = None  # top, left, height, width of the part shown, in the photograph's
     # pixels, fractions where it was resized; None: there is no photograph
     files: tuple[Path, ...] = ()  # of the photographs
+    region: Bool[np.ndarray, "image row column"] | None = None  # the pixels that an object may cover; None: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

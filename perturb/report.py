@@ -51,6 +51,8 @@ class ImagesSummary:
     source: str
     calibration: Sample
     judged: Sample
+    region: str = ""  # where an object could be put, in words; empty: anywhere but near the edge
+    allowed: float | None = None  # the region's share of the judged crops' pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

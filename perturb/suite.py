@@ -15,6 +15,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -28,6 +29,7 @@ from perturb.training.recipe import RECIPES
 Period = Annotated[int, Field(ge=1, le=256)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+Pixels = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 MAPS = [name for name in contribution.KINDS if name != "centre"]  # the map of one unit judges no pixel
@@ -71,6 +73,26 @@ class ImagesTable(_Table):
         64, ge=4, le=1_000_000, description="pictures drawn (all but built-in, folder and labelled sets)"
     )
     calibration: Share = Field(0.4, description="share of photographs used to calibrate; the others are judged")
+
+
+class RegionTable(_Table):
+    masks: str | None = Field(
+        None, description="folder of PNG files, named as the photographs: nonzero pixels; relative to the suite's file"
+    )
+    boxes: tuple[tuple[Pixels, Pixels, Pixels, Pixels], ...] = Field(
+        (), description="[top, left, bottom, right] in pixels of the photograph, the last two excluded"
+    )
+    brighter_than: Unit | None = Field(None, description="mean of all channels over 9 x 9 pixels, of the pixel range")
+    darker_than: Unit | None = Field(None, description="the same, from above")
+    margin: int = Field(0, ge=0, le=1000, description="pixels that the whole object keeps from the region's border")
+
+    @field_validator("boxes")
+    @classmethod
+    def _holds_pixels(cls, boxes: tuple[tuple[int, int, int, int], ...]) -> tuple[tuple[int, int, int, int], ...]:
+        for box in boxes:
+            if not (box[0] < box[2] and box[1] < box[3]):
+                raise PydanticCustomError("box", "{box} is empty; wanted [top, left, bottom, right]", {"box": [*box]})
+        return boxes
 
 
 class TaskTable(_Table):
@@ -208,6 +230,9 @@ class Suite(_Table):
     description: str = ""
     seed: int = Field(0, ge=0)
     images: ImagesTable = ImagesTable()
+    region: RegionTable | None = Field(
+        None, description="where an object may be put; without it, anywhere but the edge"
+    )
     map: MapTable = MapTable()
     design: DesignTable = DesignTable()
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
@@ -328,6 +353,7 @@ MOVED = {
 }
 TABLES: dict[str, type[_Table]] = {
     "images": ImagesTable,
+    "region": RegionTable,
     "map": MapTable,
     "design": DesignTable,
     "task": TaskTable,

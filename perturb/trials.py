@@ -49,7 +49,7 @@ def design(
             if scenes:
                 scene[i] = cell + period - 1 + rng.integers(0, period, (pairs, 2))
         for landed, phases in ((dead, locations.dead), (live, locations.live)):
-            landed[i] = _landing(scene[i], phases, period, rng) if scenes else cell + _in_turn(phases, pairs, rng)
+            landed[i] = landing(scene[i], phases, period, rng) if scenes else cell + _in_turn(phases, pairs, rng)
     if min(dead.min(), live.min()) < 0:
         raise InputError(f"an object lies less than a period ({period} pixels) from the edge: nothing can move there.")
     return Trials(
@@ -78,7 +78,7 @@ def _apart(cells: Int[np.ndarray, "cell 2"], apart: tuple[int, int], period: int
     return kept
 
 
-def _landing(
+def landing(
     scene: Int[np.ndarray, "pair 2"], phases: Int[np.ndarray, "phase 2"], period: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "pair 2"]:
     """Where objects of a scene land when the picture moves along as few directions as bring each to one of the phases.

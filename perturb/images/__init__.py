@@ -1,23 +1,27 @@
 """Where pictures come from: built-in photographs, a folder, labelled sets, digits, dead leaves, noise."""
 
+import warnings
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from perturb.code import load_object
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, PerturbWarning, UsageError
+from perturb.files import listed
 from perturb.images.content import gathered
 from perturb.images.digits import mnist, scikit_digits
 from perturb.images.generated import GENERATED, Draw, dead_leaves
 from perturb.images.labelled import LAYOUTS, load_labelled
-from perturb.images.photograph import random_crop
+from perturb.images.photograph import cut_like
 from perturb.images.reading import in_folder, opened_in_turn
+from perturb.images.region import Region, crop_at
 from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
 
-__all__ = ["dead_leaves", "load_images", "split"]
+__all__ = ["Region", "dead_leaves", "load_images", "split"]
 
 SOURCES = (
     *(
@@ -53,6 +57,7 @@ def load_images(
     count: int = 64,
     seed: int = 0,
     beside: Path | None = None,
+    region: Region | None = None,
 ) -> Images:
     """Crops of `shape` (channel, row, column) from `source`, the same for the same seed.
 
@@ -61,10 +66,13 @@ def load_images(
     each its own cluster, and `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) `count` labelled ones.
     The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`. `file.py:NAME` is a function of
     the user's, looked for in the folder `beside` first: (shape, random generator) -> a picture in [0, 1], or (the
-    picture, the (row, column) where alone an object belongs).
+    picture, the (row, column) where alone an object belongs). With a `region` each crop holds a part of it, and
+    photographs without one are left out.
     Raises UsageError for an unknown source, InputError where no picture can be read.
     """
     kind, _, rest = source.partition(":")
+    if region and kind not in ("built-in", "folder"):
+        return _within(load_images(source, shape=shape, count=count, seed=seed, beside=beside), region)
     if kind in LAYOUTS and rest:
         return load_labelled(kind, Path(rest), shape)
     if source == "digits":
@@ -85,7 +93,7 @@ def load_images(
         paths = {path: str(path.relative_to(rest)) for path in in_folder(Path(rest))}
     else:
         raise UsageError(f"images `{source}` are unknown, expected one of {', '.join(SOURCES)}.")
-    return _crops(paths, shape, crops, seed, source)
+    return _crops(paths, shape, crops, seed, source, region)
 
 
 def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
@@ -116,16 +124,36 @@ def _drawn(draw: Draw, source: str, shape: tuple[int, int, int], count: int, see
     return gathered(np.stack(pictures), names, source, spots=np.array(spots) if spots else None)
 
 
-def _crops(paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed: int, source: str) -> Images:
+def _within(images: Images, region: Region) -> Images:
+    """Drawn pictures, each a whole photograph of its own, with the region in them."""
+    if images.files or images.spots is not None or images.labels is not None or region.masks:
+        raise UsageError(
+            f"[region] does not go with images `{images.source}`; masks go with built-in and folder:PATH alone."
+        )
+    names = zip(images.pixels, images.names, strict=True)
+    return replace(images, region=np.stack([region.allowed(picture, name) for picture, name in names]))
+
+
+def _crops(
+    paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed: int, source: str, region: Region | None
+) -> Images:
     """Random crops of photographs with these names."""
-    pixels, cuts, found = [], [], []
+    pixels, cuts, found, allowed, outside = [], [], [], [], []
     for photograph in opened_in_turn(paths, shape):
         rng = stream(seed, f"images/{photograph.name}")
+        where = region.allowed(photograph.values, photograph.name) if region else None
+        if where is not None and not where.any():
+            outside.append(photograph.name)
+            continue
         for _ in range(crops):
-            crop, cut = random_crop(photograph.stored, shape, rng)
+            crop, cut = crop_at(photograph.stored, where, shape, rng)
             pixels.append(crop)
             cuts.append(cut)
+            if where is not None:
+                allowed.append(cut_like(where[None].astype(np.uint8), cut, shape)[0] > 0)
         found.append((photograph.name, photograph.digest, photograph.path))
+    if outside:
+        warnings.warn(f"[region] left out {listed(outside)}: nothing lies in the region.", PerturbWarning, stacklevel=3)
     if not found:
         raise InputError(f"images `{source}`: no readable picture among {len(paths)} files.")
     names, digests, files = zip(*found, strict=True)
@@ -138,6 +166,7 @@ def _crops(paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed
         source=source,
         cut=np.stack(cuts),
         files=files,
+        region=np.stack(allowed) if region else None,
     )
 
 
@@ -156,4 +185,5 @@ def _subset(images: Images, photographs: np.ndarray) -> Images:
         spots=None if images.spots is None else images.spots[keep],
         cut=None if images.cut is None else images.cut[keep],
         files=tuple(images.files[i] for i in chosen) if images.files else (),
+        region=None if images.region is None else images.region[keep],
     )

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from perturb.records import Effect, Experiment, Finding, FreeResponse, Rate, Training, Verdict
 from perturb.render.colour import paint
-from perturb.report import ModelSummary, Report
+from perturb.report import ImagesSummary, ModelSummary, Report
 
 STYLE = {
     Verdict.PASS: "bold green",
@@ -101,10 +101,17 @@ def headline(found: Report) -> Text:
     text.append(f"\n{found.suite.name}: {found.suite.description}", "dim")
     text.append(
         f"\n{images.judged.crops} crops of {images.judged.photographs} {images.source} pictures judged, "
-        f"{images.calibration.photographs} others used to calibrate.",
+        f"{images.calibration.photographs} others used to calibrate.{region(images)}",
         "dim",
     )
     return text
+
+
+def region(images: ImagesSummary) -> str:
+    """Where an object could be put, as a sentence; empty without a region."""
+    if images.allowed is None:
+        return ""
+    return f" Objects lie {images.region}: {100 * images.allowed:.2g} % of the judged crops."
 
 
 def describe(model: ModelSummary) -> str:

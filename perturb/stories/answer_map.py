@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from perturb.blocks import Executor, cut, joined
+from perturb.blocks import Executor, cut, joined, only
 from perturb.contribution.period import period_of
 from perturb.errors import InputError
 from perturb.locations import anywhere
 from perturb.looking import Look
 from perturb.observe import Experimenter, observe
+from perturb.placing import fits, nearest, placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Progress, Taps, Tick
 from perturb.quantities.detection import detected
@@ -20,7 +21,7 @@ from perturb.records import Contribution, Images, PhaseRate, Trials
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.prepare import Subject
 from perturb.streams import stream
-from perturb.trials import Scenes, design, identity
+from perturb.trials import Scenes, identity
 
 TARGET = 0.5  # detection over all phases at the level at which phases are told apart: neither floor nor ceiling
 PHASES = 64  # that one image is asked about, at most; further ones are spread over the images
@@ -139,8 +140,8 @@ def _surveyed(setting: Setting, found: Calibration, periods: tuple[int, int], ti
         point=plan.point,
         threshold=found.threshold,
     )
-    trials = _visits(setting.images, plan, periods)
-    seen = joined(list(setting.executor(lambda block: observe(block, by, tick), cut(setting.images, trials))))
+    images, trials = _visits(setting.images, plan, periods)
+    seen = joined(list(setting.executor(lambda block: observe(block, by, tick), cut(images, trials))))
     yes = np.concatenate([detected(seen, arm)[0, 0] for arm in ("dead", "live")], 1)
     return _Survey(
         phase=np.concatenate([trials.dead, trials.live], 1) % periods,
@@ -149,17 +150,19 @@ def _surveyed(setting: Setting, found: Calibration, periods: tuple[int, int], ti
     )
 
 
-def _visits(images: Images, plan: ExperimentPlan, periods: tuple[int, int]) -> Trials:
-    """Trials that visit the phases evenly; the two places of a pair are two of them.
+def _visits(images: Images, plan: ExperimentPlan, periods: tuple[int, int]) -> tuple[Images, Trials]:
+    """The images that have room, and trials that visit the phases evenly; the two places of a pair are two of them.
 
-    Where the picture moves, each object of a scene visits all of an image's phases.
+    Where the picture moves, each object of a scene visits all of an image's phases. Where the object moves within a
+    region, it visits those phases that the region holds, each at the nearest place.
     """
     period, scenes, purpose = math.lcm(*periods), plan.scenes, plan.name
     every = np.argwhere(np.ones(periods, dtype=bool))
     order = stream(plan.seed, f"phases/{purpose}").permutation(len(every))
-    objects = design(
+    which, objects = placed(
         images,
         anywhere(period),
+        extent=plan.task.extent,
         size=plan.task.size,
         pairs=plan.pairs if scenes and scenes.apart else 1,
         seed=plan.seed,
@@ -167,15 +170,20 @@ def _visits(images: Images, plan: ExperimentPlan, periods: tuple[int, int]) -> T
         scenes=scenes or Scenes(),
     )
     assert objects.scene is not None
+    images = only(images, which)
     turn = np.argsort(np.argsort([identity(images, image) for image in range(len(images.pixels))]))
     visited = []
     for image, lie in enumerate(objects.scene):
         own = np.roll(order, -PHASES * turn[image])[:PHASES]
         phases = every[np.resize(own, len(own) + len(own) % 2)]
-        visited.append([place - (place - phases) % periods for place in lie])
+        if images.region is None or scenes:
+            visited.append([place - (place - phases) % periods for place in lie])
+        else:
+            free = fits(images.region[image], plan.task.extent)
+            visited.append([nearest(free, place, phases, periods) for place in lie])
     half = np.array(visited).reshape(len(visited), -1, 2, 2)  # image, pair, place, 2
     each = half.shape[1] // objects.scene.shape[1]  # pairs of an object
-    return replace(
+    return images, replace(
         objects,
         dead=half[:, :, 0],
         live=half[:, :, 1],

@@ -14,6 +14,7 @@ from perturb.figures import LevelCurve
 from perturb.locations import anywhere
 from perturb.looking import Look
 from perturb.observe import Experimenter, observe
+from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Tick, silent
 from perturb.quantities.detection import CEILING, FLOOR, detected
@@ -21,7 +22,6 @@ from perturb.quantities.measures import curve
 from perturb.records import CLEAN, LIVE, Images, Locations, Observation, Trials
 from perturb.showing import UNPERTURBED, show
 from perturb.stats.conformal import pin_threshold
-from perturb.trials import design
 
 LEVELS = tuple(float(level) for level in np.geomspace(1 / 64, 1, 7))  # among which the calibrated level is sought
 PAIRS = 2
@@ -90,7 +90,7 @@ def _refined(sweep: LevelCurve, found: Calibration, setting: Setting) -> tuple[L
         if level in sweep.levels:
             break
         by = replace(_experimenter(found.evaluator, setting, (level,)), threshold=found.threshold)
-        blocks = cut(setting.images, _calibrating(setting, setting.images))
+        blocks = cut(*_calibrating(setting, setting.images))
         tried = _sweep(joined(list(setting.executor(_work(by, silent), blocks))))
         if FLOOR < tried.live[0].value < CEILING:
             break
@@ -136,14 +136,16 @@ def _taught(evaluator: Evaluator, setting: Setting, level: float) -> tuple[Calib
     """Teach the evaluator at this level on one half of the photographs; try it on the other."""
     half = np.unique(setting.images.photograph, return_inverse=True)[1] % 2 == 0
     lessons, trial_run = (only(setting.images, which) for which in (half, ~half))
-    trials = design(
+    which, trials = placed(
         lessons,
         anywhere(setting.locations.period),
+        extent=setting.plan.task.extent,
         size=setting.plan.task.size,
         pairs=PAIRS,
         seed=setting.plan.seed,
         purpose=f"{setting.plan.name}/lessons",
     )
+    lessons = only(lessons, which)
     by = _experimenter(evaluator, setting, (level,))
     clean, perturbed = [], []
     for image in range(len(lessons.pixels)):
@@ -159,7 +161,7 @@ def _taught(evaluator: Evaluator, setting: Setting, level: float) -> tuple[Calib
 
 def _observed(evaluator: Evaluator, setting: Setting, images: Images, levels: tuple[float, ...]) -> Observation:
     """The calibration images at these levels; a common threshold is pinned on their clean pictures."""
-    by, blocks = _experimenter(evaluator, setting, levels), cut(images, _calibrating(setting, images))
+    by, blocks = _experimenter(evaluator, setting, levels), cut(*_calibrating(setting, images))
     seen = joined(list(setting.executor(_work(by, setting.tick), blocks)))
     if evaluator.threshold != "common":
         return seen
@@ -167,17 +169,20 @@ def _observed(evaluator: Evaluator, setting: Setting, images: Images, levels: tu
     return replace(seen, threshold=np.full_like(seen.threshold, common))
 
 
-def _calibrating(setting: Setting, images: Images) -> Trials:
+def _calibrating(setting: Setting, images: Images) -> tuple[Images, Trials]:
+    """The images that have room, and their trials."""
     plan = setting.plan
-    return design(
+    which, trials = placed(
         images,
         setting.locations,
+        extent=plan.task.extent,
         size=plan.task.size,
         pairs=plan.pairs if plan.scenes and plan.scenes.apart else PAIRS,
         seed=plan.seed,
         purpose=f"{plan.name}/calibration",
         scenes=plan.scenes,
     )
+    return only(images, which), trials
 
 
 def _work(by: Experimenter, tick: Tick) -> Callable[..., Observation]:

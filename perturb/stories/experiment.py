@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from perturb.blocks import Executor, cut, joined, stacked
+from perturb.blocks import Executor, cut, joined, only, stacked
 from perturb.figures import LevelCurve
 from perturb.incremental import Engine
 from perturb.locations import choose
 from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, observe
+from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Progress, Sees, Taps, quiet
 from perturb.records import (
@@ -29,7 +30,6 @@ from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import Subject, as_shown, prepare
-from perturb.trials import design
 
 FAINT = 1 / 64  # below this level differences of float32 scores are rounding, and a given threshold is read in float64
 
@@ -54,7 +54,8 @@ class Measured:
     """What an experiment gave."""
 
     plan: ExperimentPlan
-    measurement: Measurement  # on the judged images
+    judged: Images  # those of the judged images that have room for their trials
+    measurement: Measurement  # on them
     repeated: Measurement | None  # the same at the places and level of a baseline
     contribution: Contribution  # of the first seed, which chose its places
     sweep: LevelCurve | None  # on the calibration images; None where the level was given
@@ -69,6 +70,7 @@ class _Part:
 
     level: float
     locations: Locations
+    judged: Images  # those that have room for their trials
     trials: Trials
     seen: Observation
     by: Experimenter
@@ -96,6 +98,7 @@ def measure(model: Sees, plan: ExperimentPlan, pictures: Pictures, wanted: Wante
     first = seeds[0]
     return Measured(
         plan=plan,
+        judged=first.parts[0].judged,
         measurement=own,
         repeated=again[0] if again else None,
         contribution=first.contribution,
@@ -186,19 +189,22 @@ def _part(
         pinned=found.pinned,
         flips=plan.flips,
     )
-    trials = design(
+    which, trials = placed(
         _canvas(pictures.judged, look.model.input_shape),
         locations,
+        extent=plan.task.extent,
         size=plan.task.size,
         pairs=plan.pairs,
         seed=plan.seed,
         purpose=f"{plan.name}/judged",
         scenes=plan.scenes,
     )
-    tick = wanted.progress(f"{plan.name}: judging", len(pictures.judged.pixels))
-    blocks = cut(pictures.judged, trials)
-    seen = joined(list(wanted.executor(lambda block: observe(block, by, tick), blocks)))
-    return _Part(level=found.level, locations=locations, trials=trials, seen=seen, by=by, sweep=found.sweep)
+    judged = only(pictures.judged, which)
+    tick = wanted.progress(f"{plan.name}: judging", len(which))
+    seen = joined(list(wanted.executor(lambda block: observe(block, by, tick), cut(judged, trials))))
+    return _Part(
+        level=found.level, locations=locations, judged=judged, trials=trials, seen=seen, by=by, sweep=found.sweep
+    )
 
 
 def _together(parts: tuple[_Part, ...]) -> Measurement:

@@ -4,11 +4,11 @@ import numpy as np
 
 from perturb.plan import ExperimentPlan
 from perturb.quantities.measures import free_response, measures
-from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Observation, Phase
+from perturb.records import DEAD, LIVE, Experiment, Miss, Observation, Phase
 from perturb.stories.experiment import Measured
 
 
-def experiment_record(found: Measured, judged: Images) -> Experiment:
+def experiment_record(found: Measured) -> Experiment:
     """The record of an experiment. Places are those of its first seed."""
     plan, seen = found.plan, found.measurement.seen
     locations = found.measurement.conditions.locations[0]
@@ -32,7 +32,7 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
         realised={"dead": float(seen.realised[..., DEAD].mean()), "live": float(seen.realised[..., LIVE].mean())},
         photographs=len(np.unique(seen.photograph)),
         pairs=seen.evidence[..., DEAD].size,
-        worst=worst_pair(found, judged),
+        worst=worst_pair(found),
         engine=found.engine,
         training=found.training,
         design=plan.design,
@@ -60,9 +60,9 @@ def _given(plan: ExperimentPlan) -> float | None:
     return None if isinstance(threshold, str) or plan.evaluator.needs_task else float(threshold)
 
 
-def worst_pair(found: Measured, judged: Images) -> Miss | None:
+def worst_pair(found: Measured) -> Miss | None:
     """Of the first seed's pairs missed at the dead and seen at the live place, the one whose evidence differs most."""
-    trials, seen = found.measurement.trials[0], found.measurement.seen
+    trials, seen, judged = found.measurement.trials[0], found.measurement.seen, found.judged
     evidence, threshold = seen.evidence[0, 0], seen.threshold[0][:, None]
     dead, live = evidence[..., DEAD], evidence[..., LIVE]
     apart = np.where((dead <= threshold) & (live > threshold), live - dead, -np.inf)

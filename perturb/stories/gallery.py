@@ -18,15 +18,15 @@ PERTURBED: tuple[Literal["dead", "live"], ...] = ("dead", "live")
 Trial = tuple[Literal["dead", "live"], int, int]  # arm, crop, pair
 
 
-def specimens(found: Measured, worst: Miss | None, judged: Images) -> tuple[Specimen, ...]:
+def specimens(found: Measured, worst: Miss | None) -> tuple[Specimen, ...]:
     """The worst pair, and the trials with the least and the most evidence above the threshold, of the first seed.
 
     Both arms are ranked together, and a photograph is shown once among the least, and once among the most. Nothing is
     shown where pictures have neither 1 nor 3 channels.
     """
+    judged, seen = found.judged, found.measurement.seen
     if judged.pixels.shape[1] not in (1, 3):
         return ()
-    seen = found.measurement.seen
     above = np.moveaxis(seen.evidence[0, 0][..., [DEAD, LIVE]], -1, 0) - seen.threshold[0][:, None]
     ranked = np.stack(np.unravel_index(np.argsort(above, axis=None, kind="stable"), above.shape), -1)
     roles: tuple[tuple[Role, list[Trial]], ...] = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from perturb.figures import Figures
-from perturb.plan import CheckPlan, pictures_for, plan
+from perturb.plan import CheckPlan, pictures_for, plan, region_for
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Control, Experiment, Pictures, Remedy
 from perturb.report import SCHEMA, Report
@@ -73,7 +73,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     bench = context.bench or _prove(suite, pictures)
     settle(model, checks[0], pictures)
     results = run_checks(model, checks, pictures, context.wanted)
-    experiments = tuple(experiment_record(each, judged) for each in results.measured)
+    experiments = tuple(experiment_record(each) for each in results.measured)
     controls = (*bench.controls, *_false_alarms(results.measured, experiments))
     findings = judge(results.questions)
     first = results.measured[0].contribution
@@ -82,7 +82,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         schema=SCHEMA,
         suite=describe_suite(suite),
         model=describe(model, context.remedy, taught=any(e.training for e in experiments)),
-        images=describe_images(pictures),
+        images=describe_images(pictures, where.words if (where := region_for(suite)) else ""),
         verdict=overall(findings, controls),
         map=summary(first, windows),
         findings=tuple(findings),
@@ -97,7 +97,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
             specimens=tuple(
                 specimen
                 for each, record in zip(results.measured, experiments, strict=True)
-                for specimen in specimens(each, record.worst, judged)
+                for specimen in specimens(each, record.worst)
             ),
         ),
     )

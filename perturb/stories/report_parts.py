@@ -65,10 +65,17 @@ def describe_suite(suite: Suite) -> SuiteSummary:
     return SuiteSummary(name=suite.name, description=suite.description, digest=suite.digest)
 
 
-def describe_images(pictures: Pictures) -> ImagesSummary:
-    """Where they are from, and how many were calibrated on and judged."""
+def describe_images(pictures: Pictures, region: str) -> ImagesSummary:
+    """Where they are from, how many were calibrated on and judged, and where in them an object could be put."""
     calibration, judged = (_sample(images) for images in (pictures.calibration, pictures.judged))
-    return ImagesSummary(source=pictures.judged.source, calibration=calibration, judged=judged)
+    within = pictures.judged.region
+    return ImagesSummary(
+        source=pictures.judged.source,
+        calibration=calibration,
+        judged=judged,
+        region=region,
+        allowed=None if within is None else float(within.mean()),
+    )
 
 
 def provenance(model: Sees, suite: Suite, command: str) -> Provenance:

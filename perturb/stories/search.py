@@ -59,6 +59,8 @@ def search(
     level that changes the model's label. Pictures are those that the suite judges; what must be learnt is learnt on the
     others. Raises UsageError for an unknown check, InputError for an evaluator that must be taught.
     """
+    if suite.region:
+        raise UsageError(f"search looks at all places: remove [region] from {suite.name}.")
     asked = _asked(suite, check)
     pictures = _settled(model, suite)
     plan = plan_experiment(suite, asked, model, pictures.judged)
