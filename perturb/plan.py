@@ -16,7 +16,7 @@ from perturb.answers import part_of, tensor_of
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.reading import OwnAnswer
-from perturb.images import load_images, split
+from perturb.images import Reading, load_images, split
 from perturb.kinds import load_kind
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
@@ -95,7 +95,13 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     if isinstance(put, Digit):
         shape = (shape[0], put.size, put.size)
     images = load_images(
-        asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed, beside=suite.folder
+        asked.source,
+        shape=shape,
+        crops=asked.crops,
+        count=asked.count,
+        seed=suite.seed,
+        beside=suite.folder,
+        reading=Reading(range=asked.range, frames=asked.frames),
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)
