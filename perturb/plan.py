@@ -16,7 +16,7 @@ from perturb.answers import part_of, tensor_of
 from perturb.errors import InputError, PerturbError, UsageError
 from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.reading import OwnAnswer
-from perturb.images import Region, load_images, split
+from perturb.images import Reading, Region, load_images, split
 from perturb.kinds import load_kind
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
@@ -101,6 +101,7 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
         count=asked.count,
         seed=suite.seed,
         beside=suite.folder,
+        reading=Reading(range=asked.range, frames=asked.frames),
         region=region_for(suite),
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
@@ -204,14 +205,12 @@ def region_for(suite: Suite) -> Region | None:
     if table is None:
         return None
     options = table.model_dump(exclude={"masks"})
-    masks = (
-        None
-        if table.masks is None
-        else next((folder for folder in (suite.folder / table.masks, Path(table.masks)) if folder.is_dir()), None)
-    )
-    if table.masks and masks is None:
-        raise UsageError(f"{suite.name}: [region] masks = {table.masks!r} is no folder, beside the suite or here.")
-    return Region(masks=masks, **options)
+    if table.masks is None:
+        return Region(**options)
+    for folder in (suite.folder / table.masks, Path(table.masks)):
+        if folder.is_dir():
+            return Region(masks=folder, **options)
+    raise UsageError(f"{suite.name}: [region] masks = {table.masks!r} is no folder, beside the suite or here.")
 
 
 def perturbation_for(table: PerturbationTable, folder: Path) -> Any:

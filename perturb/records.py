@@ -20,6 +20,33 @@ Saturation = Literal["", "floor", "ceiling"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureNote:
+    """What was done to some picture files, as words that go with their number: "copies of others, dropped"."""
+
+    what: str
+    count: int  # of files; of frames, where the note is about these
+    names: tuple[str, ...]  # of the first files
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureAccount:
+    """What was done to the picture files of a set, and which were left out."""
+
+    looked_at: int
+    notes: tuple[PictureNote, ...]
+
+    @property
+    def words(self) -> str:
+        """One line: "24 looked at; 21 copies of others, dropped: b.png, c.png and 19 more"."""
+        told = [f"{self.looked_at} looked at"]
+        for note in self.notes:
+            more = f" and {note.files - len(note.names)} more" if note.files > len(note.names) else ""
+            told.append(f"{note.count} {note.what}: {', '.join(note.names)}{more}")
+        return "; ".join(told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
     """Crops of photographs, ready for a model."""
 
@@ -36,6 +63,7 @@ class Images:
     # pixels, fractions where it was resized; None: there is no photograph
     files: tuple[Path, ...] = ()  # of the photographs
     region: Bool[np.ndarray, "image row column"] | None = None  # the pixels that an object may cover; None: all
+    account: PictureAccount | None = None  # of the user's own files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -256,7 +256,7 @@ def test_a_crop_holds_the_allowed_pixel_even_in_the_corners():
 def test_a_photograph_without_a_region_is_left_out_by_name(tmp_path):
     source = a_folder(tmp_path)
     Image.new("L", (80, 60)).save(tmp_path / "masks/p3.png")
-    with pytest.warns(PerturbWarning, match=r"\[region\] left out p3.png: nothing lies in the region"):
+    with pytest.warns(PerturbWarning, match="1 left out, nothing of them in the region: p3.png"):
         images = load_images(source, shape=(3, 32, 32), crops=2, region=Region(masks=tmp_path / "masks"))
     assert images.names == ("p1.png", "p2.png", "p4.png", "sub/p0.png")
 

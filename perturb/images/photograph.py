@@ -21,6 +21,7 @@ class Photograph:
     """
 
     stored: Stored
+    more: tuple[Stored, ...] = ()  # further frames, where they are asked for
     name: str  # printable
     path: Path
     digest: str  # of the pixels, whatever file they came in
