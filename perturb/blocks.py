@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from perturb.records import Images, Observation, Trials
+from perturb.trials import only_objects
 
 Result = TypeVar("Result")
 Executor = Callable[[Callable[["Block"], Any], Iterable["Block"]], Iterator[Any]]
@@ -38,6 +39,7 @@ def only(images: Images, which: np.ndarray) -> Images:
         photograph=images.photograph[which],
         crop=images.crop[which],
         spots=None if images.spots is None else images.spots[which],
+        objects=only_objects(images.objects, which),
     )
 
 
@@ -48,6 +50,7 @@ def _only(trials: Trials, which: np.ndarray) -> Trials:
         live=trials.live[which],
         photograph=trials.photograph[which],
         scene=None if trials.scene is None else trials.scene[which],
+        asked=None if trials.asked is None else trials.asked[which],
     )
 
 

@@ -1,5 +1,6 @@
 """The model's map: mask logits, probabilities, an anomaly map, a heat map."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
+from perturb.evaluators.objects import objects_in, positions_of
 from perturb.evaluators.reading import OwnAnswer, check_number
 from perturb.protocols import Asked
 
@@ -26,6 +28,9 @@ class Map(OwnAnswer):
     model's own choice of class. Of whole numbers (a mask of labels) it is 1 where the label is `target` (without one,
     where it is not 0), else 0. A false alarm is a peak: a position that no other within `radius` exceeds; equal
     neighbours are one peak.
+
+    An annotated object has an extent: the largest value within `radius` pixels of its box counts, where no other
+    annotated object is nearer. A peak that reaches into these places of any object is no false alarm.
     """
 
     words: ClassVar[str] = "the largest value of the model's own map (mask, anomaly map, heat map) near the place"
@@ -42,6 +47,9 @@ class Map(OwnAnswer):
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
         maps = self._maps(outputs, asked.shape)
+        if asked.boxes is not None:
+            places = self._places(maps, asked)
+            return torch.tensor([float(values[at[0]].max(initial=values.min())) for values, at in places])
         away = [_away(n, asked.shape[axis], asked.centre[:, axis]) for axis, n in enumerate(maps.shape[1:])]
         distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
         within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
@@ -51,11 +59,20 @@ class Map(OwnAnswer):
         from scipy.ndimage import label, maximum, maximum_filter
 
         found = []
-        for values in self._maps(outputs, asked.shape).cpu().numpy():
+        maps = self._maps(outputs, asked.shape)
+        places = [at for _, at in self._places(maps, asked)] if asked.boxes is not None else [[] for _ in maps]
+        for values, belonging in zip(maps.cpu().numpy(), places, strict=True):
             reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
             numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
-            found.append(np.asarray(maximum(values, numbers, np.arange(1, count + 1))))
+            peaks = np.asarray(maximum(values, numbers, np.arange(1, count + 1)))
+            matched = np.unique(numbers[np.any(belonging, 0)]) if belonging else np.zeros(0)
+            found.append(peaks[~np.isin(np.arange(1, count + 1), matched)])
         return found
+
+    def _places(self, maps: Maps, asked: Asked) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Each map with the positions that belong to each annotated object."""
+        for number, values in enumerate(maps.cpu().numpy()):
+            yield values, positions_of(asked.shape, values.shape, objects_in(asked, number), self.radius)
 
     def _maps(self, outputs: Answers, shape: tuple[int, int]) -> Maps:
         maps = tensor_of(outputs, "a map")

@@ -16,6 +16,7 @@ from perturb.images.reading import in_folder, opened_in_turn, random_crop
 from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
+from perturb.trials import only_objects
 
 __all__ = ["dead_leaves", "load_images", "split"]
 
@@ -150,4 +151,5 @@ def _subset(images: Images, photographs: np.ndarray) -> Images:
         labels=None if images.labels is None else images.labels[chosen],
         classes=images.classes,
         spots=None if images.spots is None else images.spots[keep],
+        objects=only_objects(images.objects, keep),
     )

@@ -8,4 +8,5 @@ KINDS: Kinds = {
     "noise": "perturb.perturbations.patches:Noise",
     "print": "perturb.perturbations.print:Print",
     "digit": "perturb.perturbations.digit:Digit",
+    "annotated": "perturb.perturbations.annotated:Annotated",
 }

@@ -4,6 +4,7 @@ import numpy as np
 
 from perturb.plan import ExperimentPlan
 from perturb.quantities.measures import free_response, measures
+from perturb.quantities.recall import recall
 from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Phase
 from perturb.stories.experiment import Measured
 
@@ -39,6 +40,7 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
         threshold=None if plan.point.false_alarms is not None else _given(plan),
         free_response=free_response(seen),
         phases=found.contribution.rates,
+        recall=recall(seen, found.measurement.trials[0], judged, seed=plan.seed),
     )
 
 
