@@ -40,6 +40,7 @@ def only(images: Images, which: np.ndarray) -> Images:
         crop=images.crop[which],
         spots=None if images.spots is None else images.spots[which],
         objects=only_objects(images.objects, which),
+        cut=None if images.cut is None else images.cut[which],
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -44,6 +45,9 @@ class Images:
     classes: tuple[str, ...] = ()
     spots: Int[np.ndarray, "image 2"] | None = None  # (row, column) where alone an object belongs; None: anywhere
     objects: Objects | None = None  # that the pictures show already, as annotated
+    cut: Float[np.ndarray, "image 4"] | None = None  # top, left, height, width of the part shown, in the photograph's
+    # pixels, fractions where it was resized; None: there is no photograph
+    files: tuple[Path, ...] = ()  # of the photographs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from PIL import Image
 from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.images import load_images, split
 from perturb.images.generated import dead_leaves, noise
-from perturb.images.reading import as_colour, fitted, in_folder, opened_in_turn, random_crop
+from perturb.images.photograph import cut_like, fitted, placed_in, random_crop
+from perturb.images.reading import as_colour, in_folder, opened_in_turn
 
 SHAPE = (3, 32, 32)
 
@@ -282,7 +283,7 @@ def test_many_unreadable_files_are_named_in_part(tmp_path):
     for path in paths:
         path.write_bytes(b"nothing")
     with pytest.warns(PerturbWarning, match=r"7 unreadable pictures left out: 0\.png, .*, 4\.png and 2 more$"):
-        assert list(opened_in_turn(paths, SHAPE)) == []
+        assert list(opened_in_turn({path: path.name for path in paths}, SHAPE)) == []
 
 
 def test_hidden_files_and_copies_of_editors_are_no_pictures(tmp_path):
@@ -315,14 +316,14 @@ def test_pictures_have_one_or_three_channels(channels):
 def gradient_picture(height, width):
     """Red counts rows, green counts columns."""
     row, column = np.mgrid[:height, :width]
-    return Image.fromarray(np.stack([row, column, 0 * row], 2).astype(np.uint8))
+    return np.stack([row, column, 0 * row]).astype(np.uint8)
 
 
 def test_a_crop_is_cut_at_native_resolution(rng):
     photograph = gradient_picture(60, 90)
     corners = set()
     for _ in range(40):
-        crop = random_crop(photograph, (3, 8, 16), rng) * 255
+        crop = random_crop(photograph, (3, 8, 16), rng)[0] * 255
         top, left = crop[0, 0, 0], crop[1, 0, 0]
         np.testing.assert_allclose(crop[0], top + np.arange(8)[:, None] + np.zeros(16), atol=1e-4)
         np.testing.assert_allclose(crop[1], left + np.arange(16) + np.zeros((8, 1)), atol=1e-4)
@@ -335,7 +336,7 @@ def test_a_crop_is_cut_at_native_resolution(rng):
 @pytest.mark.parametrize("shape", [(3, 60, 90), (3, 60, 16), (3, 8, 90)])
 def test_a_crop_may_be_as_large_as_the_photograph(rng, shape):
     photograph = gradient_picture(60, 90)
-    crop = random_crop(photograph, shape, rng) * 255
+    crop = random_crop(photograph, shape, rng)[0] * 255
     assert crop.shape == shape
     np.testing.assert_allclose(np.ptp(crop[0]), shape[1] - 1, atol=1e-4)
     np.testing.assert_allclose(np.ptp(crop[1]), shape[2] - 1, atol=1e-4)
@@ -343,7 +344,9 @@ def test_a_crop_may_be_as_large_as_the_photograph(rng, shape):
 
 @pytest.mark.parametrize("size", [(10, 12), (5, 200), (200, 5), (1, 1)])
 def test_a_photograph_smaller_than_the_crop_is_enlarged(rng, size):
-    crop = random_crop(Image.new("RGB", size[::-1], (255, 0, 0)), (3, 32, 48), rng)
+    red = np.zeros((3, *size), dtype=np.uint8)
+    red[0] = 255
+    crop, _ = random_crop(red, (3, 32, 48), rng)
     assert crop.shape == (3, 32, 48)
     np.testing.assert_allclose(crop[0], 1, atol=1e-6)
     np.testing.assert_allclose(crop[1:], 0, atol=1e-6)
@@ -355,10 +358,56 @@ def test_fitting_keeps_the_centre(size, rows, columns):
     values = np.zeros((*size, 3), dtype=np.uint8)
     values[..., 0] = 255
     values[slice(*rows), slice(*columns)] = (0, 255, 0)
-    found = fitted(Image.fromarray(values), (3, 32, 32))
+    found, _ = fitted(values.transpose(2, 0, 1), (3, 32, 32))
     np.testing.assert_allclose(
         found[:, 2:-2, 2:-2], np.array([0, 1, 0]).reshape(3, 1, 1) * np.ones((28, 28)), atol=0.01
     )
+
+
+@pytest.mark.parametrize("size", [(60, 90), (20, 90), (33, 8)])
+def test_a_crop_knows_where_it_was_cut(rng, size):
+    """A mask with one object is cut the same way: its object lies where the point says, in crop and mask alike."""
+    height, width = size
+    photograph = np.zeros((3, height, width), dtype=np.uint8)
+    photograph[:, height // 2, width // 2] = 255
+    centre = np.array([[height // 2 + 0.5, width // 2 + 0.5]])
+    for seed in range(20):
+        crop, cut = random_crop(photograph, (3, 32, 32), np.random.default_rng(seed))
+        mask = cut_like(photograph[:1], cut, (1, 32, 32))
+        (place,) = placed_in(centre, cut, (3, 32, 32))
+        assert mask.any() or crop.max() < 0.5
+        if (place >= 0).all() and (place < 32).all():
+            assert mask[0, int(place[0]), int(place[1])] == 255
+            np.testing.assert_allclose(np.argwhere(mask[0]).mean(0) + 0.5, place, atol=0.51)
+            brightest = np.argwhere(crop[0] >= crop[0].max() - 1e-6).mean(0) + 0.5
+            np.testing.assert_allclose(brightest, place, atol=0.51)
+
+
+def test_native_crops_are_cut_at_whole_pixels(folder):
+    images = load_images(f"folder:{folder}", shape=SHAPE)
+    for i, (name, file) in enumerate(zip(images.names, images.files, strict=True)):
+        values = np.asarray(Image.open(file).convert("RGB")).transpose(2, 0, 1)
+        for crop, cut in zip(images.pixels[images.photograph == i], images.cut[images.photograph == i], strict=True):
+            if name not in ("tiny.png", "deep.tif"):
+                assert cut[2:].tolist() == [32, 32]
+                top, left = cut[:2].astype(int)
+                np.testing.assert_array_equal(crop, np.float32(values[:, top : top + 32, left : left + 32]) / 255)
+
+
+def test_a_fitted_picture_knows_its_part():
+    _, wide = fitted(np.zeros((1, 64, 128), np.uint8), (1, 32, 32))
+    _, high = fitted(np.zeros((1, 30, 10), np.uint8), (1, 20, 40))
+    np.testing.assert_allclose(wide, [0, 32, 64, 64])
+    np.testing.assert_allclose(high, [12.5, 0, 5, 10])
+
+
+def test_crops_keep_their_cut_through_a_split(folder):
+    images = load_images(f"folder:{folder}", shape=SHAPE)
+    for part in split(images, share=0.4, seed=0):
+        for i, name in enumerate(part.names):
+            whole = images.photograph == images.names.index(name)
+            np.testing.assert_array_equal(part.cut[part.photograph == i], images.cut[whole])
+            assert part.files[i] == folder / name
 
 
 # Generated pictures

@@ -1,18 +1,18 @@
 """Where pictures come from: built-in photographs, a folder, labelled sets, digits, dead leaves, noise."""
 
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from perturb.code import load_object
 from perturb.errors import InputError, UsageError
-from perturb.images.content import digest_of, gathered
+from perturb.images.content import gathered
 from perturb.images.digits import mnist, scikit_digits
 from perturb.images.generated import GENERATED, Draw, dead_leaves
 from perturb.images.labelled import LAYOUTS, load_labelled
-from perturb.images.reading import in_folder, opened_in_turn, random_crop
+from perturb.images.photograph import random_crop
+from perturb.images.reading import in_folder, opened_in_turn
 from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
@@ -20,7 +20,6 @@ from perturb.trials import only_objects
 
 __all__ = ["dead_leaves", "load_images", "split"]
 
-Picture = Float[np.ndarray, "channel row column"]
 SOURCES = (
     *(
         "built-in",
@@ -79,7 +78,9 @@ def load_images(
         return _drawn(load_object(source, beside), source, shape, count, seed)
     if source == "built-in":
         paths = {
-            Path(str(files(package) / name)): Path(name).stem for package, names in BUILT_IN.items() for name in names
+            Path(str(resources.files(package) / name)): Path(name).stem
+            for package, names in BUILT_IN.items()
+            for name in names
         }
     elif kind == "folder" and rest:
         paths = {path: str(path.relative_to(rest)) for path in in_folder(Path(rest))}
@@ -118,23 +119,26 @@ def _drawn(draw: Draw, source: str, shape: tuple[int, int, int], count: int, see
 
 def _crops(paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed: int, source: str) -> Images:
     """Random crops of photographs with these names."""
-    cut: list[Picture] = []
-    names: list[str] = []
-    digests: list[str] = []
-    for path, photograph in opened_in_turn(list(paths), shape):
-        rng = stream(seed, f"images/{paths[path]}")
-        cut += [random_crop(photograph, shape, rng) for _ in range(crops)]
-        names.append(paths[path])
-        digests.append(digest_of(photograph))
-    if not names:
+    pixels, cuts, found = [], [], []
+    for photograph in opened_in_turn(paths, shape):
+        rng = stream(seed, f"images/{photograph.name}")
+        for _ in range(crops):
+            crop, cut = random_crop(photograph.stored, shape, rng)
+            pixels.append(crop)
+            cuts.append(cut)
+        found.append((photograph.name, photograph.digest, photograph.path))
+    if not found:
         raise InputError(f"images `{source}`: no readable picture among {len(paths)} files.")
+    names, digests, files = zip(*found, strict=True)
     return Images(
-        pixels=np.stack(cut),
+        pixels=np.stack(pixels),
         photograph=np.arange(len(names)).repeat(crops),
         crop=np.tile(np.arange(crops), len(names)),
-        names=tuple(names),
-        digests=tuple(digests),
+        names=names,
+        digests=digests,
         source=source,
+        cut=np.stack(cuts),
+        files=files,
     )
 
 
@@ -152,4 +156,6 @@ def _subset(images: Images, photographs: np.ndarray) -> Images:
         classes=images.classes,
         spots=None if images.spots is None else images.spots[keep],
         objects=only_objects(images.objects, keep),
+        cut=None if images.cut is None else images.cut[keep],
+        files=tuple(images.files[i] for i in chosen) if images.files else (),
     )

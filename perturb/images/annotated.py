@@ -7,12 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Float
-from PIL import Image, ImageOps
 
 from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.files import plain
 from perturb.images.annotation_files import Annotated, Entry, read_annotations
-from perturb.images.content import digest_of
+from perturb.images.photograph import Photograph
 from perturb.images.reading import READABLE, in_folder, opened_in_turn
 from perturb.kinds import near
 from perturb.records import Images, Objects
@@ -36,6 +35,7 @@ class _Scene:
     """A part of a photograph: what the window moves over."""
 
     pixels: Float[np.ndarray, "channel row column"]
+    top_left: np.ndarray  # row, column in the photograph
     boxes: Boxes
     asked: Bool[np.ndarray, " object"]
 
@@ -56,19 +56,15 @@ def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple
         len(entry.boxes) for name, entry in told.entries.items() if name not in {n for n, _ in entries.values()}
     )
     scenes: list[list[_Scene]] = []
-    names: list[str] = []
-    digests: list[str] = []
-    for path, opened in opened_in_turn(list(entries), cutting.shape):
-        photograph = ImageOps.exif_transpose(opened)
-        name, entry = entries[path]
-        boxes = _boxes(entry, (photograph.height, photograph.width), f"{where}: `{plain(name)}`", classes, left_out)
-        digest = digest_of(photograph)
-        if digest in digests or not (cut := _scenes(photograph, boxes, cutting, left_out, digest, seed)):
-            left_out["in copies of a picture"] += len(boxes) if digest in digests else 0
-            continue
-        scenes.append(cut)
-        names.append(str(path.relative_to(folder)))
-        digests.append(digest)
+    used: list[Photograph] = []
+    for photograph in opened_in_turn({path: str(path.relative_to(folder)) for path in entries}, cutting.shape):
+        name, entry = entries[photograph.path]
+        boxes = _boxes(entry, photograph.size, f"{where}: `{plain(name)}`", classes, left_out)
+        if photograph.digest in {other.digest for other in used}:
+            left_out["in copies of a picture"] += len(boxes)
+        elif cut := _scenes(photograph, boxes, cutting, left_out, seed):
+            scenes.append(cut)
+            used.append(photograph)
     _say(left_out, where)
     if not scenes:
         raise InputError(f"{where}: no object to ask about lies in the {len(entries)} pictures that match it.")
@@ -77,10 +73,12 @@ def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple
     most = max(len(scene.boxes) for scene in every)
     return Images(
         pixels=np.stack([scene.pixels for scene in every]),
-        photograph=np.arange(len(names)).repeat(counts),
+        photograph=np.arange(len(used)).repeat(counts),
         crop=np.concatenate([np.arange(count) for count in counts]),
-        names=tuple(names),
-        digests=tuple(digests),
+        names=tuple(photograph.name for photograph in used),
+        digests=tuple(photograph.digest for photograph in used),
+        files=tuple(photograph.path for photograph in used),
+        cut=np.array([[*scene.top_left, *scene.pixels.shape[1:]] for scene in every], dtype=float),
         source=f"folder:{folder} as annotated in {file.name}",
         objects=Objects(
             boxes=np.stack([_padded(scene.boxes, most, np.nan) for scene in every]),
@@ -172,18 +170,15 @@ def _boxes(entry: Entry, size: tuple[int, int], where: str, classes: tuple[str, 
     return np.concatenate([starts, ends - starts], 1)[inside]
 
 
-def _scenes(
-    photograph: Image.Image, boxes: Boxes, cutting: Cutting, left_out: Counter[str], digest: str, seed: int
-) -> list[_Scene]:
+def _scenes(photograph: Photograph, boxes: Boxes, cutting: Cutting, left_out: Counter[str], seed: int) -> list[_Scene]:
     """Parts of a photograph around its objects, those first that have had no turn yet."""
     window, room = np.array(cutting.shape[1:]), cutting.room
     small = (boxes[:, 2:] <= window - room - 1).all(1)
     left_out["too large for the model's input"] += int((~small).sum())
-    rng = stream(seed, f"annotated/{digest}")
+    rng = stream(seed, f"annotated/{photograph.digest}")
     turns = np.zeros(len(boxes), dtype=int)
-    size = np.array([photograph.height, photograph.width])
+    size, pixels = np.array(photograph.size), photograph.values
     scenes: list[_Scene] = []
-    pixels = np.asarray(photograph, dtype=np.float32).reshape(*size, -1) / 255
     for _ in range(cutting.windows):
         waiting = np.flatnonzero(small & (turns == 0))
         if not len(waiting):
@@ -198,6 +193,7 @@ def _scenes(
         scenes.append(
             _Scene(
                 pixels=_part(pixels, top_left, window + room),
+                top_left=top_left,
                 boxes=moved[in_view],
                 asked=np.isin(np.arange(len(boxes)), chosen)[in_view],
             )
@@ -225,9 +221,9 @@ def _part(pixels: np.ndarray, top_left: np.ndarray, shape: np.ndarray) -> Float[
     """A part of a picture; beyond its border the edge is repeated."""
     rows, columns = (
         np.clip(np.arange(start, start + long), 0, n - 1)
-        for start, long, n in zip(top_left, shape, pixels.shape, strict=False)
+        for start, long, n in zip(top_left, shape, pixels.shape[1:], strict=True)
     )
-    return np.ascontiguousarray(pixels[np.ix_(rows, columns)].transpose(2, 0, 1))
+    return np.ascontiguousarray(pixels[:, rows[:, None], columns])
 
 
 def _say(left_out: Counter[str], where: str) -> None:

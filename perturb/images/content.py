@@ -5,14 +5,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 
 from perturb.records import Images
-
-
-def digest_of(photograph: Image.Image) -> str:
-    """SHA-256 of a photograph's mode, size and pixels."""
-    return _digest(f"{photograph.mode} {photograph.size}".encode() + photograph.tobytes())
 
 
 def gathered(

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
-from PIL import Image
 
 from perturb.errors import InputError, UsageError
 from perturb.images.content import gathered
-from perturb.images.reading import fitted
+from perturb.images.photograph import fitted
 from perturb.records import Images
 from perturb.streams import stream
 
@@ -40,14 +39,10 @@ def mnist(root: Path, shape: tuple[int, int, int], *, count: int, seed: int) -> 
 
 def _images(values: Values, labels: Labels, shape: tuple[int, int, int], source: str, count: int, seed: int) -> Images:
     chosen = np.sort(stream(seed, "images/digits").permutation(len(values))[:count])
-    pixels = np.stack([fitted(_drawn(values[i], shape[0]), shape) for i in chosen])
+    grey = (shape[0], *values.shape[1:])  # the same values in every channel
+    pixels = np.stack([fitted(np.broadcast_to(values[i], grey), shape)[0] for i in chosen])
     names = tuple(f"digit-{i}" for i in chosen)
     return gathered(pixels, names, source, labels=labels[chosen], classes=tuple("0123456789"))
-
-
-def _drawn(values: UInt8[np.ndarray, "row column"], channels: int) -> Image.Image:
-    """The digit in grey: the same values in every channel."""
-    return Image.fromarray(values).convert("L" if channels == 1 else "RGB")
 
 
 def _file(folder: Path, name: str) -> Path | None:

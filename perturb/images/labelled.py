@@ -7,7 +7,8 @@ import numpy as np
 
 from perturb.errors import InputError, UsageError
 from perturb.images.content import gathered
-from perturb.images.reading import fitted, is_picture, opened_in_turn
+from perturb.images.photograph import fitted
+from perturb.images.reading import is_picture, opened_in_turn
 from perturb.records import Images
 
 Listing = list[tuple[Path, str]]  # pairs of a picture and its class
@@ -26,16 +27,22 @@ def load_labelled(kind: str, root: Path, shape: tuple[int, int, int]) -> Images:
     if len(classes) < 2:
         raise InputError(f"`images`: `{kind}:{root}` has {len(classes)} classes with pictures, expected two or more.")
     pixels = np.empty((len(listing), *shape), dtype=np.float32)
-    names: list[str] = []
-    labels: list[int] = []
-    for path, picture in opened_in_turn(list(listing), shape):
-        pixels[len(names)] = fitted(picture, shape)
-        names.append(str(path.relative_to(root)))
-        labels.append(classes.index(listing[path]))
-    if not names:
+    cuts = np.empty((len(listing), 4))
+    files: list[Path] = []
+    for photograph in opened_in_turn({path: str(path.relative_to(root)) for path in listing}, shape):
+        pixels[len(files)], cuts[len(files)] = fitted(photograph.stored, shape)
+        files.append(photograph.path)
+    if not files:
         raise InputError(f"`images`: `{kind}:{root}` has no readable picture among {len(listing)} files.")
-    found = pixels[: len(names)]
-    return gathered(found, tuple(names), f"{kind}:{root}", labels=np.array(labels), classes=classes)
+    return gathered(
+        pixels[: len(files)],
+        tuple(str(path.relative_to(root)) for path in files),
+        f"{kind}:{root}",
+        labels=np.array([classes.index(listing[path]) for path in files]),
+        classes=classes,
+        cut=cuts[: len(files)],
+        files=tuple(files),
+    )
 
 
 def _folders(root: Path) -> Listing:

@@ -1,16 +1,14 @@
-"""Picture files: listed, opened one by one, and cropped or resized to the network's input."""
+"""Picture files: listed, and opened one by one."""
 
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
-from PIL import Image, ImageOps
+from PIL import Image
 
 from perturb.errors import InputError, PerturbWarning, UsageError
-
-Picture = Float[np.ndarray, "channel row column"]
+from perturb.images.photograph import Photograph, digest_of
 
 READABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"})
 
@@ -31,15 +29,18 @@ def in_folder(folder: Path) -> list[Path]:
     return paths
 
 
-def opened_in_turn(paths: list[Path], shape: tuple[int, int, int]) -> Iterable[tuple[Path, Image.Image]]:
-    """Each picture that can be read, with its path; one warning at the end names the others."""
+def opened_in_turn(paths: dict[Path, str], shape: tuple[int, int, int]) -> Iterable[Photograph]:
+    """Each picture that can be read, under its name; one warning at the end names the others."""
     unreadable: list[str] = []
-    for path in paths:
+    for path, name in paths.items():
         try:
             with Image.open(path) as opened:
-                yield path, as_colour(opened, shape[0])
+                picture = np.asarray(as_colour(opened, shape[0]))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a bad file
             unreadable.append(path.name)
+            continue
+        stored = np.atleast_3d(picture).transpose(2, 0, 1)
+        yield Photograph(stored=stored, name=name, path=path, digest=digest_of(stored))
     if unreadable:
         more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
         names = ", ".join(unreadable[:5])
@@ -62,25 +63,3 @@ def as_colour(opened: Image.Image, channels: int) -> Image.Image:
         span = np.ptp(values) or 1.0
         opened = Image.fromarray(np.uint8(255 * (values - values.min()) / span))
     return opened.convert("L" if channels == 1 else "RGB")
-
-
-def random_crop(photograph: Image.Image, shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
-    """A random crop at native resolution; a photograph smaller than the crop is enlarged to it first."""
-    rows, columns = shape[1:]
-    scale = max(rows / photograph.height, columns / photograph.width)
-    if scale > 1:
-        size = (max(columns, round(photograph.width * scale)), max(rows, round(photograph.height * scale)))
-        photograph = photograph.resize(size, Image.Resampling.BICUBIC)
-    top = int(rng.integers(photograph.height - rows + 1))
-    left = int(rng.integers(photograph.width - columns + 1))
-    return _values(photograph.crop((left, top, left + columns, top + rows)), shape)
-
-
-def fitted(photograph: Image.Image, shape: tuple[int, int, int]) -> Picture:
-    """The centre of the picture, resized so that it just covers the input."""
-    return _values(ImageOps.fit(photograph, (shape[2], shape[1]), Image.Resampling.BICUBIC), shape)
-
-
-def _values(picture: Image.Image, shape: tuple[int, int, int]) -> Picture:
-    values = np.asarray(picture, dtype=np.float32) / 255
-    return np.ascontiguousarray(values.reshape(*shape[1:], shape[0]).transpose(2, 0, 1))
