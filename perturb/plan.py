@@ -21,6 +21,7 @@ from perturb.evaluators.reading import OwnAnswer
 from perturb.images import load_images, split
 from perturb.images.annotated import Cutting, load_annotated
 from perturb.kinds import load_kind
+from perturb.locations import SMALLEST_CELL
 from perturb.perturbations.annotated import Annotated
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
@@ -124,6 +125,7 @@ def _annotated_pictures(suite: Suite, annotations: str, shape: tuple[int, int, i
     if kind != "folder" or not folder:
         raise UsageError(f"[images] annotations: expected source = 'folder:PATH', got {asked.source!r}.")
     period = (math.lcm(*given) if isinstance(given, tuple) else given) or LARGEST_PERIOD
+    period *= -(-SMALLEST_CELL // period)  # on a balanced map arms are drawn in so large a cell
     images = load_annotated(
         _beside(folder, suite.folder),
         _beside(annotations, suite.folder),

@@ -68,11 +68,14 @@ def questions_about(images: Images, trials: Trials, image: int, task: Task) -> Q
 
 
 def _boxes(images: Images, trials: Trials, image: int) -> Float[np.ndarray, "pair arm object 4"] | None:
-    """Annotated objects as they lie in the window, by pair and arm: first the one that the pair is about."""
+    """Annotated objects as they lie in the window, by pair and arm: first the one that the pair is about.
+
+    An object at the photograph's border has what is repeated of it there.
+    """
     if images.objects is None or trials.asked is None or trials.scene is None:
         return None
     boxes = images.objects.boxes[image]
-    boxes = boxes[~np.isnan(boxes[:, 0])]
+    boxes = _extended(boxes[~np.isnan(boxes[:, 0])], images.objects.photograph[image], images.pixels.shape[2:])
     asked = trials.asked[image]
     others = np.array([np.delete(np.arange(len(boxes)), one) for one in asked]).reshape(len(asked), -1)
     ordered = boxes[np.concatenate([asked[:, None], others], 1)]
@@ -80,3 +83,14 @@ def _boxes(images: Images, trials: Trials, image: int) -> Float[np.ndarray, "pai
     by_arm = moves[:, [0, 0, 1, 1]]  # clean, dead, live, clean at the live place
     zeros = np.zeros_like(by_arm)
     return np.asarray(ordered[:, None] - np.concatenate([by_arm, zeros], -1)[:, :, None])
+
+
+def _extended(
+    boxes: Float[np.ndarray, "object 4"], photograph: Float[np.ndarray, " 4"], shape: tuple[int, ...]
+) -> Float[np.ndarray, "object 4"]:
+    """Boxes that reach the photograph's border, as far as the scene of `shape` reaches beyond it."""
+    starts, ends = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    first, last = photograph[:2], photograph[:2] + photograph[2:]
+    starts = np.where(starts <= np.maximum(first, 0), np.minimum(starts, 0), starts)
+    ends = np.where(ends >= np.minimum(last, shape), np.maximum(ends, shape), ends)
+    return np.concatenate([starts, ends - starts], 1)

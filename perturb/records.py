@@ -29,6 +29,7 @@ class Objects:
     ]  # top, left, rows, columns in pixels of the image; NaN where it has fewer
     asked: Bool[np.ndarray, "image object"]  # lies wholly in the window, wherever that moves, and has its turn
     window: tuple[int, int]  # rows, columns
+    photograph: Float[np.ndarray, "image 4"]  # the part of the image that is the photograph; beyond it, its edge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,11 @@ def _of_objects(images: Images, objects: Objects, locations: Locations, pairs: i
 
 def only_objects(objects: Objects | None, which: np.ndarray) -> Objects | None:
     """Those of these images."""
-    return None if objects is None else replace(objects, boxes=objects.boxes[which], asked=objects.asked[which])
+    if objects is None:
+        return None
+    return replace(
+        objects, boxes=objects.boxes[which], asked=objects.asked[which], photograph=objects.photograph[which]
+    )
 
 
 def _cells(images: Images, size: int, period: int, pairs: int, scenes: Scenes | None) -> Int[np.ndarray, "cell 2"]:

@@ -1,6 +1,5 @@
 """The model's map: mask logits, probabilities, an anomaly map, a heat map."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
-from perturb.evaluators.objects import objects_in, positions_of
+from perturb.evaluators.objects import largest_at, near_to, objects_in
 from perturb.evaluators.reading import OwnAnswer, check_number
 from perturb.protocols import Asked
 
@@ -48,8 +47,7 @@ class Map(OwnAnswer):
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
         maps = self._maps(outputs, asked.shape)
         if asked.boxes is not None:
-            places = self._places(maps, asked)
-            return torch.tensor([float(values[at[0]].max(initial=values.min())) for values, at in places])
+            return self._at_objects(maps, asked)
         away = [_away(n, asked.shape[axis], asked.centre[:, axis]) for axis, n in enumerate(maps.shape[1:])]
         distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
         within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
@@ -59,20 +57,27 @@ class Map(OwnAnswer):
         from scipy.ndimage import label, maximum, maximum_filter
 
         found = []
-        maps = self._maps(outputs, asked.shape)
-        places = [at for _, at in self._places(maps, asked)] if asked.boxes is not None else [[] for _ in maps]
-        for values, belonging in zip(maps.cpu().numpy(), places, strict=True):
+        for number, values in enumerate(self._maps(outputs, asked.shape).cpu().numpy()):
             reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
             numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
-            peaks = np.asarray(maximum(values, numbers, np.arange(1, count + 1)))
-            matched = np.unique(numbers[np.any(belonging, 0)]) if belonging else np.zeros(0)
-            found.append(peaks[~np.isin(np.arange(1, count + 1), matched)])
+            peaks = np.setdiff1d(np.arange(1, count + 1), self._matched(numbers, asked, number))
+            found.append(np.asarray(maximum(values, numbers, peaks)))
         return found
 
-    def _places(self, maps: Maps, asked: Asked) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-        """Each map with the positions that belong to each annotated object."""
-        for number, values in enumerate(maps.cpu().numpy()):
-            yield values, positions_of(asked.shape, values.shape, objects_in(asked, number), self.radius)
+    def _at_objects(self, maps: Maps, asked: Asked) -> Float[Tensor, " picture"]:
+        """The largest value at the annotated object that each picture is about."""
+        found = [
+            largest_at(values, asked.shape, objects_in(asked, number), self.radius)
+            for number, values in enumerate(maps.cpu().numpy())
+        ]
+        return torch.tensor(found, dtype=torch.float64)
+
+    def _matched(self, numbers: np.ndarray, asked: Asked, picture: int) -> np.ndarray:
+        """The peaks, of a map of their numbers, that reach any annotated object."""
+        if asked.boxes is None:
+            return np.zeros(0, dtype=int)
+        reached = (near_to(one, asked.shape, numbers.shape, self.radius) for one in objects_in(asked, picture))
+        return np.unique(np.concatenate([numbers[rows, columns][near] for rows, columns, near in reached]))
 
     def _maps(self, outputs: Answers, shape: tuple[int, int]) -> Maps:
         maps = tensor_of(outputs, "a map")

@@ -25,9 +25,8 @@ def owners(
     points: Float[np.ndarray, "point 2"], objects: Float[np.ndarray, "object 4"]
 ) -> tuple[Int[np.ndarray, " point"], Float[np.ndarray, " point"]]:
     """The object nearest to each point (row, column), and the distance in pixels to it; 0 within its box."""
-    away = np.abs(points[:, None] - objects[None, :, :2])
-    gap = np.hypot(*np.moveaxis(np.maximum(away - objects[None, :, 2:], 0), -1, 0))
-    owner = (gap + TIE * np.hypot(away[..., 0], away[..., 1])).argmin(1)
+    gap, rank = _distances(points[:, None], objects)
+    owner = rank.argmin(1)
     return owner, gap[np.arange(len(points)), owner]
 
 
@@ -43,21 +42,45 @@ def overlaps(
     return np.asarray(np.divide(inner, union, out=np.zeros_like(inner), where=union > 0))
 
 
-def positions_of(
-    shape: tuple[int, int], positions: tuple[int, int], objects: Float[np.ndarray, "object 4"], radius: float
-) -> list[Bool[np.ndarray, "row column"]]:
-    """The positions of a map over a picture of `shape` that belong to each object: within `radius` of it, or nearest.
+def largest_at(
+    values: Float[np.ndarray, "row column"],
+    shape: tuple[int, int],
+    objects: Float[np.ndarray, "object 4"],
+    radius: float,
+) -> float:
+    """The largest value of a map over a picture of `shape` at the positions that belong to the first object.
 
-    A position that lies nearer to another object belongs to that one.
+    Within `radius` of it, or nearest to it, and nearer to no other. The map's smallest value where there are none.
     """
-    at = [(np.arange(n) + 0.5) * size / n - 0.5 for n, size in zip(positions, shape, strict=True)]
-    owner, least = np.zeros(positions, dtype=int) - 1, np.full(positions, np.inf)
-    gaps = []
-    for number, (row, column, rows, columns) in enumerate(objects):
-        away = np.abs(at[0] - row)[:, None], np.abs(at[1] - column)[None]
-        gap = np.hypot(np.maximum(away[0] - rows, 0), np.maximum(away[1] - columns, 0))
-        rank = gap + TIE * np.hypot(*away)
-        owner[rank < least] = number
-        least = np.minimum(least, rank)
-        gaps.append(gap)
-    return [((gap <= radius) | (gap <= gap.min())) & (owner == number) for number, gap in enumerate(gaps)]
+    rows, columns, near = near_to(objects[0], shape, values.shape, radius)
+    at = [_centres(n, size)[part] for n, size, part in zip(values.shape, shape, (rows, columns), strict=True)]
+    points = np.stack(np.meshgrid(*at, indexing="ij"), -1)
+    _, rank = _distances(points[:, :, None], objects)
+    own = near & (rank[..., 0] <= rank.min(-1))
+    return float(values[rows, columns][own].max(initial=values.min()))
+
+
+def near_to(
+    one: Float[np.ndarray, " 4"], shape: tuple[int, int], positions: tuple[int, ...], radius: float
+) -> tuple[slice, slice, Bool[np.ndarray, "row column"]]:
+    """A part of a map's rows and columns, and which positions there lie within `radius` of an object, or nearest."""
+    gaps = [
+        np.maximum(np.abs(_centres(n, size) - centre) - half, 0)
+        for n, size, centre, half in zip(positions, shape, one[:2], one[2:], strict=True)
+    ]
+    within = [np.flatnonzero(gap <= max(radius, gap.min())) for gap in gaps]
+    rows, columns = (slice(int(part[0]), int(part[-1]) + 1) for part in within)
+    gap = np.hypot(gaps[0][rows, None], gaps[1][None, columns])
+    return rows, columns, (gap <= radius) | (gap <= gap.min())
+
+
+def _centres(positions: int, size: int) -> Float[np.ndarray, " position"]:
+    """Of a map's positions along one axis, in the numbering of the picture's pixels."""
+    return np.asarray((np.arange(positions) + 0.5) * size / positions - 0.5)
+
+
+def _distances(points: np.ndarray, objects: Float[np.ndarray, "object 4"]) -> tuple[np.ndarray, np.ndarray]:
+    """From points [..., 1, (row, column)] to each object's box; and what ranks objects by their nearness."""
+    away = np.abs(points - objects[:, :2])
+    gap = np.hypot(*np.moveaxis(np.maximum(away - objects[:, 2:], 0), -1, 0))
+    return gap, gap + TIE * np.hypot(away[..., 0], away[..., 1])

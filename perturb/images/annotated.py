@@ -84,6 +84,12 @@ def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple
             boxes=np.stack([_padded(scene.boxes, most, np.nan) for scene in every]),
             asked=np.stack([_padded(scene.asked, most, False) for scene in every]),
             window=cutting.shape[1:],
+            photograph=np.concatenate(
+                [
+                    np.array([[*-scene.top_left, *photograph.size] for scene in cut], dtype=float)
+                    for cut, photograph in zip(scenes, used, strict=True)
+                ]
+            ),
         ),
     )
 
@@ -157,9 +163,7 @@ def _boxes(entry: Entry, size: tuple[int, int], where: str, classes: tuple[str, 
         )
     boxes = np.array(entry.boxes, dtype=float).reshape(-1, 4) * ([*size, *size] if entry.relative else 1)
     if classes:
-        wanted = np.isin(np.array(entry.classes, dtype=str), classes)
-        left_out["of other classes"] += int((~wanted).sum())
-        boxes = boxes[wanted]
+        boxes = boxes[np.isin(np.array(entry.classes, dtype=str), classes)]
     sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
     left_out["of no size"] += int((~sound).sum())
     boxes = boxes[sound]
