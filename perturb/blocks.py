@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from perturb.records import Images, Observation, Trials
+from perturb.trials import only_objects
 
 Result = TypeVar("Result")
 Executor = Callable[[Callable[["Block"], Any], Iterable["Block"]], Iterator[Any]]
@@ -40,6 +41,7 @@ def only(images: Images, which: np.ndarray) -> Images:
         photograph=images.photograph[which],
         crop=images.crop[which],
         spots=None if images.spots is None else images.spots[which],
+        objects=only_objects(images.objects, which),
         cut=None if images.cut is None else images.cut[which],
         region=None if images.region is None else images.region[which],
     )
@@ -52,6 +54,7 @@ def _only(trials: Trials, which: np.ndarray) -> Trials:
         live=trials.live[which],
         photograph=trials.photograph[which],
         scene=None if trials.scene is None else trials.scene[which],
+        asked=None if trials.asked is None else trials.asked[which],
     )
 
 

@@ -87,7 +87,7 @@ def _image(images: Images, trials: Trials, image: int, by: Experimenter) -> dict
         read |= _amplitudes(answer, shown, questions, by)
     if by.pinned is not None:
         read["pinned"] = (read["evidence"] > by.pinned).astype(float)
-    if by.point.clean == "none":
+    if by.point.clean in ("none", "unmatched"):
         for values in read.values():
             values[..., UNPERTURBED] = np.nan
     change = {"realised": shown.realised, "clipped": shown.clipped}

@@ -14,18 +14,25 @@ import torch
 from perturb import evaluators, perturbations, quantities, tasks
 from perturb.answers import part_of, tensor_of
 from perturb.errors import InputError, PerturbError, UsageError
+from perturb.evaluators.boxes import BoxScores
+from perturb.evaluators.map import Map
 from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.reading import OwnAnswer
 from perturb.images import Reading, Region, load_images, split
+from perturb.images.annotated import Cutting, load_annotated
 from perturb.kinds import load_kind
+from perturb.locations import SMALLEST_CELL
+from perturb.perturbations.annotated import Annotated
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
 from perturb.records import Claim, Design, Images, OperatingPoint, Pictures
 from perturb.suite import CheckTable, EvaluatorTable, MapTable, PerturbationTable, Suite, TrainingTable
 from perturb.tasks.micro import Digits, Presence
+from perturb.tasks.recall import Recalled
 from perturb.training.recipe import RECIPES, Recipe
 from perturb.trials import Scenes
 
+LARGEST_PERIOD = 32  # pixels: the strides of common networks multiply to this
 Regime = Literal["as-is", "probe", "fine-tuned", "from-scratch"]
 
 
@@ -56,6 +63,7 @@ class ExperimentPlan:
     map_layer: str
     seed: int
     alarm_rate: float = 0.05  # of the pinned threshold, also beside one that is given
+    alarms_per_picture: float = 1.0  # the same of annotated objects
     design: Design = "object"
 
     @property
@@ -66,11 +74,18 @@ class ExperimentPlan:
         """
         if self.design == "object":
             return None
+        if self.annotated:
+            return Scenes(apart=(0, 0))  # they share a picture, and lie where they lie
         radius = getattr(self.evaluator, "radius", None)
         if radius is None:
             return Scenes()
         rows, columns = (math.ceil(2 * radius) + n for n in self.task.extent)
         return Scenes(apart=(rows, columns))
+
+    @property
+    def annotated(self) -> bool:
+        """Whether it is about objects that the pictures show already."""
+        return isinstance(self.task, Recalled)
 
     @property
     def answers(self) -> bool:
@@ -91,6 +106,8 @@ class CheckPlan:
 def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     """The pictures to calibrate on and those to judge, split by photograph; `shape` is the model's input."""
     asked = suite.images
+    if asked.annotations is not None:
+        return _annotated_pictures(suite, asked.annotations, shape)
     put = perturbation_for(suite.check[0].perturbation, suite.folder)
     if isinstance(put, Digit):
         shape = (shape[0], put.size, put.size)
@@ -106,6 +123,30 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)
+
+
+def _annotated_pictures(suite: Suite, annotations: str, shape: tuple[int, int, int]) -> Pictures:
+    """Windows around annotated objects that can move by a period, or by LARGEST_PERIOD where none is given."""
+    asked, given = suite.images, suite.map.period
+    kind, _, folder = asked.source.partition(":")
+    if kind != "folder" or not folder:
+        raise UsageError(f"[images] annotations: expected source = 'folder:PATH', got {asked.source!r}.")
+    period = (math.lcm(*given) if isinstance(given, tuple) else given) or LARGEST_PERIOD
+    period *= -(-SMALLEST_CELL // period)  # on a balanced map arms are drawn in so large a cell
+    images = load_annotated(
+        _beside(folder, suite.folder),
+        _beside(annotations, suite.folder),
+        Cutting(shape=shape, room=period - 1, windows=asked.crops, each=max(check.pairs for check in suite.check)),
+        classes=asked.classes,
+        seed=suite.seed,
+    )
+    calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
+    return Pictures(calibration=calibration, judged=judged)
+
+
+def _beside(path: str, folder: Path) -> Path:
+    """In the suite's folder, or else where we are."""
+    return folder / path if (folder / path).exists() else Path(path)
 
 
 def plan(suite: Suite, model: Sees, judged: Images) -> tuple[CheckPlan, ...]:
@@ -128,6 +169,8 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
     evaluator = evaluator_for(kind, table, model, suite.folder)
     training, evaluator = _training(suite, check, kind, evaluator)
     level = check.level if isinstance(check.level, float) else None
+    annotated = suite.images.annotations is not None
+    _check_annotated(suite, check, evaluator)
     task = _task(suite, check, model, judged, training, evaluator.layer)
     given = not isinstance(evaluator.threshold, str)
     learns = training.regime != "as-is"
@@ -156,10 +199,12 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         task=task,
         evaluator=evaluator,
         point=OperatingPoint(
-            false_alarms=None if given else table.false_alarms, clean=task.clean, chance=1 / task.outputs
+            false_alarms=None if given else table.alarms_per_picture if annotated else table.false_alarms,
+            clean=task.clean,
+            chance=0.0 if annotated else 1 / task.outputs,
         ),
         training=training,
-        level=level,
+        level=1.0 if annotated else level,
         live_target=check.live_target,
         pairs=check.pairs,
         flips=check.search,
@@ -167,8 +212,31 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         map_layer=_map_layer(table, evaluator, model),
         seed=suite.seed,
         alarm_rate=table.false_alarms,
-        design=suite.design.kind,
+        alarms_per_picture=table.alarms_per_picture,
+        design="picture" if annotated else suite.design.kind,
     )
+
+
+def _check_annotated(suite: Suite, check: CheckTable, evaluator: Any) -> None:
+    """Annotations and annotated objects go together, with an evaluator of the model's own answer."""
+    annotated = check.perturbation.kind == "annotated"
+    if annotated != (suite.images.annotations is not None):
+        raise UsageError(
+            "perturbation.kind = 'annotated' needs [images] annotations."
+            if annotated
+            else f"[images] annotations are for perturbation.kind = 'annotated', not {check.perturbation.kind!r}."
+        )
+    faults = {
+        "annotated objects are for suites without [task].": suite.task is not None,
+        "annotated objects are asked about in the model's own answer: evaluator.kind = 'boxes', 'map', 'score', 'text' "
+        "or a function of yours.": not isinstance(evaluator, OwnAnswer),
+        "without pictures that lack the object this evaluator's threshold cannot be pinned: give [evaluator] "
+        "threshold.": getattr(evaluator, "threshold", None) == "common" and not isinstance(evaluator, BoxScores | Map),
+        "an annotated object has no level: remove level.": "level" in check.model_fields_set,
+    }
+    for fault, holds in faults.items():
+        if annotated and holds:
+            raise UsageError(fault)
 
 
 def _usual(suite: Suite, model: Sees) -> str:
@@ -255,7 +323,7 @@ def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -
     return replace(evaluator, layer=model.find_layer(evaluator.layer))
 
 
-OPTIONS = ("layer", "noise", "output", "target", "radius", "max_area", "pattern", "threshold")
+OPTIONS = ("layer", "noise", "output", "target", "radius", "max_area", "iou", "pattern", "threshold")
 """Keys of a suite's [evaluator] that its class may take."""
 
 
@@ -303,6 +371,8 @@ def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tup
 def _task(suite: Suite, check: CheckTable, model: Sees, judged: Images, training: Training, layer: str) -> Task:
     put = perturbation_for(check.perturbation, suite.folder)
     level = check.level if isinstance(check.level, float) else 1.0
+    if isinstance(put, Annotated):
+        return Recalled(perturbation=put)
     if suite.task is None:
         if isinstance(put, Digit):
             raise UsageError("perturbation.kind = 'digit' needs [task] kind = 'digits'.")

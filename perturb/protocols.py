@@ -197,10 +197,14 @@ class Asked:
     shape: tuple[int, int]  # rows, columns of the picture
     truth: Int[np.ndarray, " picture"]  # the class that is right; -1: the model's own answer to the clean twin
     twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin among these pictures
+    boxes: Float[np.ndarray, "picture object 4"] | None = None  # of annotated objects: the one asked about, then others
+    # beside it that a report may belong to; top, left, rows, columns
 
     @property
     def centre(self) -> Float[np.ndarray, "picture 2"]:
         """(row, column) of the object's centre; the first pixel's is (0, 0)."""
+        if self.boxes is not None:
+            return self.boxes[:, 0, :2] + (self.boxes[:, 0, 2:] - 1) / 2
         return self.place + [(n - 1) / 2 for n in self.extent]
 
 

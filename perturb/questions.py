@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from perturb.protocols import Asked, Task
 from perturb.records import ARMS, CLEAN, CLEAN_LIVE, OWN, Images, Trials
@@ -18,6 +18,7 @@ class Questions:
     truth: Int[np.ndarray, " pair"]
     extent: tuple[int, int]  # rows, columns of the object
     shape: tuple[int, int]  # rows, columns of the picture
+    boxes: Float[np.ndarray, "pair arm object 4"] | None = None  # of annotated objects, see Asked
 
     def of_pair(self, pair: int, levels: int) -> Asked:
         """Of one pair at each level and arm, in turn; the clean twin of an arm is asked at the arm's own place."""
@@ -28,6 +29,7 @@ class Questions:
             shape=self.shape,
             truth=np.repeat(self.truth[pair], levels * len(ARMS)),
             twin=(np.arange(levels)[:, None] * len(ARMS) + own).ravel(),
+            boxes=None if self.boxes is None else np.tile(self.boxes[pair], (levels, 1, 1)),
         )
 
     def of_pictures(self, number: Int[np.ndarray, "level pair arm"], twin: Int[np.ndarray, " picture"]) -> Asked:
@@ -40,7 +42,14 @@ class Questions:
     def of_first(self) -> Asked:
         """Of the first clean picture, wherever something is reported in it."""
         still = np.zeros(1, dtype=int)
-        return Asked(place=self.place[:1, 0], extent=self.extent, shape=self.shape, truth=self.truth[:1], twin=still)
+        return Asked(
+            place=self.place[:1, 0],
+            extent=self.extent,
+            shape=self.shape,
+            truth=self.truth[:1],
+            twin=still,
+            boxes=None if self.boxes is None else self.boxes[:1, 0],
+        )
 
 
 def questions_about(images: Images, trials: Trials, image: int, task: Task) -> Questions:
@@ -48,10 +57,40 @@ def questions_about(images: Images, trials: Trials, image: int, task: Task) -> Q
     labelled = images.labels is not None or not task.needs_labels
     label, pairs = label_of(images, image), trials.dead.shape[1]
     dead, live = trials.dead[image], trials.live[image]
-    rows, columns = images.pixels.shape[2:]
+    rows, columns = images.objects.window if images.objects else images.pixels.shape[2:]
     return Questions(
         place=np.stack([dead, dead, live, live], 1),
         truth=np.array([task.asked(label, pair) if labelled else OWN for pair in range(pairs)]),
         extent=task.extent,
         shape=(rows, columns),
+        boxes=_boxes(images, trials, image),
     )
+
+
+def _boxes(images: Images, trials: Trials, image: int) -> Float[np.ndarray, "pair arm object 4"] | None:
+    """Annotated objects as they lie in the window, by pair and arm: first the one that the pair is about.
+
+    An object at the photograph's border has what is repeated of it there.
+    """
+    if images.objects is None or trials.asked is None or trials.scene is None:
+        return None
+    boxes = images.objects.boxes[image]
+    boxes = _extended(boxes[~np.isnan(boxes[:, 0])], images.objects.photograph[image], images.pixels.shape[2:])
+    asked = trials.asked[image]
+    others = np.array([np.delete(np.arange(len(boxes)), one) for one in asked]).reshape(len(asked), -1)
+    ordered = boxes[np.concatenate([asked[:, None], others], 1)]
+    moves = np.stack([trials.scene[image] - landed[image] for landed in (trials.dead, trials.live)], 1)
+    by_arm = moves[:, [0, 0, 1, 1]]  # clean, dead, live, clean at the live place
+    zeros = np.zeros_like(by_arm)
+    return np.asarray(ordered[:, None] - np.concatenate([by_arm, zeros], -1)[:, :, None])
+
+
+def _extended(
+    boxes: Float[np.ndarray, "object 4"], photograph: Float[np.ndarray, " 4"], shape: tuple[int, ...]
+) -> Float[np.ndarray, "object 4"]:
+    """Boxes that reach the photograph's border, as far as the scene of `shape` reaches beyond it."""
+    starts, ends = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    first, last = photograph[:2], photograph[:2] + photograph[2:]
+    starts = np.where(starts <= np.maximum(first, 0), np.minimum(starts, 0), starts)
+    ends = np.where(ends >= np.minimum(last, shape), np.maximum(ends, shape), ends)
+    return np.concatenate([starts, ends - starts], 1)

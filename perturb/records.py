@@ -15,7 +15,8 @@ ARMS: tuple[Arm, ...] = ("clean", "dead", "live", "clean-live")
 CLEAN, DEAD, LIVE, CLEAN_LIVE = range(len(ARMS))  # their numbers on the last axis of an Observation
 OWN = -1  # the right class of a picture without a label: whatever the model answers without the perturbation
 Design = Literal["object", "picture"]  # what moves: the object over the picture, or the picture under the lattice
-Clean = Literal["absent", "right", "none"]  # "yes" is a false alarm, the right answer, or not asked
+# "yes" is a false alarm, the right answer, or not asked; "unmatched": false alarms are reports of no annotated object
+Clean = Literal["absent", "right", "none", "unmatched"]
 Saturation = Literal["", "floor", "ceiling"]
 
 
@@ -47,6 +48,18 @@ class PictureAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """Real objects in images that are larger than the model's window, which moves over them."""
+
+    boxes: Float[
+        np.ndarray, "image object 4"
+    ]  # top, left, rows, columns in pixels of the image; NaN where it has fewer
+    asked: Bool[np.ndarray, "image object"]  # lies wholly in the window, wherever that moves, and has its turn
+    window: tuple[int, int]  # rows, columns
+    photograph: Float[np.ndarray, "image 4"]  # the part of the image that is the photograph; beyond it, its edge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
     """Crops of photographs, ready for a model."""
 
@@ -59,6 +72,7 @@ class Images:
     labels: Int[np.ndarray, " photograph"] | None = None  # number of each photograph's class, where there are any
     classes: tuple[str, ...] = ()
     spots: Int[np.ndarray, "image 2"] | None = None  # (row, column) where alone an object belongs; None: anywhere
+    objects: Objects | None = None  # that the pictures show already, as annotated
     cut: Float[np.ndarray, "image 4"] | None = None  # top, left, height, width of the part shown, in the photograph's
     # pixels, fractions where it was resized; None: there is no photograph
     files: tuple[Path, ...] = ()  # of the photographs
@@ -145,6 +159,7 @@ class Trials:
     purpose: str  # names the trials' own stream of randomness
     scene: Int[np.ndarray, "image pair 2"] | None = None  # None: the object moves
     together: bool = False  # all objects of an image lie in one scene
+    asked: Int[np.ndarray, "image pair"] | None = None  # the number of the annotated object that a pair is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +285,35 @@ class FreeResponse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """The annotated objects within some limits: how many were reported at dead and at live places."""
+
+    low: float  # the smallest and the largest that came out
+    high: float
+    objects: int
+    dead: Rate
+    live: Rate
+    loss: Effect | None  # live - dead, paired; None where all lie in one photograph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Recall by a property of the objects, in bins of about as many questions each."""
+
+    by: str
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """What was asked about annotated objects on the judged pictures, and how the answer depends on them."""
+
+    objects: int
+    alarms: Rate | None  # reports above the threshold that match no object, a picture; None where they are not counted
+    breakdowns: tuple[Breakdown, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """One training: how long it took and what it reached on validation."""
 
@@ -338,6 +382,7 @@ class Experiment:
     phases: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: detected on calibration pictures
     clipped: Mapping[str, float] = field(default_factory=dict)  # share of the object that clipping took at "dead" and
     # "live" places
+    recall: Recall | None = None  # of annotated objects
 
     @property
     def detected(self) -> Measure:

@@ -147,6 +147,10 @@ def _of_experiment(at: str, found: Experiment) -> Iterator[str]:
                 yield from _of_rate(f"{at}.measures.{number}.{arm}", rate, share=measure.name in SHARES)
         if measure.difference is not None:
             yield from _of_effect(f"{at}.measures.{number}.difference", measure.difference)
+    for row, breakdown in enumerate(found.recall.breakdowns if found.recall else ()):
+        for number, one in enumerate(breakdown.bins):
+            for arm in ("dead", "live"):
+                yield from _of_rate(f"{at}.recall.breakdowns.{row}.bins.{number}.{arm}", getattr(one, arm), share=True)
 
 
 def _of_rate(at: str, rate: Rate, *, share: bool) -> Iterator[str]:

@@ -50,6 +50,9 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
     lies, moves = _positions(trials, image)
     if trials.scene is None:
         scene, blank = images.pixels[image], still
+    elif images.objects is not None:  # the picture itself is the scene
+        scene = blank = still
+        still = still[:, : images.objects.window[0], : images.objects.window[1]]
     else:
         scene = blank = np.pad(still, ((0, 0), *((0, int(most)) for most in moves.max((0, 1)))), mode="edge")
     draws = [_grain(still.shape, noise, stream(trials.seed, f"noise/{name}/{pair}")) for pair in range(pairs)]
@@ -76,7 +79,7 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
     return Shown(
         shots=np.array(shots),
         clean=np.stack(takes.pictures[:clean]),
-        changed=np.stack(takes.pictures[clean:]),
+        changed=np.array(takes.pictures[clean:], dtype=np.float32).reshape(-1, *still.shape),
         twin=twin,
         number=number,
         realised=realised,

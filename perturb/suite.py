@@ -68,7 +68,16 @@ class _OpenTable(_Table):
 
 class ImagesTable(_Table):
     source: str = Field("built-in", description="where pictures come from; see the list in docs/suites.md")
-    crops: int = Field(4, ge=1, le=1000, description="random crops of each photograph (built-in and folder)")
+    annotations: str | None = Field(
+        None, description="of the folder's pictures: COCO .json, .csv, a data.yaml, or a folder of YOLO texts or masks"
+    )
+    classes: tuple[str, ...] = Field((), description="annotated classes that are asked about; without it all")
+    crops: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="random crops of each photograph (built-in and folder); with annotations windows of each, at most",
+    )
     count: int = Field(
         64, ge=4, le=1_000_000, description="pictures drawn (all but built-in, folder and labelled sets)"
     )
@@ -163,12 +172,19 @@ class EvaluatorTable(_OpenTable):
     max_area: Annotated[float, Field(gt=0)] = Field(
         100, description="largest area of a box that reports it, in units of the object's (boxes)"
     )
+    iou: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="in place of radius and max_area, the least intersection over union with the object (boxes)"
+    )
     pattern: str = Field("", description="regular expression that the text must hold (text)")
     threshold: float | None = Field(
         None, description="your own operating point; without it, pinned to the rate of false alarms (score to text)"
     )
     false_alarms: Annotated[float, Field(ge=0.001, lt=0.5)] = Field(
         0.05, description="rate that the threshold is pinned to; below 0.05 more clean shots are taken (change)"
+    )
+
+    alarms_per_picture: Annotated[float, Field(gt=0, le=1000)] = Field(
+        1, description="of annotated objects: reports of none of them that the threshold is pinned to, a picture"
     )
 
 

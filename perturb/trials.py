@@ -1,12 +1,12 @@
 """The design: on every image the same number of pairs, a dead and a live place in one T x T cell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
 
 from perturb.errors import InputError
-from perturb.records import Images, Locations, Trials
+from perturb.records import Images, Locations, Objects, Trials
 from perturb.streams import stream
 
 
@@ -33,9 +33,12 @@ def design(
     image's identity alone, not on what lies beside it: a part of the images gets what the whole gives it. With `scenes`
     the picture moves and the object stays, at a place of any phase. Images with spots have their object there: it moves
     within the cell around its spot, or with the picture.
+    Images with annotated objects are about these, in turn, and the picture moves.
     Raises InputError where the picture is too small for one interior cell, or for so many objects in one scene, and
     where a spot lies too near the edge to move.
     """
+    if images.objects is not None:
+        return _of_objects(images, images.objects, locations, pairs, seed, purpose)
     period, count, spots = locations.period, len(images.pixels), images.spots
     cells = _cells(images, size, period, pairs, scenes) if spots is None else spots
     dead = np.empty((count, pairs, 2), dtype=np.int64)
@@ -60,6 +63,46 @@ def design(
         purpose=purpose,
         scene=scene if scenes else None,
         together=bool(scenes and scenes.apart and spots is None),
+    )
+
+
+def _of_objects(images: Images, objects: Objects, locations: Locations, pairs: int, seed: int, purpose: str) -> Trials:
+    """Pairs about annotated objects. Where an image has fewer than pairs, they come again, at phases drawn anew.
+
+    An object's phase is that of the pixel nearest to its top left.
+    """
+    period, room = locations.period, min(np.subtract(images.pixels.shape[2:], objects.window))
+    if period > room + 1:
+        raise InputError(
+            f"the lattice repeats every {period} pixels, and the pictures can move by {room}: give [map] period."
+        )
+    asked = np.empty((len(images.pixels), pairs), dtype=np.int64)
+    scene = np.empty((*asked.shape, 2), dtype=np.int64)
+    dead, live = np.empty_like(scene), np.empty_like(scene)
+    for i in range(len(asked)):
+        rng = stream(seed, f"trials/{purpose}/{identity(images, i)}")
+        asked[i] = np.resize(rng.permutation(np.flatnonzero(objects.asked[i])), pairs)
+        scene[i] = objects.boxes[i, asked[i], :2].round()
+        for landed, phases in ((dead, locations.dead), (live, locations.live)):
+            landed[i] = _landing(scene[i], phases, period, rng)
+    return Trials(
+        dead=dead,
+        live=live,
+        photograph=images.photograph,
+        seed=seed,
+        purpose=purpose,
+        scene=scene,
+        together=True,
+        asked=asked,
+    )
+
+
+def only_objects(objects: Objects | None, which: np.ndarray) -> Objects | None:
+    """Those of these images."""
+    if objects is None:
+        return None
+    return replace(
+        objects, boxes=objects.boxes[which], asked=objects.asked[which], photograph=objects.photograph[which]
     )
 
 

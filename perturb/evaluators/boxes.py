@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb.answers import Answers, boxes_of
+from perturb.evaluators.objects import objects_in, overlaps, owners
 from perturb.evaluators.reading import OwnAnswer
 from perturb.protocols import Asked
 
@@ -17,6 +18,11 @@ class BoxScores(OwnAnswer):
 
     A box is at the place if its centre lies within `radius` pixels of the object's centre and its area is at most
     `max_area` times the object's. A false alarm is a box of that class and area in a picture without the object.
+
+    An annotated object has an extent: the box's centre must lie within `radius` pixels of the object's own box, and a
+    box belongs to the nearest object alone. With `iou` it belongs to the object with which its intersection over union
+    is largest, and that must be at least `iou`; radius and max_area then play no part. Several boxes may belong to one
+    object; the highest score counts, and none is a false alarm. A false alarm is a box that belongs to no object.
     """
 
     words: ClassVar[str] = "the highest score among the model's own boxes at the place; 0 where there is none"
@@ -26,30 +32,38 @@ class BoxScores(OwnAnswer):
     target: int | str | None = None
     radius: float = 8.0
     max_area: float = 100.0
+    iou: float | None = None
 
     def __post_init__(self) -> None:
         if not self.radius > 0:
             raise ValueError(f"`radius` (={self.radius}) must be above 0 pixels.")
         if not self.max_area > 0:
             raise ValueError(f"`max_area` (={self.max_area}) must be above 0 times the object's area.")
+        if self.iou is not None and not 0 < self.iou <= 1:
+            raise ValueError(f"`iou` (={self.iou}) must be above 0 and at most 1.")
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[np.ndarray, " picture"]:
         found = np.zeros(len(asked.place))
         for number, answer in enumerate(outputs):
-            centre, score = self._fitting(answer, asked)
-            row, column = asked.centre[number]
-            near = np.hypot(centre[:, 0] - column, centre[:, 1] - row) <= self.radius
-            found[number] = score[near].max(initial=0.0)
+            owner, score = self._owned(answer, asked, number)
+            found[number] = score[owner == 0].max(initial=0.0)
         return found
 
     def alarms(self, outputs: Answers, asked: Asked) -> list[np.ndarray]:
-        return [self._fitting(answer, asked)[1] for answer in outputs]
+        owned = [self._owned(answer, asked, number) for number, answer in enumerate(outputs)]
+        return [score if asked.boxes is None else score[owner < 0] for owner, score in owned]
 
-    def _fitting(self, answer: Any, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
-        """Centres (x, y), in the numbering of pixels, and scores of the boxes of the class and area."""
+    def _owned(self, answer: Any, asked: Asked, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of the boxes of the class and area: the number of the object that each belongs to, or -1; and its score."""
         corners, score, label = boxes_of(answer, asked.shape)
-        sides = corners[:, 2:] - corners[:, :2]
-        fits = sides.prod(1) <= self.max_area * asked.extent[0] * asked.extent[1]
         if self.target is not None:
-            fits &= label == str(self.target)
-        return (corners[fits, :2] + corners[fits, 2:] - 1) / 2, score[fits]
+            corners, score = corners[label == str(self.target)], score[label == str(self.target)]
+        objects = objects_in(asked, number)
+        if self.iou is not None:
+            put = np.hstack([asked.place[number], asked.extent])[None]
+            overlap = overlaps(corners, put if asked.boxes is None else asked.boxes[number])
+            return np.where(overlap.max(1, initial=0) >= self.iou, overlap.argmax(1), -1), score
+        owner, away = owners((corners[:, 1::-1] + corners[:, :1:-1] - 1) / 2, objects)
+        area = np.prod(asked.extent) if asked.boxes is None else asked.boxes[number, owner, 2:].prod(1)
+        fits = (corners[:, 2:] - corners[:, :2]).prod(1) <= self.max_area * area
+        return np.where(away <= self.radius, owner, -1)[fits], score[fits]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
+from perturb.evaluators.objects import largest_at, near_to, objects_in
 from perturb.evaluators.reading import OwnAnswer, check_number
 from perturb.protocols import Asked
 
@@ -26,6 +27,9 @@ class Map(OwnAnswer):
     model's own choice of class. Of whole numbers (a mask of labels) it is 1 where the label is `target` (without one,
     where it is not 0), else 0. A false alarm is a peak: a position that no other within `radius` exceeds; equal
     neighbours are one peak.
+
+    An annotated object has an extent: the largest value within `radius` pixels of its box counts, where no other
+    annotated object is nearer. A peak that reaches into these places of any object is no false alarm.
     """
 
     words: ClassVar[str] = "the largest value of the model's own map (mask, anomaly map, heat map) near the place"
@@ -42,6 +46,8 @@ class Map(OwnAnswer):
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
         maps = self._maps(outputs, asked.shape)
+        if asked.boxes is not None:
+            return self._at_objects(maps, asked)
         away = [_away(n, asked.shape[axis], asked.centre[:, axis]) for axis, n in enumerate(maps.shape[1:])]
         distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
         within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
@@ -51,11 +57,27 @@ class Map(OwnAnswer):
         from scipy.ndimage import label, maximum, maximum_filter
 
         found = []
-        for values in self._maps(outputs, asked.shape).cpu().numpy():
+        for number, values in enumerate(self._maps(outputs, asked.shape).cpu().numpy()):
             reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
             numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
-            found.append(np.asarray(maximum(values, numbers, np.arange(1, count + 1))))
+            peaks = np.setdiff1d(np.arange(1, count + 1), self._matched(numbers, asked, number))
+            found.append(np.asarray(maximum(values, numbers, peaks)))
         return found
+
+    def _at_objects(self, maps: Maps, asked: Asked) -> Float[Tensor, " picture"]:
+        """The largest value at the annotated object that each picture is about."""
+        found = [
+            largest_at(values, asked.shape, objects_in(asked, number), self.radius)
+            for number, values in enumerate(maps.cpu().numpy())
+        ]
+        return torch.tensor(found, dtype=torch.float64)
+
+    def _matched(self, numbers: np.ndarray, asked: Asked, picture: int) -> np.ndarray:
+        """The peaks, of a map of their numbers, that reach any annotated object."""
+        if asked.boxes is None:
+            return np.zeros(0, dtype=int)
+        reached = (near_to(one, asked.shape, numbers.shape, self.radius) for one in objects_in(asked, picture))
+        return np.unique(np.concatenate([numbers[rows, columns][near] for rows, columns, near in reached]))
 
     def _maps(self, outputs: Answers, shape: tuple[int, int]) -> Maps:
         maps = tensor_of(outputs, "a map")

@@ -23,6 +23,7 @@ from perturb.images.region import Region, crop_at
 from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
+from perturb.trials import only_objects
 
 __all__ = ["Reading", "Region", "dead_leaves", "load_images", "split"]
 
@@ -235,6 +236,7 @@ def _subset(images: Images, photographs: np.ndarray) -> Images:
         labels=None if images.labels is None else images.labels[chosen],
         classes=images.classes,
         spots=None if images.spots is None else images.spots[keep],
+        objects=only_objects(images.objects, keep),
         cut=None if images.cut is None else images.cut[keep],
         files=tuple(images.files[i] for i in chosen) if images.files else (),
         account=images.account,

@@ -11,4 +11,5 @@ KINDS: Kinds = {
     "cutout": "perturb.perturbations.cutout:Cutout",
     "print": "perturb.perturbations.print:Print",
     "digit": "perturb.perturbations.digit:Digit",
+    "annotated": "perturb.perturbations.annotated:Annotated",
 }

@@ -73,12 +73,12 @@ class _OfTrials:
     pinned: bool = False  # asks for a threshold that is pinned to a false-alarm rate
 
     def misfit(self, point: OperatingPoint) -> str:
-        if self.pinned and point.false_alarms is None:
+        if self.pinned and point.false_alarms is None and point.clean != "unmatched":
             return "needs a threshold that is pinned to a false-alarm rate, which a [task] does not have"
         if point.clean not in self.clean:
             wanted = {
                 "right": "labelled pictures, [task] kind = 'labels'",
-                "absent": "a perturbation that is to be found",
+                "absent": "a perturbation that is to be found, beside pictures without it",
             }
             return f"is about {wanted[self.clean[0]]}"
         return ""
@@ -118,8 +118,11 @@ def at_floor_or_ceiling(seen: Observation) -> Saturation:
 
     A pinned threshold: fewer than half of the live places are detected. A given one: one of the seeds is right, with
     and without the perturbation alike, less often than a quarter of the way from chance to certainty: what knows
-    nothing loses nothing. Chance is what guessing gets, or the best constant answer.
+    nothing loses nothing. Chance is what guessing gets, or the best constant answer. Annotated objects have a floor
+    alone, a quarter of the live places: where all are found there is no level at which some would not be.
     """
+    if seen.point.clean == "unmatched":
+        return at_floor(seen)
     if seen.point.false_alarms is not None:
         return saturation(detected(seen, "live"), detected(seen, "dead"), FLOOR)
     return at_floor(seen) or _at_ceiling(detected(seen, "dead"))
@@ -128,10 +131,11 @@ def at_floor_or_ceiling(seen: Observation) -> Saturation:
 def at_floor(seen: Observation) -> Saturation:
     """Whether one of the seeds is right too rarely to lose anything: see `at_floor_or_ceiling`."""
     right = detected(seen, "live").mean((1, 2, 3))
-    if seen.point.clean != "none":
+    if seen.point.clean in ("absent", "right"):
         yes = detected(seen, "clean").mean((1, 2, 3))
         right = (right + (yes if seen.point.clean == "right" else 1 - yes)) / 2
-    chance = seen.point.chance if seen.point.clean == "absent" else max(seen.point.chance, constant_answer(seen))
+    located = seen.point.clean in ("absent", "unmatched")
+    chance = seen.point.chance if located else max(seen.point.chance, constant_answer(seen))
     return "floor" if right.min() < chance + (1 - chance) / 4 else ""
 
 
@@ -164,7 +168,7 @@ ACCURACY_LOSS = Paired(
     words="accuracy lost at dead places",
     saturated=at_floor_or_ceiling,
     limit=1,
-    clean=("absent", "none"),
+    clean=("absent", "none", "unmatched"),
 )
 ACCURACY_LOSS_2AFC = Paired(
     value=told_apart,
@@ -172,9 +176,17 @@ ACCURACY_LOSS_2AFC = Paired(
     words="accuracy lost at dead places, in a choice between the picture and its clean twin",
     saturated=_of_choice,
     limit=1,
+    clean=("absent",),
     pinned=True,
 )
-MISS_RATE = Share(value=_missed, arm="dead", version=3, words="share missed at dead places", pinned=True)
+MISS_RATE = Share(
+    value=_missed,
+    arm="dead",
+    version=3,
+    words="share missed at dead places",
+    clean=("absent", "unmatched"),
+    pinned=True,
+)
 FLIP_RATE = Share(
     value=measured("flips"),
     arm="live",

@@ -33,13 +33,11 @@ def free_response(seen: Observation) -> tuple[FreeResponse, ...]:
     if seen.alarms is None:
         return ()
     images = seen.alarms.shape[1]
-    ranked = [np.sort(one[np.isfinite(one)])[::-1] for one in seen.alarms]
+    ranked = _ranked(seen.alarms)
     rows = []
     for rate_wanted in FALSE_ALARMS:
         allowed = int(rate_wanted * images)
-        thresholds = [
-            one[allowed] if allowed < len(one) else seen.evidence[seed].min() for seed, one in enumerate(ranked)
-        ]
+        thresholds = alarm_thresholds(seen, rate_wanted)
         there = replace(seen, threshold=np.repeat(np.array(thresholds)[:, None], seen.threshold.shape[1], 1))
         rows.append(
             FreeResponse(
@@ -55,9 +53,24 @@ def free_response(seen: Observation) -> tuple[FreeResponse, ...]:
     return tuple(rows)
 
 
+def alarm_thresholds(seen: Observation, a_picture: float) -> list[float]:
+    """For each seed the lowest threshold above which pictures have so many false alarms each, at most."""
+    assert seen.alarms is not None
+    allowed = int(a_picture * seen.alarms.shape[1])
+    return [
+        float(one[allowed] if allowed < len(one) else np.nanmin(seen.evidence[seed]))
+        for seed, one in enumerate(_ranked(seen.alarms))
+    ]
+
+
+def _ranked(alarms: np.ndarray) -> list[np.ndarray]:
+    """The false alarms of each seed's pictures, the highest first."""
+    return [np.sort(one[np.isfinite(one)])[::-1] for one in alarms]
+
+
 def _values(seen: Observation) -> Iterator[tuple[str, Value]]:
     yield "detected", detected
-    if seen.point.false_alarms is not None:
+    if seen.point.false_alarms is not None and seen.point.clean == "absent":
         yield "told-apart", told_apart
     for name in seen.measures:
         yield name, measured(name)

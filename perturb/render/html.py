@@ -103,7 +103,7 @@ def _gallery(specimens: Sequence[Specimen]) -> Mapping[str, list[dict[str, Any]]
     return {
         heading: [_hung(s) for s in specimens if s.role == role]
         for role, heading in (
-            ("pair", "The same change in the same picture, missed and seen"),
+            ("pair", "The same thing in the same picture, missed and seen"),
             ("least", "Least visible to the network"),
             ("most", "Most visible to the network"),
         )

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from perturb.records import Effect, Experiment, Finding, FreeResponse, Rate, Training, Verdict
+from perturb.records import Bin, Breakdown, Effect, Experiment, Finding, FreeResponse, Rate, Training, Verdict
 from perturb.render.colour import paint
 from perturb.report import ImagesSummary, ModelSummary, Report
 
@@ -84,6 +84,8 @@ def report(found: Report) -> RenderableType:
         parts += [Text(), measures(e)] if e.measures[1:] else []
         parts += [Text(), free_response(e)] if e.free_response else []
         parts += [Text(), phases(e)] if phase_names(e) else []
+        for row in e.recall.breakdowns if e.recall else ():
+            parts += [Text(), breakdown(e, row)]
     parts += [Text(), _map(found)]
     failed = [control for control in found.controls if not control.passed]
     if failed:
@@ -148,7 +150,7 @@ def rates(experiments: Sequence[Experiment]) -> Table:
         table.add_column(column)
     for e in experiments:
         arms = (rate(arm) for arm in (e.detected.dead, e.detected.live))
-        level = f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
+        level = "as it is" if e.recall else f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
         table.add_row(e.name, level, *arms, clean(e), f"{e.photographs} ({e.pairs})")
     return table
 
@@ -175,6 +177,26 @@ def free_response(found: Experiment) -> Table:
         alarms = f"{row.false_alarms:g}" + (f" ({row.measured:.2g} came out)" if too_few(row) else "")
         table.add_row(alarms, f"{row.threshold:.3g}", rate(row.dead), rate(row.live))
     return table
+
+
+def breakdown(found: Experiment, by: Breakdown) -> Table:
+    """The share detected in each bin, by arm, and the loss there."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in (f"{by.by} ({found.name})", "objects", f"{found.verb} at dead", "at live places", "live - dead"):
+        table.add_column(column)
+    for one in by.bins:
+        table.add_row(limits(one), str(one.objects), rate(one.dead), rate(one.live), loss(one))
+    return table
+
+
+def limits(found: Bin) -> str:
+    """The smallest and the largest of a bin."""
+    return f"{found.low:.3g} to {found.high:.3g}"
+
+
+def loss(found: Bin) -> str:
+    """With its interval, where there is one."""
+    return scaled(found.loss) or "one photograph"
 
 
 def too_few(row: FreeResponse) -> bool:
@@ -206,6 +228,8 @@ def phase_names(found: Experiment) -> list[str]:
 
 def clean(found: Experiment) -> str:
     """What was seen without the perturbation."""
+    if found.recall and found.recall.alarms:
+        return f"false alarms a picture {rate(found.recall.alarms)}"
     if found.detected.clean is None:
         return "not asked"
     return f"{'false alarms' if found.clean == 'absent' else found.verb} {rate(found.detected.clean)}"

@@ -188,4 +188,5 @@ def _visits(images: Images, plan: ExperimentPlan, periods: tuple[int, int]) -> t
         dead=half[:, :, 0],
         live=half[:, :, 1],
         scene=objects.scene.repeat(each, 1) if scenes else None,
+        asked=None if objects.asked is None else objects.asked.repeat(each, 1),
     )

@@ -18,7 +18,7 @@ from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Tick, silent
 from perturb.quantities.detection import CEILING, FLOOR, detected
-from perturb.quantities.measures import curve
+from perturb.quantities.measures import alarm_thresholds, curve
 from perturb.records import CLEAN, LIVE, Images, Locations, Observation, Trials
 from perturb.showing import UNPERTURBED, show
 from perturb.stats.conformal import pin_threshold
@@ -72,7 +72,7 @@ def calibrate(evaluator: Evaluator, setting: Setting) -> Calibration:
         level=setting.levels[0],
         evaluator=evaluator,
         threshold=_threshold(evaluator, seen),
-        pinned=_pinned(evaluator, seen, plan.alarm_rate) if both else None,
+        pinned=_pinned(evaluator, seen, plan) if both and _can_pin(seen) else None,
     )
     if plan.level is not None:
         return found
@@ -165,7 +165,7 @@ def _observed(evaluator: Evaluator, setting: Setting, images: Images, levels: tu
     seen = joined(list(setting.executor(_work(by, setting.tick), blocks)))
     if evaluator.threshold != "common":
         return seen
-    common = _pinned(evaluator, seen, setting.plan.alarm_rate)
+    common = _pinned(evaluator, seen, setting.plan)
     return replace(seen, threshold=np.full_like(seen.threshold, common))
 
 
@@ -207,13 +207,23 @@ def _given(evaluator: Evaluator) -> float | None:
     return np.nan if evaluator.threshold == "common" else float(evaluator.threshold)
 
 
-def _pinned(evaluator: Evaluator, seen: Observation, false_alarms: float) -> float:
-    """The threshold that clean pictures exceed at this rate; asked at the same places, where they are read."""
+def _can_pin(seen: Observation) -> bool:
+    """Whether there is something that a threshold can be pinned on."""
+    return seen.point.clean != "unmatched" or seen.alarms is not None
+
+
+def _pinned(evaluator: Evaluator, seen: Observation, plan: ExperimentPlan) -> float:
+    """The threshold that clean pictures exceed at the plan's rate; asked at the same places, where they are read.
+
+    Of annotated objects, the threshold above which a picture has so many reports that match none of them.
+    """
+    if seen.point.clean == "unmatched":
+        return alarm_thresholds(seen, plan.alarms_per_picture)[0]
     clean = seen.evidence[0, 0]
     if evaluator.local:
-        return float(pin_threshold(clean[..., UNPERTURBED].ravel(), false_alarms))
+        return float(pin_threshold(clean[..., UNPERTURBED].ravel(), plan.alarm_rate))
     own = slice(None) if evaluator.noise else slice(1)  # without noise the pairs' clean pictures are one
-    return float(pin_threshold(clean[:, own, CLEAN].ravel(), false_alarms))
+    return float(pin_threshold(clean[:, own, CLEAN].ravel(), plan.alarm_rate))
 
 
 def _threshold(evaluator: Evaluator, seen: Observation) -> float | None:

@@ -141,4 +141,4 @@ def pixel_plan(name: str, *, seed: int, pairs: int) -> ExperimentPlan:
 def _corner(images: Images) -> Images:
     """The corners of the first photographs: as many as the proof takes, so that its time does not grow with the run."""
     images = only(images, images.photograph < PHOTOGRAPHS)
-    return replace(images, pixels=images.pixels[:, :, :SIDE, :SIDE], spots=None, cut=None, region=None)
+    return replace(images, pixels=images.pixels[:, :, :SIDE, :SIDE], spots=None, cut=None, region=None, objects=None)

@@ -116,7 +116,8 @@ def _measure_seed(
     subject = prepare(model, plan, pictures.calibration, plan.seed, keep=wanted.keep, progress=wanted.progress)
     given = plan.point.false_alarms is None
     faint = given and plan.training.regime == "as-is" and plan.level is not None and plan.level < FAINT
-    look = look_at(subject.model, subject.evaluator.layer, wanted.engine, double=faint)
+    engine = "dense" if plan.annotated else wanted.engine  # no picture is a changed copy of another
+    look = look_at(subject.model, subject.evaluator.layer, engine, double=faint)
     known: Calibration | None = None
     if plan.answers:
         contribution, known = answer_map(subject, plan, look, pictures.calibration, wanted.executor, wanted.progress)
@@ -223,5 +224,7 @@ def _same(here: Locations, there: Locations) -> bool:
 
 def _canvas(images: Images, shape: tuple[int, int, int]) -> Images:
     """The images at the size of the model's input, for the design, which does not look at pixels."""
+    if images.objects is not None:
+        return images
     blank = np.broadcast_to(np.float32(0), (len(images.pixels), *shape))
     return replace(images, pixels=blank)

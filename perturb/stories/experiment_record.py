@@ -4,7 +4,8 @@ import numpy as np
 
 from perturb.plan import ExperimentPlan
 from perturb.quantities.measures import free_response, measures
-from perturb.records import DEAD, LIVE, Experiment, Miss, Observation, Phase
+from perturb.quantities.recall import recall
+from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Observation, Phase
 from perturb.stories.experiment import Measured
 
 
@@ -40,6 +41,7 @@ def experiment_record(found: Measured) -> Experiment:
         free_response=free_response(seen),
         phases=found.contribution.rates,
         clipped=_clipped(seen),
+        recall=recall(seen, found.measurement.trials[0], judged, seed=plan.seed),
     )
 
 

@@ -57,11 +57,15 @@ def _of_distinct_photographs(ranked: np.ndarray, judged: Images) -> list[Trial]:
 
 
 def _specimen(role: Role, trial: Trial, found: Measured, judged: Images) -> Specimen:
-    (arm, crop, pair), size = trial, max(found.plan.task.extent)
+    arm, crop, pair = trial
     trials, seen = found.measurement.trials[0], found.measurement.seen
     shown = show(judged, trials, crop, replace(found.experimenter.exposure, noise=0, shots=0))
     number = shown.number[0, pair, ARMS.index(arm)]
-    picture, changed = shown.clean[shown.twin[number]], shown.changed[number - len(shown.clean)]
+    pictures = np.concatenate([shown.clean, shown.changed])
+    picture, changed = pictures[shown.twin[number]], pictures[number]
+    size = max(found.plan.task.extent)
+    if judged.objects is not None and trials.asked is not None:
+        size = int(judged.objects.boxes[crop, trials.asked[crop, pair], 2:].max())
     row, column = (int(at) for at in getattr(trials, arm)[crop, pair])
     side = min(max(WINDOW, 2 * size), *picture.shape[1:])
     top, left = (

@@ -76,6 +76,9 @@ def _trained(
 
 def as_shown(shape: tuple[int, int, int], task: Task, images: Images) -> Images:
     """Images as a network of this input meets them: a digit on its canvas, at a place that its number determines."""
+    if images.objects is not None:
+        rows, columns = images.objects.window
+        return replace(images, pixels=images.pixels[..., :rows, :columns], objects=None)
     if images.pixels.shape[1:] == shape:
         return images
     shown = [task.lesson(p, 0, np.random.default_rng(i)) for i, p in enumerate(images.pixels)]

@@ -122,7 +122,7 @@ def _false_alarms(measured: Sequence[Measured], experiments: Sequence[Experiment
     """A threshold that was pinned elsewhere must hold on the judged images."""
     controls = []
     for each, record in zip(measured, experiments, strict=True):
-        pinned, clean = each.plan.point.false_alarms, record.detected.clean
+        pinned, clean = each.plan.point.false_alarms, record.recall.alarms if record.recall else record.detected.clean
         if pinned is None or clean is None:
             continue
         controls.append(
