@@ -18,6 +18,7 @@ from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.reading import OwnAnswer
 from perturb.images import load_images, split
 from perturb.kinds import load_kind
+from perturb.model import behind
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
 from perturb.records import Claim, Design, Images, OperatingPoint, Pictures
@@ -99,6 +100,11 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)
+
+
+def seen_by(suite: Suite, model: Any) -> Any:
+    """The model behind the suite's camera; as it is where the suite names none."""
+    return model if suite.sensor is None else behind(model, suite.sensor.shape, suite.sensor.steps)
 
 
 def plan(suite: Suite, model: Sees, judged: Images) -> tuple[CheckPlan, ...]:

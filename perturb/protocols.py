@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from perturb.answers import Answers
     from perturb.records import Clean, Contribution, Effect, Observation, OperatingPoint
+    from perturb.sensor import Sensor
 
 
 @runtime_checkable
@@ -196,6 +197,16 @@ class Asked:
     shape: tuple[int, int]  # rows, columns of the picture
     truth: Int[np.ndarray, " picture"]  # the class that is right; -1: the model's own answer to the clean twin
     twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin among these pictures
+    sensor: Sensor | None = None  # the steps ahead of the model, whose answers are then in pixels of what comes out
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Rows and columns of what the model is given: of the picture, unless steps resize, crop or pad it."""
+        return self.shape if self.sensor is None else self.sensor.inside
+
+    def to_picture(self, at: Float[np.ndarray, " place"], axis: int) -> Float[np.ndarray, " place"]:
+        """Places along rows or columns of what the model is given as places in the picture."""
+        return at if self.sensor is None else self.sensor.to_picture(at, axis)
 
     @property
     def centre(self) -> Float[np.ndarray, "picture 2"]:

@@ -28,6 +28,7 @@ from perturb.training.recipe import RECIPES
 Period = Annotated[int, Field(ge=1, le=256)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=100_000)]
 
 
 MAPS = [name for name in contribution.KINDS if name != "centre"]  # the map of one unit judges no pixel
@@ -71,6 +72,30 @@ class ImagesTable(_Table):
         64, ge=4, le=1_000_000, description="pictures drawn (all but built-in, folder and labelled sets)"
     )
     calibration: Share = Field(0.4, description="share of photographs used to calibrate; the others are judged")
+
+
+Pixels = Annotated[int, Field(ge=1, le=100_000)]
+Size = Pixels | tuple[Pixels, Pixels]
+
+
+class SensorTable(_Table):
+    shape: tuple[Pixels, Pixels] = Field(description="rows and columns of the camera's pictures")
+    resize: Size | None = Field(None, description="to [rows, columns], or the shorter side to so many pixels")
+    letterbox: Size | None = Field(None, description="in place of resize: fit into this size, and fill with grey")
+    interpolation: Literal["nearest", "nearest-exact", "bilinear", "bicubic", "area"] | None = Field(
+        None, description="as in torch; bilinear unless the model says otherwise"
+    )
+    antialias: bool | None = Field(None, description="as in torch: true, but for a letterbox, unless the model says")
+    crop: Size | None = Field(None, description="cut from the middle after resizing")
+    pad: tuple[Count, Count, Count, Count] | None = Field(
+        None, description="rows and columns added at last: top, bottom, left, right"
+    )
+    fill: Unit | None = Field(None, description="of padding: a fraction of the pixel range; 0, of a letterbox 114/255")
+
+    @property
+    def steps(self) -> dict[str, Any]:
+        """The keys that are given, but the shape."""
+        return self.model_dump(exclude={"shape"}, exclude_none=True)
 
 
 class TaskTable(_Table):
@@ -190,6 +215,7 @@ class Suite(_Table):
     description: str = ""
     seed: int = Field(0, ge=0)
     images: ImagesTable = ImagesTable()
+    sensor: SensorTable | None = Field(None, description="the camera's pictures, and how they become the model's input")
     map: MapTable = MapTable()
     design: DesignTable = DesignTable()
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
@@ -213,7 +239,8 @@ class Suite(_Table):
     @property
     def digest(self) -> str:
         """SHA-256 of everything that the suite asks, defaults included; not of which models and what is expected."""
-        asked = self.model_dump_json(exclude={"description", "models", "expected_failures"})
+        left_out = {"description", "models", "expected_failures"} | ({"sensor"} if self.sensor is None else set())
+        asked = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(asked.encode()).hexdigest()
 
     def reading(self, source: str | None) -> "Suite":
@@ -310,6 +337,7 @@ MOVED = {
 }
 TABLES: dict[str, type[_Table]] = {
     "images": ImagesTable,
+    "sensor": SensorTable,
     "map": MapTable,
     "design": DesignTable,
     "task": TaskTable,

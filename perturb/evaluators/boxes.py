@@ -47,7 +47,8 @@ class BoxScores(OwnAnswer):
 
     def _fitting(self, answer: Any, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
         """Centres (x, y), in the numbering of pixels, and scores of the boxes of the class and area."""
-        corners, score, label = boxes_of(answer, asked.shape)
+        corners, score, label = boxes_of(answer, asked.seen)
+        corners = np.stack([asked.to_picture(corners[:, i] - 0.5, 1 - i % 2) + 0.5 for i in range(4)], 1)
         sides = corners[:, 2:] - corners[:, :2]
         fits = sides.prod(1) <= self.max_area * asked.extent[0] * asked.extent[1]
         if self.target is not None:

@@ -41,8 +41,8 @@ class Map(OwnAnswer):
         check_number(self.target)
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
-        maps = self._maps(outputs, asked.shape)
-        away = [_away(n, asked.shape[axis], asked.centre[:, axis]) for axis, n in enumerate(maps.shape[1:])]
+        maps = self._maps(outputs, asked.seen)
+        away = [_away(n, asked, axis) for axis, n in enumerate(maps.shape[1:])]
         distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
         within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
         return maps.masked_fill(~within.to(maps.device), -torch.inf).amax((1, 2))
@@ -51,8 +51,9 @@ class Map(OwnAnswer):
         from scipy.ndimage import label, maximum, maximum_filter
 
         found = []
-        for values in self._maps(outputs, asked.shape).cpu().numpy():
-            reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
+        for values in self._maps(outputs, asked.seen).cpu().numpy():
+            steps = [_step(n, asked, axis) for axis, n in enumerate(values.shape)]
+            reach = [2 * int(self.radius / step) + 1 for step in steps]
             numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
             found.append(np.asarray(maximum(values, numbers, np.arange(1, count + 1))))
         return found
@@ -86,7 +87,13 @@ class Map(OwnAnswer):
         return (chosen.any(1) if chosen.ndim == 4 else chosen).double()
 
 
-def _away(positions: int, size: int, centre: np.ndarray) -> Float[np.ndarray, "picture position"]:
-    """Squared distance in pixels of each position's centre, along one axis."""
-    at = (np.arange(positions) + 0.5) * size / positions - 0.5
-    return np.asarray((at - centre[:, None]) ** 2)
+def _away(positions: int, asked: Asked, axis: int) -> Float[np.ndarray, "picture position"]:
+    """Squared distance in pixels of the picture of each position's centre, along one axis."""
+    at = asked.to_picture((np.arange(positions) + 0.5) * asked.seen[axis] / positions - 0.5, axis)
+    return np.asarray((at - asked.centre[:, axis, None]) ** 2)
+
+
+def _step(positions: int, asked: Asked, axis: int) -> float:
+    """Pixels of the picture from one position to the next."""
+    first, second = asked.to_picture(np.array([0.0, asked.seen[axis] / positions]), axis)
+    return float(second - first)
