@@ -69,6 +69,16 @@ def middle_cell(lattice: Lattice) -> Phase:
     return top + row * lattice.cell, left + column * lattice.cell
 
 
+def one_cell(contribution: Contribution) -> Phases:
+    """The mean contribution of each phase; of a lattice without a whole period, of each pixel of the middle cell."""
+    lattice = contribution.lattice
+    if lattice is None or lattice.whole:
+        return fold(contribution)
+    top, left, _, _ = interior(lattice.area, lattice.cell)
+    row, column = middle_cell(lattice)
+    return fold(contribution)[row - top :, column - left :][: lattice.cell, : lattice.cell]
+
+
 def imbalance(phases: Phases) -> float:
     """max/min over the phases; infinity where a phase is strictly dead."""
     smallest = float(phases.min())

@@ -274,6 +274,34 @@ class Sensor:
         rows, columns = self.matrices
         return np.asarray((rows**2).T @ squared @ columns**2)
 
+    def field(self, found: records.ReceptiveField) -> records.ReceptiveField:
+        """A receptive field of the network as one in the picture.
+
+        The size is exact for the central position. Outside of the input, pixels go on at the same distance. The stride
+        is None where it is no whole number of pixels.
+        """
+        if found.size is None or found.stride is None or found.offset is None:
+            return found
+        ends, stride = [], [scale * n for scale, n in zip(self._scale, found.stride, strict=True)]
+        for axis in (0, 1):
+            first = found.offset[axis] + found.stride[axis] * (found.positions[axis] // 2)
+            ends.append((self._end(axis, first, 0), self._end(axis, first + found.size[axis] - 1, -1) + 1))
+        whole = all(step.denominator == 1 for step in stride)
+        return replace(
+            found,
+            size=(ends[0][1] - ends[0][0], ends[1][1] - ends[1][0]),
+            stride=(int(stride[0]), int(stride[1])) if whole else None,
+            offset=(self._end(0, found.offset[0], 0), self._end(1, found.offset[1], 0)),
+        )
+
+    def _end(self, axis: int, at: int, which: int) -> int:
+        """The first (0) or last (-1) row or column of the picture that has a weight in row or column `at`."""
+        weights = self.matrices[axis]
+        edge = min(max(at, 0), len(weights) - 1)
+        inside = np.flatnonzero(weights.any(1))  # padding has no weight in anything
+        edge = int(min(max(edge, inside[0]), inside[-1]))
+        return int(np.flatnonzero(weights[edge])[which]) + round((at - edge) * self.scale[axis])
+
     def lattice(self, period: int) -> records.Lattice:
         """How a lattice that repeats every `period` pixels of the input lies in the picture."""
         top, left, bottom, right = self.area

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from perturb.locations import middle_cell
 from perturb.plan import ExperimentPlan
 from perturb.quantities.measures import free_response, measures
-from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Phase
+from perturb.records import DEAD, LIVE, Contribution, Experiment, Images, Locations, Miss, Phase
 from perturb.stories.experiment import Measured
 
 
@@ -25,8 +26,8 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
         live_target=plan.live_target if plan.level is None else None,
         layer=found.contribution.layer,
         period=locations.period,
-        dead_phases=_phases(locations.dead),
-        live_phases=_phases(locations.live),
+        dead_phases=_phases(_shown(locations, locations.dead, found.contribution)),
+        live_phases=_phases(_shown(locations, locations.live, found.contribution)),
         balanced=locations.balanced,
         measures=measures(seen, seed=plan.seed),
         realised={"dead": float(seen.realised[..., DEAD].mean()), "live": float(seen.realised[..., LIVE].mean())},
@@ -40,6 +41,15 @@ def experiment_record(found: Measured, judged: Images) -> Experiment:
         free_response=free_response(seen),
         phases=found.contribution.rates,
     )
+
+
+def _shown(locations: Locations, arm: np.ndarray, contribution: Contribution) -> np.ndarray:
+    """The phases of an arm; of pixels those in the cell in the middle, of which the report shows the map."""
+    if not locations.pixels:
+        return arm
+    assert contribution.lattice is not None
+    inside = arm - np.array(middle_cell(contribution.lattice))
+    return np.asarray(inside[((inside >= 0) & (inside < locations.period)).all(1)])
 
 
 def _given(plan: ExperimentPlan) -> float | None:
