@@ -186,8 +186,7 @@ def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
     locations = found.conditions.locations
     if any(one.pixels for one in locations):
         raise UsageError(
-            f"check {name}: the lattice has no whole period in the picture, and a baseline keeps phases; "
-            "resize by another ratio."
+            "the lattice has no whole period in the picture, and a baseline keeps phases: resize by a whole ratio."
         )
     accepted: dict[str, Detected] = {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
     best = {arm: max(kept, past.best[arm], key=lambda a: a.rate) if past else kept for arm, kept in accepted.items()}
