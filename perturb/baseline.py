@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from perturb import changes
 from perturb.changes import LOSS, TESTED, Against, Changes, ChangeVerdict, Pairing, RunSummary
-from perturb.errors import InputError
+from perturb.errors import InputError, UsageError
 from perturb.files import Upgrade, decode
 from perturb.quantities.detection import FLOOR, detected, saturation
 from perturb.records import Arm, Conditions, Locations, Measurement
@@ -54,6 +54,7 @@ class Tracked:
     accepted: Mapping[str, Detected]  # by arm: dead and live
     best: Mapping[str, Detected]  # the accepted run that detected most; each arm's own
     runs: int  # accepted so far, of which it is the best
+    area: tuple[int, int, int, int] | None = None  # of a resized picture: top, left, bottom, right of what is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,13 @@ def conditions(baseline: Baseline) -> dict[str, Conditions]:
         check: Conditions(
             level=past.level,
             locations=tuple(
-                Locations(dead=_phases(dead), live=_phases(live), period=past.period, balanced=past.balanced)
+                Locations(
+                    dead=_phases(dead),
+                    live=_phases(live),
+                    period=past.period,
+                    balanced=past.balanced,
+                    area=past.area,
+                )
                 for dead, live in zip(past.dead_phases.split(SEEDS), past.live_phases.split(SEEDS), strict=True)
             ),
         )
@@ -177,6 +184,10 @@ def _of_arm(at: str, arm: Detected, shape: tuple[int, int]) -> Iterator[str]:
 
 def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
     locations = found.conditions.locations
+    if any(one.pixels for one in locations):
+        raise UsageError(
+            "the lattice has no whole period in the picture, and a baseline keeps phases: resize by a whole ratio."
+        )
     accepted: dict[str, Detected] = {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
     best = {arm: max(kept, past.best[arm], key=lambda a: a.rate) if past else kept for arm, kept in accepted.items()}
     return Tracked(
@@ -191,6 +202,7 @@ def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
         accepted=accepted,
         best=best,
         runs=past.runs + 1 if past else 1,
+        area=locations[0].area,
     )
 
 

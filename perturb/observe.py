@@ -15,6 +15,7 @@ from perturb.looking import Answer, Look
 from perturb.protocols import Asked, Evaluator, Task, Tick, silent
 from perturb.questions import Questions, questions_about
 from perturb.records import ARMS, DEAD, OWN, Images, Observation, OperatingPoint, Trials
+from perturb.sensor import sensor_of
 from perturb.showing import PERTURBED, UNPERTURBED, Exposure, Shown, show
 from perturb.stats.conformal import pin_threshold
 
@@ -78,7 +79,7 @@ def _image(images: Images, trials: Trials, image: int, by: Experimenter) -> dict
     clean = torch.from_numpy(shown.clean)
     answer = by.look.at(clean)
     outputs = answer(torch.cat([clean, torch.from_numpy(shown.changed)]), shown.twin)
-    questions = questions_about(images, trials, image, by.task)
+    questions = questions_about(images, trials, image, by.task, sensor_of(by.look.model))
     read = _read(by.evaluator, outputs, questions, shown, known)
     if not np.isfinite(read["evidence"]).all():
         raise InputError("the evaluator gives evidence that is not finite (NaN or infinity) for some pictures.")

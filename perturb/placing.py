@@ -37,6 +37,8 @@ def placed(
     if images.region is None:
         every = np.arange(len(images.pixels))
         return every, design(images, locations, size=size, pairs=pairs, seed=seed, purpose=purpose, scenes=scenes)
+    if locations.pixels:
+        raise InputError("the lattice has no whole period in the picture, so a [region] cannot be used beside it.")
     found: dict[int, tuple[Places, Places, Places]] = {}
     for image, region in enumerate(images.region):
         rng = stream(seed, f"trials/{purpose}/{identity(images, image)}")

@@ -22,6 +22,7 @@ from perturb.images import Reading, Region, load_images, split
 from perturb.images.annotated import Cutting, load_annotated
 from perturb.kinds import load_kind
 from perturb.locations import SMALLEST_CELL
+from perturb.model import behind
 from perturb.perturbations.annotated import Annotated
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
@@ -139,14 +140,15 @@ def _annotated_pictures(suite: Suite, annotations: str, shape: tuple[int, int, i
         Cutting(shape=shape, room=period - 1, windows=asked.crops, each=max(check.pairs for check in suite.check)),
         classes=asked.classes,
         seed=suite.seed,
+        reading=Reading(range=asked.range, frames=asked.frames),
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)
 
 
-def _beside(path: str, folder: Path) -> Path:
-    """In the suite's folder, or else where we are."""
-    return folder / path if (folder / path).exists() else Path(path)
+def seen_by(suite: Suite, model: Any) -> Any:
+    """The model behind the suite's camera; as it is where the suite names none."""
+    return model if suite.sensor is None else behind(model, suite.sensor.shape, suite.sensor.steps)
 
 
 def plan(suite: Suite, model: Sees, judged: Images) -> tuple[CheckPlan, ...]:
@@ -289,13 +291,13 @@ def perturbation_for(table: PerturbationTable, folder: Path) -> Any:
         keys = [f.name for f in fields(accepted)]
         raise UsageError(f"perturbation.kind = {table.kind!r} takes no `{other[0]}`, expected one of {keys}.")
     for key in {"file", "font"} & options.keys():
-        options[key] = _beside(options[key], folder)
+        options[key] = str(_beside(options[key], folder))
     return _make("perturbation", table.kind, accepted, options)
 
 
-def _beside(name: str, folder: Path) -> str:
-    """The user's file in this folder, else as it is named."""
-    return str(folder / name) if (folder / name).is_file() else name
+def _beside(path: str, folder: Path) -> Path:
+    """The user's file or folder in the suite's folder, or else where we are."""
+    return folder / path if (folder / path).exists() else Path(path)
 
 
 def evaluator_for(kind: str, table: EvaluatorTable, model: Sees, folder: Path) -> Any:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from perturb.answers import Answers
     from perturb.records import Clean, Contribution, Effect, Observation, OperatingPoint
+    from perturb.sensor import Sensor
 
 
 @runtime_checkable
@@ -199,6 +200,22 @@ class Asked:
     twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin among these pictures
     boxes: Float[np.ndarray, "picture object 4"] | None = None  # of annotated objects: the one asked about, then others
     # beside it that a report may belong to; top, left, rows, columns
+    sensor: Sensor | None = None  # the steps ahead of the model, whose answers are then in pixels of what comes out
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Rows and columns of what the model is given: of the picture, unless steps resize, crop or pad it."""
+        return self.shape if self.sensor is None else self.sensor.inside
+
+    def to_picture(self, at: Float[np.ndarray, " place"], axis: int) -> Float[np.ndarray, " place"]:
+        """Places along rows or columns of what the model is given as places in the picture."""
+        return at if self.sensor is None else self.sensor.to_picture(at, axis)
+
+    def positions(self, count: int, axis: int) -> Float[np.ndarray, " position"]:
+        """Centres along rows or columns of an answer's `count` positions, in pixels of the picture."""
+        import numpy as np
+
+        return self.to_picture((np.arange(count) + 0.5) * self.seen[axis] / count - 0.5, axis)
 
     @property
     def centre(self) -> Float[np.ndarray, "picture 2"]:

@@ -1,6 +1,7 @@
 """What is asked of the model's outputs for one image: where, how large, and which class is right."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,6 +9,9 @@ from jaxtyping import Float, Int
 from perturb.protocols import Asked, Task
 from perturb.records import ARMS, CLEAN, CLEAN_LIVE, OWN, Images, Trials
 from perturb.showing import label_of
+
+if TYPE_CHECKING:
+    from perturb.sensor import Sensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,7 @@ class Questions:
     extent: tuple[int, int]  # rows, columns of the object
     shape: tuple[int, int]  # rows, columns of the picture
     boxes: Float[np.ndarray, "pair arm object 4"] | None = None  # of annotated objects, see Asked
+    sensor: "Sensor | None" = None  # the steps ahead of the model
 
     def of_pair(self, pair: int, levels: int) -> Asked:
         """Of one pair at each level and arm, in turn; the clean twin of an arm is asked at the arm's own place."""
@@ -30,6 +35,7 @@ class Questions:
             truth=np.repeat(self.truth[pair], levels * len(ARMS)),
             twin=(np.arange(levels)[:, None] * len(ARMS) + own).ravel(),
             boxes=None if self.boxes is None else np.tile(self.boxes[pair], (levels, 1, 1)),
+            sensor=self.sensor,
         )
 
     def of_pictures(self, number: Int[np.ndarray, "level pair arm"], twin: Int[np.ndarray, " picture"]) -> Asked:
@@ -37,7 +43,7 @@ class Questions:
         place, truth = np.zeros((len(twin), 2), dtype=int), np.zeros(len(twin), dtype=int)
         place[number] = self.place
         truth[number] = self.truth[:, None]
-        return Asked(place=place, extent=self.extent, shape=self.shape, truth=truth, twin=twin)
+        return Asked(place=place, extent=self.extent, shape=self.shape, truth=truth, twin=twin, sensor=self.sensor)
 
     def of_first(self) -> Asked:
         """Of the first clean picture, wherever something is reported in it."""
@@ -49,10 +55,13 @@ class Questions:
             truth=self.truth[:1],
             twin=still,
             boxes=None if self.boxes is None else self.boxes[:1, 0],
+            sensor=self.sensor,
         )
 
 
-def questions_about(images: Images, trials: Trials, image: int, task: Task) -> Questions:
+def questions_about(
+    images: Images, trials: Trials, image: int, task: Task, sensor: "Sensor | None" = None
+) -> Questions:
     """The questions of one image's trials; a picture without a label is asked for the model's own answer."""
     labelled = images.labels is not None or not task.needs_labels
     label, pairs = label_of(images, image), trials.dead.shape[1]
@@ -64,6 +73,7 @@ def questions_about(images: Images, trials: Trials, image: int, task: Task) -> Q
         extent=task.extent,
         shape=(rows, columns),
         boxes=_boxes(images, trials, image),
+        sensor=sensor,
     )
 
 

@@ -102,6 +102,19 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lattice:
+    """How a network's lattice lies in pictures that are resized, cropped or padded ahead of it, in their pixels."""
+
+    cell: int  # side of a cell: one period, or where that is no whole number a little more
+    whole: bool  # a cell is a period; else dead and live pixels are chosen in each cell by themselves
+    period: tuple[float, float]  # along rows, along columns
+    input_period: int  # in pixels of the network's input
+    area: tuple[int, int, int, int]  # top, left, bottom, right of the part of the picture that is taken
+    outside: float  # share of the picture's pixels that lie outside this area
+    unread: float  # share of the pixels in this area that resizing passes over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
     """A contribution map: how strongly each pixel moves the output."""
 
@@ -112,6 +125,7 @@ class Contribution:
     images: int = 0  # that it was measured on; 0 for a structural map
     windows: tuple[Window, ...] = ()  # structural maps only
     rates: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: the share reported, by phase
+    lattice: Lattice | None = None  # where the picture is resized, cropped or padded; `period` is then its cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +156,8 @@ class Locations:
     live: Int[np.ndarray, "live 2"]
     period: int
     balanced: bool  # the map is flat: there is no dead arm, and both arms are drawn at random
+    area: tuple[int, int, int, int] | None = None  # top, left, bottom, right of the part of the picture that counts
+    pixels: bool = False  # dead and live are pixels of the picture, in cells of `period`, and not phases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,9 @@ def shift(model: Network, evaluator: Evaluator, case: Case, period: int, *, fals
     one = np.zeros(1, dtype=int)
     size = case.perturbation.size
     extent = getattr(case.perturbation, "extent", (size, size))
-    asked = Asked(place=np.array([case.live]), extent=extent, shape=(rows, columns), truth=one, twin=one)
+    asked = Asked(
+        place=np.array([case.live]), extent=extent, shape=(rows, columns), truth=one, twin=one, sensor=model.sensor
+    )
     seen = []
     for at in (0, period):
         views = np.ascontiguousarray(takes[:, :, at : at + rows, at : at + columns])

@@ -7,7 +7,7 @@ from perturb.figures import Figures
 from perturb.files import UNWRITTEN, Upgrade, decode
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS, SHARES
-from perturb.records import Control, Effect, Experiment, Finding, Rate, Remedy, Verdict
+from perturb.records import Control, Effect, Experiment, Finding, Lattice, Rate, Remedy, Verdict
 from perturb.upgrade import from_schema_1
 
 SCHEMA = 2
@@ -81,6 +81,7 @@ class MapSummary:
     images: int
     phases: tuple[tuple[float, ...], ...]  # contribution by phase, mean 1
     makers: tuple[str, ...]  # the layers up to there whose windows meet some pixels more often; () if not traceable
+    lattice: Lattice | None = None  # where the picture is resized, cropped or padded ahead of the network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from perturb.records import (
     Conditions,
     Contribution,
     Images,
+    Lattice,
     Locations,
     Measurement,
     Observation,
@@ -59,6 +60,8 @@ class TrialsHead:
     scenes: bool = False  # whether the picture moved
     together: bool = False
     counted: bool = False  # whether false alarms anywhere in a picture were kept
+    area: tuple[int, int, int, int] | None = None  # of the locations, as below
+    pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,7 @@ class MapHead:
     layer: str
     period: int
     images: int
+    lattice: Lattice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +188,8 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             live=stored.take(f"phases/{seed}/live", "i", None, 2),
             period=told.periods[seed],
             balanced=told.balanced[seed],
+            area=told.area,
+            pixels=told.pixels,
         )
         for seed in range(seeds)
     )
@@ -258,7 +264,14 @@ def _at_both_places(old: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _map(stored: Stored, told: MapHead) -> Contribution:
     values = stored.take("", "f", None, None).astype(float)
-    return Contribution(values=values, kind=told.kind, layer=told.layer, period=told.period, images=told.images)
+    return Contribution(
+        values=values,
+        kind=told.kind,
+        layer=told.layer,
+        period=told.period,
+        images=told.images,
+        lattice=told.lattice,
+    )
 
 
 def _keyed(data: dict[str, Any]) -> dict[str, Any]:
@@ -282,6 +295,8 @@ def _trials(run: Run) -> bytes:
                 scenes=found.trials[0].scene is not None,
                 together=found.trials[0].together,
                 counted=seen.alarms is not None,
+                area=locations[0].area,
+                pixels=locations[0].pixels,
             )
             parts = {"photograph": seen.photograph, "threshold": seen.threshold, "truth": seen.truth}
             if seen.alarms is not None:
@@ -299,7 +314,8 @@ def _trials(run: Run) -> bytes:
 
 def _maps(maps: Mapping[str, Contribution]) -> bytes:
     heads = tuple(
-        MapHead(key=key, kind=m.kind, layer=m.layer, period=m.period, images=m.images) for key, m in maps.items()
+        MapHead(key=key, kind=m.kind, layer=m.layer, period=m.period, images=m.images, lattice=m.lattice)
+        for key, m in maps.items()
     )
     arrays = {str(i): m.values.astype(np.float32) for i, m in enumerate(maps.values())}
     return pack(arrays, MapsFile(schema=MAPS, maps=heads))

@@ -52,7 +52,12 @@ def places(
     draw: st.DrawFn, locations: Locations, shape: tuple[int, int, int] = (3, 224, 224), *, size: int = 1
 ) -> tuple[Phase, Phase]:
     """A dead and a live place, (row, column) each, in one cell away from the border."""
-    cells = interior_cells(shape[1:], locations.period, size)
+    if locations.pixels:
+        raise ValueError(
+            "the lattice has no whole period in the picture; draw places from `locations.dead` and `live`."
+        )
+    area = locations.area or (0, 0, *shape[1:])
+    cells = interior_cells(area[2:], locations.period, size, corner=area[:2])
     cell = cells[draw(st.integers(0, len(cells) - 1))]
     phases = [arm[draw(st.integers(0, len(arm) - 1))] for arm in (locations.dead, locations.live)]
     (dead_row, dead_column), (live_row, live_column) = (cell + phase for phase in phases)

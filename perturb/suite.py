@@ -29,7 +29,7 @@ from perturb.training.recipe import RECIPES
 Period = Annotated[int, Field(ge=1, le=256)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
-Pixels = Annotated[int, Field(ge=0, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 MAPS = [name for name in contribution.KINDS if name != "centre"]  # the map of one unit judges no pixel
@@ -103,7 +103,7 @@ class RegionTable(_Table):
     masks: str | None = Field(
         None, description="folder of PNG files, named as the photographs: nonzero pixels; relative to the suite's file"
     )
-    boxes: tuple[tuple[Pixels, Pixels, Pixels, Pixels], ...] = Field(
+    boxes: tuple[tuple[Count, Count, Count, Count], ...] = Field(
         (), description="[top, left, bottom, right] in pixels of the photograph, the last two excluded"
     )
     brighter_than: Unit | None = Field(None, description="mean of all channels over 9 x 9 pixels, of the pixel range")
@@ -117,6 +117,30 @@ class RegionTable(_Table):
             if not (box[0] < box[2] and box[1] < box[3]):
                 raise PydanticCustomError("box", "{box} is empty; wanted [top, left, bottom, right]", {"box": [*box]})
         return boxes
+
+
+Pixels = Annotated[int, Field(ge=1, le=100_000)]
+Size = Pixels | tuple[Pixels, Pixels]
+
+
+class SensorTable(_Table):
+    shape: tuple[Pixels, Pixels] = Field(description="rows and columns of the camera's pictures")
+    resize: Size | None = Field(None, description="to [rows, columns], or the shorter side to so many pixels")
+    letterbox: Size | None = Field(None, description="in place of resize: fit into this size, and fill with grey")
+    interpolation: Literal["nearest", "nearest-exact", "bilinear", "bicubic", "area"] | None = Field(
+        None, description="as in torch; bilinear unless the model says otherwise"
+    )
+    antialias: bool | None = Field(None, description="as in torch: true, but for a letterbox, unless the model says")
+    crop: Size | None = Field(None, description="cut from the middle after resizing")
+    pad: tuple[Count, Count, Count, Count] | None = Field(
+        None, description="rows and columns added at last: top, bottom, left, right"
+    )
+    fill: Unit | None = Field(None, description="of padding: a fraction of the pixel range; 0, of a letterbox 114/255")
+
+    @property
+    def steps(self) -> dict[str, Any]:
+        """The keys that are given, but the shape."""
+        return self.model_dump(exclude={"shape"}, exclude_none=True)
 
 
 class TaskTable(_Table):
@@ -264,6 +288,7 @@ class Suite(_Table):
     region: RegionTable | None = Field(
         None, description="where an object may be put; without it, anywhere but the edge"
     )
+    sensor: SensorTable | None = Field(None, description="the camera's pictures, and how they become the model's input")
     map: MapTable = MapTable()
     design: DesignTable = DesignTable()
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
@@ -287,7 +312,8 @@ class Suite(_Table):
     @property
     def digest(self) -> str:
         """SHA-256 of everything that the suite asks, defaults included; not of which models and what is expected."""
-        asked = self.model_dump_json(exclude={"description", "models", "expected_failures"})
+        left_out = {"description", "models", "expected_failures"} | ({"sensor"} if self.sensor is None else set())
+        asked = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(asked.encode()).hexdigest()
 
     def reading(self, source: str | None) -> "Suite":
@@ -385,6 +411,7 @@ MOVED = {
 TABLES: dict[str, type[_Table]] = {
     "images": ImagesTable,
     "region": RegionTable,
+    "sensor": SensorTable,
     "map": MapTable,
     "design": DesignTable,
     "task": TaskTable,

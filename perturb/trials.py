@@ -32,15 +32,22 @@ def design(
     Cells keep an eighth of the picture away from its border. An image's trials depend on the seed, the purpose and the
     image's identity alone, not on what lies beside it: a part of the images gets what the whole gives it. With `scenes`
     the picture moves and the object stays, at a place of any phase. Images with spots have their object there: it moves
-    within the cell around its spot, or with the picture.
-    Images with annotated objects are about these, in turn, and the picture moves.
+    within the cell around its spot, or with the picture. Of a lattice without a whole period (`locations.pixels`) a
+    pair's places are pixels of the two arms in one cell, and the object moves. Images with annotated objects are about
+    these, in turn, and the picture moves.
     Raises InputError where the picture is too small for one interior cell, or for so many objects in one scene, and
     where a spot lies too near the edge to move.
     """
     if images.objects is not None:
         return _of_objects(images, images.objects, locations, pairs, seed, purpose)
     period, count, spots = locations.period, len(images.pixels), images.spots
-    cells = _cells(images, size, period, pairs, scenes) if spots is None else spots
+    if locations.pixels and (scenes or spots is not None):
+        raise InputError(
+            f"the lattice has no whole period in the picture (about {period} pixels), so that only the object can "
+            "move, and anywhere: use [design] kind = 'object' and pictures without places of their own."
+        )
+    cells = _cells(images, size, locations, pairs, scenes) if spots is None else spots
+    members = [_by_cell(cells, arm, period) for arm in (locations.dead, locations.live)] if locations.pixels else []
     dead = np.empty((count, pairs, 2), dtype=np.int64)
     live, scene = np.empty_like(dead), np.empty_like(dead)
     for i in range(count):
@@ -48,7 +55,12 @@ def design(
         if spots is not None:
             cell, scene[i] = spots[i] // period * period, spots[i]
         else:
-            cell = cells[rng.choice(len(cells), pairs, replace=pairs > len(cells))]
+            drawn = rng.choice(len(cells), pairs, replace=pairs > len(cells))
+            cell = cells[drawn]
+            if members:
+                for landed, arm in zip((dead, live), members, strict=True):
+                    landed[i] = [arm[number][rng.integers(len(arm[number]))] for number in drawn]
+                continue
             if scenes:
                 scene[i] = cell + period - 1 + rng.integers(0, period, (pairs, 2))
         for landed, phases in ((dead, locations.dead), (live, locations.live)):
@@ -84,7 +96,7 @@ def _of_objects(images: Images, objects: Objects, locations: Locations, pairs: i
         asked[i] = np.resize(rng.permutation(np.flatnonzero(objects.asked[i])), pairs)
         scene[i] = objects.boxes[i, asked[i], :2].round()
         for landed, phases in ((dead, locations.dead), (live, locations.live)):
-            landed[i] = _landing(scene[i], phases, period, rng)
+            landed[i] = landing(scene[i], phases, period, rng)
     return Trials(
         dead=dead,
         live=live,
@@ -106,9 +118,19 @@ def only_objects(objects: Objects | None, which: np.ndarray) -> Objects | None:
     )
 
 
-def _cells(images: Images, size: int, period: int, pairs: int, scenes: Scenes | None) -> Int[np.ndarray, "cell 2"]:
+def _cells(
+    images: Images, size: int, locations: Locations, pairs: int, scenes: Scenes | None
+) -> Int[np.ndarray, "cell 2"]:
     """The cells that objects are put into; where they share a scene, such as keep them apart."""
-    cells = interior_cells(images.pixels.shape[2:], period, size + (period - 1 if scenes else 0))
+    period = locations.period
+    area = locations.area or (0, 0, *images.pixels.shape[2:])
+    cells = interior_cells(area[2:], period, size + (period - 1 if scenes else 0), corner=area[:2])
+    if locations.pixels:
+        arms = (np.unique(arm // period * period, axis=0) for arm in (locations.dead, locations.live))
+        usable = [set(map(tuple, arm.tolist())) for arm in arms]
+        cells = np.array([c for c in cells if tuple(c.tolist()) in usable[0] & usable[1]]).reshape(-1, 2)
+        if not len(cells):
+            raise InputError(f"no cell of {period} pixels in the interior holds a dead and a live pixel.")
     return _apart(cells, scenes.apart, period, pairs) if scenes and scenes.apart else cells
 
 
@@ -137,6 +159,18 @@ def landing(
     return landed
 
 
+def _by_cell(
+    cells: Int[np.ndarray, "cell 2"], places: Int[np.ndarray, "place 2"], period: int
+) -> list[Int[np.ndarray, "place 2"]]:
+    """Of each cell the places that lie in it."""
+    home = places // period
+    number = home[:, 0] * (home.max() + 1) + home[:, 1]
+    wanted = cells[:, 0] // period * (home.max() + 1) + cells[:, 1] // period
+    order = np.argsort(number, kind="stable")
+    first, last = (np.searchsorted(number[order], wanted, side) for side in ("left", "right"))
+    return [places[order[a:b]] for a, b in zip(first, last, strict=True)]
+
+
 def identity(images: Images, number: int) -> str:
     """What tells an image from every other: its photograph's digest and its crop's number."""
     return f"{images.digests[images.photograph[number]]}/{images.crop[number]}"
@@ -146,12 +180,17 @@ def _in_turn(phases: Int[np.ndarray, "phase 2"], pairs: int, rng: np.random.Gene
     return phases[rng.permutation(len(phases))[np.arange(pairs) % len(phases)]]
 
 
-def interior_cells(shape: tuple[int, ...], period: int, size: int) -> Int[np.ndarray, "cell 2"]:
-    """(row, column) of the top left of each period x period cell in the interior, row by row."""
+def interior_cells(
+    shape: tuple[int, ...], period: int, size: int, *, corner: tuple[int, int] = (0, 0)
+) -> Int[np.ndarray, "cell 2"]:
+    """(row, column) of the top left of each period x period cell in the interior, row by row.
+
+    Of a part of the picture `corner` is its top left and `shape` its bottom right.
+    """
     axes = []
-    for n in shape:
-        first = -(-(n // 8) // period) * period
-        axes.append(np.arange(first, n - first - period - size + 2, period))
+    for begin, n in zip(corner, shape, strict=True):
+        border = -(-((n - begin) // 8) // period) * period
+        axes.append(np.arange(-(-(begin + border) // period) * period, n - border - period - size + 2, period))
     if min(len(axis) for axis in axes) == 0:
         raise InputError(f"a {shape[0]} x {shape[1]} picture has no interior cell of period {period}.")
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)

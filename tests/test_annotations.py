@@ -180,7 +180,7 @@ def test_copies_of_a_picture_are_one_photograph(folder, tmp_path):
     (folder / "copy.png").write_bytes((folder / "a.png").read_bytes())
     file = tmp_path / "l.csv"
     file.write_text("file,x,y\na.png,5,5\ncopy.png,5,5\nb.png,5,5\n")
-    with pytest.warns(PerturbWarning, match="1 in copies of a picture"):
+    with pytest.warns(PerturbWarning, match="1 objects left out, in copies of a picture"):
         assert read(folder, file).names == ("a.png", "b.png")
 
 
@@ -317,5 +317,5 @@ def test_more_objects_than_a_window_asks_about_give_more_windows(folder, tmp_pat
     )
     assert len(turns) == 8
     assert max(turns.values()) <= 2
-    with pytest.warns(PerturbWarning, match="6 beyond the windows of their photograph"):
+    with pytest.warns(PerturbWarning, match="6 objects left out, beyond the windows of their photograph"):
         load_annotated(folder, file, replace(CUTTING, windows=1, each=2), seed=0)

@@ -59,8 +59,9 @@ def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options:
     --kind response also accepts a model that is any Python function of a batch of pictures.
     """
     from perturb.contribution import fit_gaussian
-    from perturb.locations import fold, imbalance
+    from perturb.locations import fold, imbalance, one_cell
     from perturb.render import terminal
+    from perturb.render.lattice import sentences
 
     if out is not None and Path(out).suffix not in (".png", ".npy"):
         raise UsageError(f"--out {out}: expected a .png or .npy file.")
@@ -68,14 +69,16 @@ def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options:
     if options.period is not None and not KINDS[kind].pictures:
         raise UsageError(f"--period {options.period}: a {kind} map finds its own period; leave it out.")
     found = _estimate(model, kind, layer or KINDS[kind].layer, shown, options)
-    phases = fold(found)
+    phases, cell = fold(found), one_cell(found)
     view = console()
-    view.print(terminal.Lattice(phases.tolist()))
+    view.print(terminal.Lattice(cell.tolist()))
     view.print(
         f"{kind} map of {model.name}, `{found.layer}`"
         + (f", {found.images} pictures" if found.images else "")
         + f": period {found.period}, liveliest / deadest phase {imbalance(phases):.4g}"
     )
+    for sentence in sentences(found.lattice):
+        view.print(sentence)
     if kind == "centre":
         fit = fit_gaussian(found.values)
         view.print(
@@ -83,7 +86,7 @@ def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options:
             f"R² {fit.r_squared:.3f}"
         )
     if out is not None:
-        _save(found, phases, model, Path(out))
+        _save(found, cell, model, Path(out))
         view.print(f"Saved to {out}")
 
 
@@ -108,7 +111,8 @@ def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options
 def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:
     import numpy as np
 
-    from perturb.locations import imbalance
+    from perturb.locations import fold, imbalance
+    from perturb.render.lattice import period
     from perturb.render.picture import picture
 
     with written(out) as path:
@@ -119,11 +123,12 @@ def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:
         rows, columns = model.input_shape[1:]
         size = found.values.shape
         values = np.tile(found.values, (-(-rows // size[0]), -(-columns // size[1])))[:rows, :columns]
+        repeats = period(found.lattice) if found.lattice else found.period
         measured = f"{found.images} pictures" if found.images else "exact"
         picture(
             values,
             phases,
             title=f"{found.kind} contribution map of {model.name}",
-            subtitle=f"of `{found.layer}`, {measured}; period {found.period}, "
-            f"liveliest / deadest phase {imbalance(phases):.3g}; dark = dead, bright = live",
+            subtitle=f"of `{found.layer}`, {measured}; period {repeats}, "
+            f"liveliest / deadest phase {imbalance(fold(found)):.3g}; dark = dead, bright = live",
         ).save(path, format="PNG")

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from perturb.cli.options import as_record
+from perturb.errors import UsageError
 
 if TYPE_CHECKING:
     from perturb.model import BlackBox, Network
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 EPILOG = "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory."
 DEVICE = click.option("--device", default="auto", show_default=True, help="Where to run: auto, cpu or cuda.")
+SENSOR = click.option(
+    "--sensor",
+    metavar="ROWSxCOLUMNS[,KEY=VALUE...]",
+    help="Size of your camera's pictures, and how they are resized; see docs/sensor.md.",
+)
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of untrained weights.")
 
 
@@ -26,6 +32,7 @@ class Choice:
     device: str
     seed: int
     remedy: str | None
+    sensor: str | None
 
     def see(self) -> "tuple[Network | BlackBox, Remedy | None]":
         """The model, for a command that can do with its answers alone, and what was done to it."""
@@ -33,10 +40,16 @@ class Choice:
 
         if self.remedy is not None:
             return self.load()
-        return load(self.model, weights=self.weights, device=self.device, seed=self.seed), None
+        model = load(self.model, weights=self.weights, device=self.device, seed=self.seed)
+        return behind_camera(model, self.sensor), None
 
     def load(self) -> "tuple[Network, Remedy | None]":
-        """The network, and what was done to it. Raises UsageError for a plain function.
+        """The network, and what was done to it. Raises UsageError for a plain function."""
+        network, done = self._load()
+        return behind_camera(network, self.sensor), done
+
+    def _load(self) -> "tuple[Network, Remedy | None]":
+        """The network ahead of any camera.
 
         Weights that fit the network as built are loaded ahead of the remedy, which keeps them; others after it.
         """
@@ -61,7 +74,40 @@ class Choice:
         """The arguments that say the same again."""
         device = "" if self.device == "auto" else self.device
         given = {"--weights": self.weights, "--remedy": self.remedy, "--seed": str(self.seed or ""), "--device": device}
+        given |= {"--sensor": self.sensor}
         return [self.model, *(word for option, value in given.items() if value for word in (option, value))]
+
+
+def behind_camera(model: Any, sensor: str | None) -> Any:
+    """The model for the camera's pictures: `sensor` is ROWSxCOLUMNS, and further keys of [sensor] as key=value."""
+    from pydantic import ValidationError
+
+    from perturb.model import behind
+    from perturb.suite import SensorTable
+
+    if sensor is None:
+        return model
+    shape, *others = sensor.split(",")
+    given = {"shape": _value(shape)} | {
+        key.strip(): _value(value) for key, _, value in (o.partition("=") for o in others)
+    }
+    try:
+        asked = SensorTable.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise UsageError(
+            f"--sensor {sensor}: `{fault['loc'][0]}`: {fault['msg'].lower()}; expected ROWSxCOLUMNS, then any of "
+            f"{', '.join(f'{key}=' for key in SensorTable.model_fields if key != 'shape')} after commas."
+        ) from error
+    return behind(model, asked.shape, asked.steps)
+
+
+def _value(text: str) -> Any:
+    """A number, numbers joined by x, or a word."""
+    parts = text.strip().split("x")
+    if all(part.isdecimal() for part in parts):
+        return int(parts[0]) if len(parts) == 1 else [int(part) for part in parts]
+    return text.strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +134,7 @@ model_options = as_record(
     click.option(
         "--remedy", metavar="NAME", help="Remedy to apply first: padding, blurpool, ...; see `perturb remedy`."
     ),
+    SENSOR,
 )
 
 shown_options = as_record(

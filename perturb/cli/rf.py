@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perturb.cli.models import DEVICE, EPILOG, SEED, Shown, shown_options
+from perturb.cli.models import DEVICE, EPILOG, SEED, SENSOR, Shown, behind_camera, shown_options
 from perturb.cli.terminal import console, progress
 from perturb.errors import UsageError
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     help="CSV file with the columns model,accuracy. Without MODEL its models are measured.",
 )
 @shown_options
+@SENSOR
 @SEED
 @DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
@@ -38,6 +39,7 @@ def command(
     layer: str,
     accuracies: str | None,
     shown: Shown,
+    sensor: str | None,
     seed: int,
     device: str,
     as_json: bool,
@@ -57,7 +59,7 @@ def command(
     fields, side = [], 0
     with progress() as begin:
         for name in names:
-            network = load_network(name, device=device, seed=seed)
+            network = behind_camera(load_network(name, device=device, seed=seed), sensor)
             pictures, side = _pictures(network, shown), network.input_shape[1]
             if len(names) == 1:
                 fields = rf.by_depth(network, pictures, progress=begin)

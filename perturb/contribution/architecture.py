@@ -10,10 +10,12 @@ from jaxtyping import Float
 from torch import nn
 
 from perturb.contribution.linearised import Linearised
+from perturb.contribution.period import placed
 from perturb.contribution.torus import CanvasError
 from perturb.errors import InputError, PerturbError
 from perturb.protocols import Differentiable
 from perturb.records import Contribution, Window
+from perturb.sensor import network_shape, sensor_of
 
 LARGEST_CANVAS = 1024
 
@@ -24,19 +26,30 @@ def structural(model: Differentiable, layer: str = "output") -> Contribution:
     Propagated on a torus, whose period is the returned map's size: `values` is one T x T cell, in float64, scaled to
     sum 1. Weights count by their shape alone, nonlinearities as the identity, gates as 1, fixed coefficients by their
     square. Deterministic; relative accuracy about 1e-12.
+    Where the picture is resized, cropped or padded ahead of the network, `values` is the whole picture: the lattice
+    laid over the network's input and brought back through the steps. As on the torus, the network has no border.
     Raises UnsupportedOperationError naming the operation and layer through which a gradient cannot be followed.
     """
     squared, windows = _on_some_torus(model, layer)
     if not squared.any():
         raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through gates.")
     period = _period(squared)
-    cell = squared[:period, :period]
-    return Contribution(values=cell / cell.sum(), kind="structural", layer=layer, period=period, windows=tuple(windows))
+    values, sensor = squared[:period, :period], sensor_of(model)
+    if sensor is not None:
+        rows, columns = sensor.inside
+        values = sensor.onto_picture(np.tile(values, (-(-rows // period), -(-columns // period)))[:rows, :columns])
+    return Contribution(
+        values=values / values.sum(),
+        kind="structural",
+        layer=layer,
+        windows=tuple(windows),
+        **placed(model, period),
+    )
 
 
 def _on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     """A small torus if the network allows; else the size it was made for; else one that most windows divide."""
-    rows, columns = model.input_shape[1:]
+    rows, columns = network_shape(model)[1:]
     reason: Exception | None = None
     for canvas in dict.fromkeys((64, rows if rows == columns else 64, 256)):
         try:

@@ -9,12 +9,13 @@ from scipy.optimize import OptimizeWarning, curve_fit
 from torch import Tensor
 
 from perturb.contribution.kinds import DEFAULTS, Options
-from perturb.contribution.period import period_of
+from perturb.contribution.period import place
 from perturb.contribution.reach import receptive_field
 from perturb.errors import InputError
 from perturb.precision import full_float32
 from perturb.protocols import Differentiable
 from perturb.records import Contribution, GaussianFit, ReceptiveField
+from perturb.sensor import sensor_of
 from perturb.streams import stream
 
 Pictures = Float[np.ndarray, "image channel row column"]
@@ -98,7 +99,7 @@ def _seen_by_centre(model: Differentiable, picture: Pictures, layer: str) -> tup
         rows, columns = _map(model, picture, layer).shape[2:]
         return slice(None), slice(None), (rows // 2, columns // 2)
     unit = field.positions[0] // 2, field.positions[1] // 2
-    if field.size is not None:
+    if field.size is not None and sensor_of(model) is None:
         near, far = (_around(field, unit, picture.shape[2:], strides) for strides in (0, 1))
         worth = picture[:, :, near[0], near[1]].size <= WORTH_CROPPING * picture.size
         if worth and _alike(model, picture, layer, near, far):
@@ -206,4 +207,4 @@ def _record(
     if not values.any():
         raise InputError(f"{model.name}: the gradient of `{layer}` is zero everywhere.")
     scaled = values / values.sum()
-    return Contribution(values=scaled, kind=kind, layer=layer, period=period_of(model, layer, period), images=images)
+    return Contribution(values=scaled, kind=kind, layer=layer, images=images, **place(model, layer, period))

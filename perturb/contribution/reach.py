@@ -19,6 +19,7 @@ from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, 
 from perturb.errors import UnsupportedOperationError
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
+from perturb.sensor import network_shape
 
 
 def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
@@ -28,7 +29,7 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     Size None: every position sees the whole picture. Raises UnsupportedOperationError naming an operation without a
     rule.
     """
-    channels, rows, columns = model.input_shape
+    channels, rows, columns = network_shape(model)
     row = torch.arange(float(rows))[:, None].expand(rows, columns)
     column = torch.arange(float(columns)).expand(rows, columns)
     x = torch.stack([row, -row, column, -column])[:, None].repeat(1, channels, 1, 1)

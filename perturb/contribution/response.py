@@ -11,8 +11,8 @@ from torch import Tensor
 
 from perturb.answers import tensor_of
 from perturb.contribution.kinds import DEFAULTS, Options
-from perturb.contribution.period import period_of
-from perturb.errors import InputError
+from perturb.contribution.period import Placed, place
+from perturb.errors import InputError, UsageError
 from perturb.incremental import Incremental, Patches, choose_engine
 from perturb.protocols import Differentiable, Sees, Tick, silent
 from perturb.records import Contribution
@@ -37,12 +37,12 @@ def full_scan(model: Sees, pictures: Pictures, layer: str = "output", options: O
     Of a model with gradients the change is propagated where that saves work (`options.engine`), exact however small;
     else it is a difference of two float32 outputs. `tick` counts places.
     """
-    shape, period, look = model.input_shape[1:], period_of(model, layer, options.period), _look(model, layer, options)
+    shape, placed, look = model.input_shape[1:], place(model, layer, options.period), _look(model, layer, options)
     places = np.argwhere(np.ones(shape, dtype=bool))
     total = np.zeros(len(places))
     for picture in pictures:
         total += look(picture, places, options.tick)
-    return _record(model.name, total.reshape(shape), layer, period, len(pictures))
+    return _record(model.name, total.reshape(shape), layer, placed, len(pictures))
 
 
 def quotient_scan(model: Sees, pictures: Pictures, layer: str = "output", options: Options = DEFAULTS) -> Contribution:
@@ -51,20 +51,29 @@ def quotient_scan(model: Sees, pictures: Pictures, layer: str = "output", option
     Each picture is asked at 2.9 % of its pixels. Pictures are taken until the 95 % interval of a phase's mean, over
     pictures, is within `precision` of it for half of the phases, or none are left. `tick` counts pictures.
     """
-    period, look = period_of(model, layer, options.period), _look(model, layer, options)
-    grid = _Grid(model.input_shape[1], model.input_shape[2], period)
+    placed, look = place(model, layer, options.period), _look(model, layer, options)
+    period, lattice = placed["period"], placed["lattice"]
+    if lattice is not None and not lattice.whole:
+        raise UsageError(
+            f"{model.name}: the lattice has no whole period in the picture ({lattice.period[0]:.4g} x "
+            f"{lattice.period[1]:.4g} pixels), and a response map needs one or every pixel: `perturb map --full`, or "
+            "[map] kind = 'structural' or 'energy'."
+        )
+    top, left, bottom, right = (0, 0, *model.input_shape[1:]) if lattice is None else lattice.area
+    grid, corner = _Grid(bottom - top, right - left, period), np.array([top, left])
     by_phase: list[np.ndarray] = []
     seen: list[tuple[Places, np.ndarray]] = []
     for number, picture in enumerate(pictures):
         places, edges = grid.draw(stream(options.seed, f"response/{number}"))
-        found = look(picture, np.concatenate([places, edges]), silent)
+        found = look(picture, np.concatenate([places, edges]) + corner, silent)
         by_phase.append(_phase_means(places % period, found[: len(places)], period))
         seen.append((edges, found[len(places) :]))
         options.tick(1)
         if _precise(np.stack(by_phase), options.precision):
             break
-    values = _spread(grid, np.mean(by_phase, 0), seen)
-    return _record(model.name, values, layer, period, len(by_phase))
+    values = np.zeros(model.input_shape[1:])  # outside of what is taken of the picture
+    values[top:bottom, left:right] = _spread(grid, np.mean(by_phase, 0), seen)
+    return _record(model.name, values, layer, placed, len(by_phase))
 
 
 def _spread(
@@ -191,7 +200,9 @@ def _dense(
         yield which, (output[: len(which)] - output[-1:]).norm(dim=1)
 
 
-def _record(name: str, values: Float[np.ndarray, "row column"], layer: str, period: int, images: int) -> Contribution:
+def _record(
+    name: str, values: Float[np.ndarray, "row column"], layer: str, placed: Placed, images: int
+) -> Contribution:
     if not values.any():
         raise InputError(f"{name}: no pixel moves `{layer}`.")
-    return Contribution(values=values / values.sum(), kind="response", layer=layer, period=period, images=images)
+    return Contribution(values=values / values.sum(), kind="response", layer=layer, images=images, **placed)

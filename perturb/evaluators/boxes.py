@@ -55,7 +55,8 @@ class BoxScores(OwnAnswer):
 
     def _owned(self, answer: Any, asked: Asked, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Of the boxes of the class and area: the number of the object that each belongs to, or -1; and its score."""
-        corners, score, label = boxes_of(answer, asked.shape)
+        corners, score, label = boxes_of(answer, asked.seen)
+        corners = np.stack([asked.to_picture(corners[:, i] - 0.5, 1 - i % 2) + 0.5 for i in range(4)], 1)
         if self.target is not None:
             corners, score = corners[label == str(self.target)], score[label == str(self.target)]
         objects = objects_in(asked, number)

@@ -45,10 +45,10 @@ class Map(OwnAnswer):
         check_number(self.target)
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
-        maps = self._maps(outputs, asked.shape)
+        maps = self._maps(outputs, asked.seen)
         if asked.boxes is not None:
             return self._at_objects(maps, asked)
-        away = [_away(n, asked.shape[axis], asked.centre[:, axis]) for axis, n in enumerate(maps.shape[1:])]
+        away = [_away(n, asked, axis) for axis, n in enumerate(maps.shape[1:])]
         distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
         within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
         return maps.masked_fill(~within.to(maps.device), -torch.inf).amax((1, 2))
@@ -57,8 +57,9 @@ class Map(OwnAnswer):
         from scipy.ndimage import label, maximum, maximum_filter
 
         found = []
-        for number, values in enumerate(self._maps(outputs, asked.shape).cpu().numpy()):
-            reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
+        for number, values in enumerate(self._maps(outputs, asked.seen).cpu().numpy()):
+            steps = [_step(n, asked, axis) for axis, n in enumerate(values.shape)]
+            reach = [2 * int(self.radius / step) + 1 for step in steps]
             numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
             peaks = np.setdiff1d(np.arange(1, count + 1), self._matched(numbers, asked, number))
             found.append(np.asarray(maximum(values, numbers, peaks)))
@@ -67,7 +68,7 @@ class Map(OwnAnswer):
     def _at_objects(self, maps: Maps, asked: Asked) -> Float[Tensor, " picture"]:
         """The largest value at the annotated object that each picture is about."""
         found = [
-            largest_at(values, asked.shape, objects_in(asked, number), self.radius)
+            largest_at(values, _centres(values.shape, asked), objects_in(asked, number), self.radius)
             for number, values in enumerate(maps.cpu().numpy())
         ]
         return torch.tensor(found, dtype=torch.float64)
@@ -76,7 +77,7 @@ class Map(OwnAnswer):
         """The peaks, of a map of their numbers, that reach any annotated object."""
         if asked.boxes is None:
             return np.zeros(0, dtype=int)
-        reached = (near_to(one, asked.shape, numbers.shape, self.radius) for one in objects_in(asked, picture))
+        reached = (near_to(one, _centres(numbers.shape, asked), self.radius) for one in objects_in(asked, picture))
         return np.unique(np.concatenate([numbers[rows, columns][near] for rows, columns, near in reached]))
 
     def _maps(self, outputs: Answers, shape: tuple[int, int]) -> Maps:
@@ -108,7 +109,17 @@ class Map(OwnAnswer):
         return (chosen.any(1) if chosen.ndim == 4 else chosen).double()
 
 
-def _away(positions: int, size: int, centre: np.ndarray) -> Float[np.ndarray, "picture position"]:
-    """Squared distance in pixels of each position's centre, along one axis."""
-    at = (np.arange(positions) + 0.5) * size / positions - 0.5
-    return np.asarray((at - centre[:, None]) ** 2)
+def _away(positions: int, asked: Asked, axis: int) -> Float[np.ndarray, "picture position"]:
+    """Squared distance in pixels of the picture of each position's centre, along one axis."""
+    return np.asarray((asked.positions(positions, axis) - asked.centre[:, axis, None]) ** 2)
+
+
+def _centres(shape: tuple[int, ...], asked: Asked) -> list[Float[np.ndarray, " position"]]:
+    """Of a map's rows and columns, in pixels of the picture."""
+    return [asked.positions(n, axis) for axis, n in enumerate(shape)]
+
+
+def _step(positions: int, asked: Asked, axis: int) -> float:
+    """Pixels of the picture from one position to the next."""
+    first, second = asked.to_picture(np.array([0.0, asked.seen[axis] / positions]), axis)
+    return float(second - first)

@@ -1,10 +1,13 @@
 """Which object does a report belong to? Each belongs to one object at most, so neighbours lend each other nothing."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from perturb.protocols import Asked
 
+Centres = Sequence[Float[np.ndarray, " position"]]  # of a map's rows and columns, in the picture's pixels
 TIE = 1e-6  # of a pixel for each pixel: of objects that hold a point alike, the one with the nearer centre
 
 
@@ -44,16 +47,16 @@ def overlaps(
 
 def largest_at(
     values: Float[np.ndarray, "row column"],
-    shape: tuple[int, int],
+    centres: Centres,
     objects: Float[np.ndarray, "object 4"],
     radius: float,
 ) -> float:
-    """The largest value of a map over a picture of `shape` at the positions that belong to the first object.
+    """The largest value of a map at the positions that belong to the first object.
 
     Within `radius` of it, or nearest to it, and nearer to no other. The map's smallest value where there are none.
     """
-    rows, columns, near = near_to(objects[0], shape, values.shape, radius)
-    at = [_centres(n, size)[part] for n, size, part in zip(values.shape, shape, (rows, columns), strict=True)]
+    rows, columns, near = near_to(objects[0], centres, radius)
+    at = [own[part] for own, part in zip(centres, (rows, columns), strict=True)]
     points = np.stack(np.meshgrid(*at, indexing="ij"), -1)
     _, rank = _distances(points[:, :, None], objects)
     own = near & (rank[..., 0] <= rank.min(-1))
@@ -61,22 +64,16 @@ def largest_at(
 
 
 def near_to(
-    one: Float[np.ndarray, " 4"], shape: tuple[int, int], positions: tuple[int, ...], radius: float
+    one: Float[np.ndarray, " 4"], centres: Centres, radius: float
 ) -> tuple[slice, slice, Bool[np.ndarray, "row column"]]:
     """A part of a map's rows and columns, and which positions there lie within `radius` of an object, or nearest."""
     gaps = [
-        np.maximum(np.abs(_centres(n, size) - centre) - half, 0)
-        for n, size, centre, half in zip(positions, shape, one[:2], one[2:], strict=True)
+        np.maximum(np.abs(own - centre) - half, 0) for own, centre, half in zip(centres, one[:2], one[2:], strict=True)
     ]
     within = [np.flatnonzero(gap <= max(radius, gap.min())) for gap in gaps]
     rows, columns = (slice(int(part[0]), int(part[-1]) + 1) for part in within)
     gap = np.hypot(gaps[0][rows, None], gaps[1][None, columns])
     return rows, columns, (gap <= radius) | (gap <= gap.min())
-
-
-def _centres(positions: int, size: int) -> Float[np.ndarray, " position"]:
-    """Of a map's positions along one axis, in the numbering of the picture's pixels."""
-    return np.asarray((np.arange(positions) + 0.5) * size / positions - 0.5)
 
 
 def _distances(points: np.ndarray, objects: Float[np.ndarray, "object 4"]) -> tuple[np.ndarray, np.ndarray]:

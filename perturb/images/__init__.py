@@ -1,6 +1,5 @@
 """Where pictures come from: built-in photographs, a folder, labelled sets, digits, dead leaves, noise."""
 
-import warnings
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from perturb.code import load_object
-from perturb.errors import InputError, PerturbWarning, UsageError
+from perturb.errors import InputError, UsageError
 from perturb.files import plain
-from perturb.images.account import COPY, LEFT_OUT, Ledger
+from perturb.images.account import COPY, LEFT_OUT, Ledger, said
 from perturb.images.content import gathered
 from perturb.images.decoding import LARGEST
 from perturb.images.digits import mnist, scikit_digits
@@ -95,15 +94,15 @@ def load_images(
     if region and kind not in ("built-in", "folder"):
         return _within(load_images(source, shape=shape, count=count, seed=seed, beside=beside), region)
     if kind in LAYOUTS and rest:
-        return _said(load_labelled(kind, Path(rest), shape, reading))
+        return said(load_labelled(kind, Path(rest), shape, reading))
     if source == "digits":
-        return _said(scikit_digits(shape, count=count, seed=seed))
+        return said(scikit_digits(shape, count=count, seed=seed))
     if kind == "mnist" and rest:
-        return _said(mnist(Path(rest), shape, count=count, seed=seed))
+        return said(mnist(Path(rest), shape, count=count, seed=seed))
     if source in GENERATED:
-        return _said(_drawn(GENERATED[source], source, shape, count, seed))
+        return said(_drawn(GENERATED[source], source, shape, count, seed))
     if ".py:" in source and is_custom(source):
-        return _said(_drawn(load_object(source, beside), source, shape, count, seed))
+        return said(_drawn(load_object(source, beside), source, shape, count, seed))
     if source == "built-in":
         names = {
             Path(str(resources.files(package) / name)): Path(name).stem
@@ -112,20 +111,13 @@ def load_images(
         }
         how = Cropping(shape=shape, crops=crops, seed=seed, least=0, region=region)
         found = _crops(names, source, how, AS_IT_IS, Ledger())
-        return _said(found) if region else replace(found, account=None)
+        return said(found) if region else replace(found, account=None)
     if kind == "folder" and rest:
         ledger, folder = Ledger(), Path(rest)
         names = {path: name_in(folder, path) for path in in_folder(folder, ledger)}
         how = Cropping(shape=shape, crops=crops, seed=seed, region=region)
-        return _said(_crops(names, plain(source), how, reading, ledger))
+        return said(_crops(names, plain(source), how, reading, ledger))
     raise UsageError(f"images `{source}` are unknown, expected one of {', '.join(SOURCES)}.")
-
-
-def _said(images: Images) -> Images:
-    """One warning for all that was done to the user's pictures."""
-    if images.account:
-        warnings.warn(f"pictures: {images.account.words}", PerturbWarning, stacklevel=3)
-    return images
 
 
 def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:

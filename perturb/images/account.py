@@ -1,6 +1,9 @@
 """What is done to picture files while they are read, collected once for the command line and the report."""
 
-from perturb.records import PictureAccount, PictureNote
+import warnings
+
+from perturb.errors import PerturbWarning
+from perturb.records import Images, PictureAccount, PictureNote
 
 NAMED = 5  # files of a note that are named
 
@@ -45,3 +48,10 @@ class Ledger:
                 for what, told in self._notes.items()
             ),
         )
+
+
+def said(images: Images) -> Images:
+    """These images, after one warning for all that was done to the user's pictures."""
+    if images.account:
+        warnings.warn(f"pictures: {images.account.words}", PerturbWarning, stacklevel=4)
+    return images

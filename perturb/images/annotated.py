@@ -1,6 +1,5 @@
 """Photographs with annotated objects: windows of the model's input around them, with room to move."""
 
-import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,15 +7,19 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Bool, Float
 
-from perturb.errors import InputError, PerturbWarning, UsageError
+from perturb.errors import InputError, UsageError
 from perturb.files import plain
+from perturb.images.account import COPY, Ledger, said
 from perturb.images.annotation_files import Annotated, Entry, read_annotations
+from perturb.images.folder import READABLE, in_folder, name_in
 from perturb.images.photograph import Photograph
-from perturb.images.reading import READABLE, in_folder, opened_in_turn
+from perturb.images.reading import Reading, opened_in_turn
 from perturb.kinds import near
 from perturb.records import Images, Objects
 from perturb.streams import stream
 
+AS_IT_IS = Reading()
+OBJECTS = "objects left out, {}"
 Boxes = Float[np.ndarray, "object 4"]  # top, left, rows, columns
 
 
@@ -40,14 +43,24 @@ class _Scene:
     asked: Bool[np.ndarray, " object"]
 
 
-def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple[str, ...] = (), seed: int) -> Images:
+def load_annotated(
+    folder: Path,
+    file: Path,
+    cutting: Cutting,
+    *,
+    classes: tuple[str, ...] = (),
+    seed: int,
+    reading: Reading = AS_IT_IS,
+) -> Images:
     """Windows around the objects that `file` names in the pictures of `folder`; with `classes` of these alone.
 
     Annotations are of the picture as it is shown, its EXIF orientation applied. Pictures keep their resolution. Beyond
-    the photograph its edge is repeated. A photograph with more objects than `each` gives several windows. Whatever is
-    left out is said in one warning. Raises UsageError and InputError where file and pictures do not go together.
+    the photograph its edge is repeated. A photograph with more objects than `each` gives several windows. One warning
+    says what was done to pictures and which objects were left out, and so does the result's account.
+    Raises UsageError and InputError where file and pictures do not go together.
     """
-    told, pictures = read_annotations(file), in_folder(folder)
+    ledger = Ledger()
+    told, pictures = read_annotations(file), in_folder(folder, ledger)
     where = f"annotations `{plain(file)}`"
     _check_classes(told, classes, where)
     entries = _matched(told, pictures, folder, where)
@@ -57,21 +70,26 @@ def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple
     )
     scenes: list[list[_Scene]] = []
     used: list[Photograph] = []
-    for photograph in opened_in_turn({path: str(path.relative_to(folder)) for path in entries}, cutting.shape):
+    names = {path: name_in(folder, path) for path in entries}
+    for photograph in opened_in_turn(names, cutting.shape[0], reading, ledger):
         name, entry = entries[photograph.path]
         boxes = _boxes(entry, photograph.size, f"{where}: `{plain(name)}`", classes, left_out)
         if photograph.digest in {other.digest for other in used}:
+            ledger.note(COPY, photograph.name)
             left_out["in copies of a picture"] += len(boxes)
         elif cut := _scenes(photograph, boxes, cutting, left_out, seed):
             scenes.append(cut)
             used.append(photograph)
-    _say(left_out, where)
+    for fault, count in left_out.items():
+        if count:
+            ledger.note(OBJECTS.format(fault), plain(file.name), count)
+    account = ledger.close(len(entries))
     if not scenes:
-        raise InputError(f"{where}: no object to ask about lies in the {len(entries)} pictures that match it.")
+        raise InputError(f"{where}: no object to ask about lies in the pictures that match it: {account.words}.")
     counts = [len(cut) for cut in scenes]
     every = [scene for cut in scenes for scene in cut]
     most = max(len(scene.boxes) for scene in every)
-    return Images(
+    images = Images(
         pixels=np.stack([scene.pixels for scene in every]),
         photograph=np.arange(len(used)).repeat(counts),
         crop=np.concatenate([np.arange(count) for count in counts]),
@@ -79,7 +97,8 @@ def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple
         digests=tuple(photograph.digest for photograph in used),
         files=tuple(photograph.path for photograph in used),
         cut=np.array([[*scene.top_left, *scene.pixels.shape[1:]] for scene in every], dtype=float),
-        source=f"folder:{folder} as annotated in {file.name}",
+        source=f"folder:{plain(folder)} as annotated in {plain(file.name)}",
+        account=account if account.notes else None,
         objects=Objects(
             boxes=np.stack([_padded(scene.boxes, most, np.nan) for scene in every]),
             asked=np.stack([_padded(scene.asked, most, False) for scene in every]),
@@ -92,6 +111,7 @@ def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple
             ),
         ),
     )
+    return said(images)
 
 
 def _padded(values: np.ndarray, most: int, blank: float) -> np.ndarray:
@@ -228,9 +248,3 @@ def _part(pixels: np.ndarray, top_left: np.ndarray, shape: np.ndarray) -> Float[
         for start, long, n in zip(top_left, shape, pixels.shape[1:], strict=True)
     )
     return np.ascontiguousarray(pixels[:, rows[:, None], columns])
-
-
-def _say(left_out: Counter[str], where: str) -> None:
-    told = [f"{count} {fault}" for fault, count in left_out.items() if count]
-    if told:
-        warnings.warn(f"{where}: objects left out: {'; '.join(told)}.", PerturbWarning, stacklevel=3)

@@ -11,6 +11,7 @@ from perturb.incremental.activations import NoRuleError
 from perturb.incremental.check import check
 from perturb.incremental.engine import Incremental, Patches
 from perturb.protocols import Differentiable
+from perturb.sensor import sensor_of
 from perturb.streams import stream
 
 PLACES = {"cpu": 8, "cuda": 64}  # places per picture that an experiment asks for at once
@@ -25,9 +26,13 @@ def choose_engine(
     `auto` uses the engine where it saves work for `places` asked for at once (default: as many as an experiment asks
     for). If the network cannot be followed, it warns with a PerturbWarning and returns None.
     `incremental` and `bfloat16` use the engine in any case and raise InputError if the network cannot be followed.
-    `bfloat16` is not exact; `engine_name` states its error.
+    `bfloat16` is not exact; `engine_name` states its error. Behind a resized picture everything is dense.
     """
     if wanted == "dense":
+        return None
+    if sensor_of(model) is not None:
+        if wanted != "auto":
+            raise InputError(f"{model.name}: the picture is resized, cropped or padded first; use --engine dense.")
         return None
     try:
         engine = Incremental(model, layer, bfloat16=wanted == "bfloat16")

@@ -1,9 +1,20 @@
 """A reference becomes a model: `load("torchvision:resnet50@DEFAULT")`."""
 
 from perturb.model.callable import BlackBox
+from perturb.model.camera import behind
 from perturb.model.network import Network
 from perturb.model.preprocessing import Preprocessing
 from perturb.model.reference import load, load_network
 from perturb.model.weights import fits, load_weights, save_weights
 
-__all__ = ["BlackBox", "Network", "Preprocessing", "fits", "load", "load_network", "load_weights", "save_weights"]
+__all__ = [
+    "BlackBox",
+    "Network",
+    "Preprocessing",
+    "behind",
+    "fits",
+    "load",
+    "load_network",
+    "load_weights",
+    "save_weights",
+]

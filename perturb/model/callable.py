@@ -19,6 +19,7 @@ from perturb.model.running import in_batches, users_code
 from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
 from perturb.records import Window
+from perturb.sensor import network_shape
 
 BATCH = {"cpu": 8, "cuda": 256}
 KNOWN = 3  # pictures whose answers tell one function from another
@@ -47,9 +48,9 @@ class BlackBox:
         windows: tuple[Window, ...] = (),
     ) -> None:
         self.name, self.function = name, function
-        self.period, self.windows = period, windows
+        self.period, self.windows, self._identity = period, windows, identity
         self.preprocessing = preprocessing or Preprocessing()
-        self.input_shape = self.preprocessing.input_shape
+        self.input_shape, self.sensor = self.preprocessing.input_shape, self.preprocessing.sensor
         self.device = torch.device(device)
         self.untrained = False
         self._normaliser = Normaliser(self.preprocessing, self.device)
@@ -69,6 +70,18 @@ class BlackBox:
 
     def __repr__(self) -> str:
         return f"BlackBox({self.name!r}, answers={self.digest[:12]}, device={self.device})"
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> "BlackBox":
+        """The same function for other pictures."""
+        return BlackBox(
+            self.function,
+            name=self.name,
+            preprocessing=preprocessing,
+            device=self.device,
+            identity=self._identity,
+            period=self.period,
+            windows=self.windows,
+        )
 
     def measure(self, pictures: Float[Tensor, "picture channel row column"], layer: str = "output") -> Answers:
         part = part_of(layer)
@@ -108,10 +121,10 @@ class BlackBox:
         return x.cpu().numpy() if asked.arrays == "numpy" else x
 
     def _content(self, answer: object) -> list[np.ndarray | str]:
-        return content_of(answer, self.input_shape[1:])
+        return content_of(answer, network_shape(self)[1:])
 
     def _digest(self, identity: str | None) -> str:
-        told = hashlib.sha256(f"{self.name} {self.preprocessing} {identity}".encode())
+        told = hashlib.sha256(f"{self.name} {self.preprocessing} {identity}{self.preprocessing.steps or ''}".encode())
         if identity is None:
             answers = self.measure(noise(self.input_shape, KNOWN))
             said = leaves(answers) if isinstance(answers, Tensor) else chain(*map(self._content, answers))

@@ -1,7 +1,9 @@
 """Models out of libraries: torchvision, timm, and transformers from local files."""
 
 import difflib
+import math
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -12,6 +14,7 @@ from torch import nn
 from perturb.errors import InputError, UsageError
 from perturb.model.copy import first_line
 from perturb.model.preprocessing import Preprocessing
+from perturb.sensor import Crop, Resize, Step
 
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
@@ -41,7 +44,8 @@ def from_torchvision(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
         options = {"weights_backbone": None}
     if not weights_name:
         module = models.get_model(name, weights=None, **options)
-        return module, _taken_by(module)
+        default = getattr(models.get_model_weights(name), "DEFAULT", None)
+        return module, _taken_by(module, default and default.transforms())
     choices = models.get_model_weights(name).__members__
     if weights_name not in choices:
         raise UsageError(f"{name} has no weights `{weights_name}`, expected one of {list(choices)}.")
@@ -54,16 +58,33 @@ def from_torchvision(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
     if not hasattr(transform, "crop_size"):
         return module, _taken_by(module)
     side = transform.crop_size[0]
-    return module, Preprocessing(input_shape=(3, side, side), mean=tuple(transform.mean), std=tuple(transform.std))
+    return module, Preprocessing(
+        input_shape=(3, side, side), mean=tuple(transform.mean), std=tuple(transform.std), usual=_steps(transform)
+    )
 
 
-def _taken_by(module: nn.Module) -> Preprocessing:
-    """A detector normalises for itself, and takes a square of its shorter side without resizing it."""
+def _steps(transform: Any) -> tuple[Step, ...]:
+    """How torchvision prepares pictures for these weights: a resize, and for classifiers a crop."""
+    size, crop = transform.resize_size, getattr(transform, "crop_size", None)
+    resize = Resize(
+        size[0] if len(size) == 1 else tuple(size), transform.interpolation.value, bool(transform.antialias)
+    )
+    return (resize, Crop(crop[0])) if crop else (resize,)
+
+
+def _taken_by(module: nn.Module, transform: Any = None) -> Preprocessing:
+    """A detector normalises and resizes for itself, and takes a square of its shorter side without resizing it."""
     own = getattr(module, "transform", None)
     if own is None:
-        return IMAGENET
+        return replace(IMAGENET, usual=_steps(transform)) if _fits(transform) else IMAGENET
     side = own.fixed_size[0] if getattr(own, "fixed_size", None) else own.min_size[-1]
-    return Preprocessing(input_shape=(3, side, side))
+    return Preprocessing(input_shape=(3, side, side), usual=())
+
+
+def _fits(transform: Any) -> bool:
+    """Whether pictures are resized, and cropped to no other size than networks without weights are given here."""
+    size = [IMAGENET.input_shape[1]]
+    return hasattr(transform, "resize_size") and list(getattr(transform, "crop_size", size)) == size
 
 
 def from_timm(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
@@ -82,7 +103,19 @@ def from_timm(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
         raise InputError(f"timm could not make `{rest}`: {str(error).splitlines()[0]}") from error
     config = timm.data.resolve_model_data_config(module)
     shape = tuple(config["input_size"])
-    return module, Preprocessing(input_shape=shape, mean=tuple(config["mean"]), std=tuple(config["std"]))
+    return module, Preprocessing(
+        input_shape=shape, mean=tuple(config["mean"]), std=tuple(config["std"]), usual=_timm_steps(config)
+    )
+
+
+def _timm_steps(config: dict[str, Any]) -> tuple[Step, ...] | None:
+    """How timm prepares pictures for this network; None where it is neither resize and crop, nor resize alone."""
+    rows, columns = config["input_size"][1:]
+    scaled = tuple(math.floor(n / config["crop_pct"]) for n in (rows, columns))
+    if config["interpolation"] not in ("bilinear", "bicubic") or config["crop_mode"] not in ("center", "squash"):
+        return None
+    size = scaled if config["crop_mode"] == "squash" or rows != columns else scaled[0]
+    return Resize(size, config["interpolation"]), Crop((rows, columns))
 
 
 def from_transformers(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]:
@@ -131,7 +164,27 @@ def _prepared(folder: Path, config: Any) -> Preprocessing:
         bounds=(0, scale),
         mean=mean if normal else (0.0,),
         std=std if normal else (1.0,),
+        usual=_transformers_steps(told),
     )
+
+
+def _transformers_steps(told: dict[str, Any]) -> tuple[Step, ...] | None:
+    """How the folder's pictures are resized and cropped; None where it does not say, or by another filter."""
+    size, crop = _sides(told.get("size")), _sides(told.get("crop_size"))
+    filters = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+    if not told.get("do_resize") or size is None or told.get("resample") not in filters:
+        return None
+    resize = Resize(size, filters[told["resample"]])
+    return (resize, Crop(crop)) if crop is not None and told.get("do_center_crop") else (resize,)
+
+
+def _sides(size: Any) -> int | tuple[int, int] | None:
+    """The shorter side, or rows and columns."""
+    if isinstance(size, dict):
+        size = size.get("shortest_edge") or [size.get("height"), size.get("width")]
+    if isinstance(size, list | tuple):
+        return (int(size[0]), int(size[1])) if len(size) == 2 and all(size) else None
+    return size if isinstance(size, int) else None
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

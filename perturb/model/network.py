@@ -12,6 +12,7 @@ from perturb.model.preprocessing import Normaliser, Preprocessing
 from perturb.model.running import Forms, fitting, in_batches, run, settle, users_code
 from perturb.model.trial import Form, noise, try_out
 from perturb.precision import full_float32
+from perturb.sensor import network_shape
 
 VOLUMES = (nn.Conv3d, nn.ConvTranspose3d)
 
@@ -35,14 +36,14 @@ class Network:
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing or Preprocessing()
-        self.input_shape = self.preprocessing.input_shape
+        self.input_shape, self.sensor = self.preprocessing.input_shape, self.preprocessing.sensor
         self.device = torch.device(device)
         self._normaliser = Normaliser(self.preprocessing, self.device)
         self.module = private_copy(module, name).to(self.device)
         self.digest = digest_of(self.module)
         self.untrained = looks_untrained(self.module) if untrained is None else untrained
         self.layers, self.form = self._laid_out()
-        self._forms = Forms(self.module, self.layers, self.layout)
+        self._forms = Forms(self.module, self.layers, self.layout, self.input_shape)
         self.batch = (fitting(self.layers.largest) if self.device.type == "cpu" else 256) if self.form.several else 1
 
     def __repr__(self) -> str:
@@ -69,6 +70,12 @@ class Network:
         """The same name, preprocessing and device around another module."""
         return Network(
             module, name=self.name, preprocessing=self.preprocessing, device=self.device, untrained=untrained
+        )
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> "Network":
+        """The same network for other pictures."""
+        return Network(
+            self.module, name=self.name, preprocessing=preprocessing, device=self.device, untrained=self.untrained
         )
 
     def settle(self, pictures: Float[Tensor, "picture channel row column"]) -> None:
@@ -132,7 +139,7 @@ class Network:
         """The layers that run in this layout, and the form of the answers."""
         self.layout = layout
         self.module.to(memory_format=layout)
-        layers = Layers(self.module, self.name, self.input_shape)
+        layers = Layers(self.module, self.name, network_shape(self))
         with torch.inference_mode():
             try:
                 with layers.watching():

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from perturb.model.onnx_graph import Node, external_files, follow, unknown_opera
 from perturb.model.preprocessing import Preprocessing
 from perturb.operations import Pair, certificate
 from perturb.records import Window
+from perturb.sensor import steps_for
 
 TYPES = {
     "tensor(float)": "float32",
@@ -24,7 +25,13 @@ TYPES = {
     "tensor(double)": "float64",
     "tensor(uint8)": "uint8",
 }
-KEYS = {"size": "[rows, columns]", "bounds": "[low, high]", "mean": "a list of numbers", "std": "a list of numbers"}
+KEYS = {
+    "size": "[rows, columns]",
+    "bounds": "[low, high]",
+    "mean": "a list of numbers",
+    "std": "a list of numbers",
+    "sensor": "a table [sensor]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +96,9 @@ def _has_rows(answers: list[Any], count: int) -> bool:
 def open_onnx(path: Path, *, size: Pair | None = None, device: str | torch.device = "cpu") -> OnnxFile:
     """The model in a file; `size` is (rows, columns) of a graph that leaves them open, in place of the sidecar's.
 
-    The sidecar `FILE.toml` beside `FILE.onnx` may hold size, bounds, mean and std (see Preprocessing). `bounds` are
-    (0, 1), or (0, 255) where the input is uint8. No code but onnxruntime's is run.
+    The sidecar `FILE.toml` beside `FILE.onnx` may hold size, bounds, mean and std (see Preprocessing), and a table
+    [sensor] as suites have it. `bounds` are (0, 1), or (0, 255) where the input is uint8. No code but onnxruntime's is
+    run.
     Raises InputError, in one line, for what cannot be opened or measured.
     """
     onnxruntime, model = _read(path)
@@ -102,11 +110,12 @@ def open_onnx(path: Path, *, size: Pair | None = None, device: str | torch.devic
         raise InputError(f"`{path}` leaves the number of channels open; export it with a fixed one.")
     beside = path.with_suffix(".toml")
     given = {"bounds": (0.0, 255.0 if dtype == "uint8" else 1.0)} | _sidecar(beside)
-    asked = given.pop("size", None)
+    asked, camera = given.pop("size", None), given.pop("sensor", None)
     rows, columns = _size(path, tuple(fixed), size or asked)
     try:
         preprocessing = Preprocessing(input_shape=(channels, rows, columns), **given)
-    except ValueError as error:
+        preprocessing = preprocessing if camera is None else _behind(camera, preprocessing)
+    except (TypeError, ValueError) as error:
         raise InputError(f"`{beside}`: {error}") from error
     nodes, period = follow(model.graph, session.get_inputs()[0].name)
     return OnnxFile(path, session, dtype, batch, last, preprocessing, _digest(model, path), nodes, period)
@@ -188,11 +197,26 @@ def _sidecar(path: Path) -> dict[str, Any]:
     for key, value in given.items():
         if key not in KEYS:
             raise InputError(f"`{path}`: key `{key}` is unknown, expected {', '.join(KEYS)}.")
+        if key == "sensor" and isinstance(value, dict):
+            continue
         numbers = isinstance(value, list) and {type(n) for n in value} <= ({int} if key == "size" else {int, float})
         pair = key in ("size", "bounds")
         if not numbers or not value or not all(map(math.isfinite, value)) or (pair and len(value) != 2):
             raise InputError(f"`{path}`: `{key}` is {value!r}, wanted {KEYS[key]}.")
-    return {key: tuple(value) for key, value in given.items()}
+    return {key: value if key == "sensor" else tuple(value) for key, value in given.items()}
+
+
+def _behind(camera: dict[str, Any], plain: Preprocessing) -> Preprocessing:
+    """For pictures as the camera takes them. Raises ValueError where the steps do not end in the graph's own size."""
+    keys, inside = dict(camera), plain.input_shape[1:]
+    shape = keys.pop("shape", None)
+    if not (isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) and n > 0 for n in shape)):
+        raise ValueError(f"[sensor] shape is {shape!r}, wanted [rows, columns] of the camera's pictures.")
+    steps = steps_for(inside, None, keys)
+    found = replace(plain, input_shape=(plain.input_shape[0], shape[0], shape[1]), steps=steps)
+    if found.sensor is not None and found.sensor.inside != inside:
+        raise ValueError(f"[sensor] ends in {found.sensor.inside} (rows, columns), and the graph takes {inside}.")
+    return found
 
 
 def _digest(model: Any, path: Path) -> str:

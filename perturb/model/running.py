@@ -80,8 +80,10 @@ def _chosen(rows: dict[str, Tensor], part: str, name: str) -> Tensor:
 class Forms:
     """By layer what gives its values: a copy with folded normalisation, or the module itself."""
 
-    def __init__(self, module: nn.Module, layers: Layers, layout: torch.memory_format) -> None:
-        self.module, self.layers, self.layout = module, layers, layout
+    def __init__(
+        self, module: nn.Module, layers: Layers, layout: torch.memory_format, shape: tuple[int, int, int]
+    ) -> None:
+        self.module, self.layers, self.layout, self.shape = module, layers, layout, shape
         self._quick: nn.Module | None = None
         self._chosen: dict[str, nn.Module] = {}
 
@@ -95,7 +97,7 @@ class Forms:
         if layer not in self._chosen:
             self._chosen[layer] = self.module
             with torch.inference_mode(False), torch.no_grad():
-                x = torch.rand(1, *self.layers.input_shape, generator=torch.Generator().manual_seed(0))
+                x = torch.rand(1, *self.shape, generator=torch.Generator().manual_seed(0))
                 x = normalise(x)
                 plain = run(self.module, x, layer, self.layers)
                 try:

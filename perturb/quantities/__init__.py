@@ -9,5 +9,6 @@ KINDS: Kinds = {
     "flip-rate": "perturb.quantities.detection:FLIP_RATE",
     "imbalance": "perturb.quantities.of_map:IMBALANCE",
     "dead-share": "perturb.quantities.of_map:DEAD_SHARE",
+    "unread-share": "perturb.quantities.of_map:UNREAD_SHARE",
 }
 SHARES = frozenset(["detected", "pinned", "told-apart", "score", "flips", "unflipped"])  # measures within 0 and 1

@@ -41,6 +41,12 @@ class OfMap:
 IMBALANCE = OfMap(
     value=imbalance, version=1, words="contribution of the liveliest phase over that of the deadest", range=(1, np.inf)
 )
+UNREAD_SHARE = OfMap(
+    value=lambda phases: float((phases == 0).mean()),
+    version=1,
+    words="share of the pixels taken of the picture that nothing reads",
+    range=(0, 1),
+)
 DEAD_SHARE = OfMap(
     value=dead_share, version=1, words="share of phases that contribute less than half the mean", range=(0, 1)
 )

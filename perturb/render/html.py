@@ -73,7 +73,8 @@ def _period(found: Report) -> dict[str, Any]:
     if arms.period % len(phases) == 0:
         phases = np.tile(phases, (arms.period // len(phases),) * 2)
     fit = arms.period == len(phases)
-    label = f"One period, {len(phases)} × {len(phases)} pixels, enlarged."
+    cell = "period" if found.map.lattice is None or found.map.lattice.whole else "cell of the middle"
+    label = f"One {cell}, {len(phases)} × {len(phases)} pixels, enlarged."
     return _map(phases, label) | {"dead": arms.dead_phases if fit else (), "live": arms.live_phases if fit else ()}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from markupsafe import Markup
 
-from perturb.locations import fold, imbalance
+from perturb.locations import fold, imbalance, one_cell
 from perturb.records import Contribution
 from perturb.render import charts, embed, html
 from perturb.render.environment import environment
@@ -18,8 +18,8 @@ def report(found: Report) -> str:
 
 def contribution(found: Contribution) -> str:
     """One period of the map, enlarged, and its numbers."""
-    phases = fold(found)
+    phases = one_cell(found)
     side = 8 * max(1, 24 // len(phases)) * len(phases)
     picture = embed.painted(np.kron(phases, np.ones((side // len(phases),) * 2)), float(phases.max()))
     template = environment(markup=True).get_template("notebook_map.html.j2")
-    return template.render(c=found, ratio=imbalance(phases), picture=picture)
+    return template.render(c=found, ratio=imbalance(fold(found)), picture=picture)

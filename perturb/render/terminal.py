@@ -10,8 +10,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from perturb import records
 from perturb.records import Bin, Breakdown, Effect, Experiment, Finding, FreeResponse, Rate, Training, Verdict
 from perturb.render.colour import paint
+from perturb.render.lattice import sentences
 from perturb.report import ImagesSummary, ModelSummary, Report
 
 STYLE = {
@@ -274,7 +276,10 @@ def number(value: float) -> str:
 def _map(found: Report) -> RenderableType:
     summary = found.map
     ratio = "infinite" if summary.imbalance is None else f"{summary.imbalance:.3g}"
-    text = Text(f"{summary.kind} map of `{summary.layer}`, one {summary.period} x {summary.period} period\n")
+    shown = "cell" if summary.lattice and not summary.lattice.whole else "period"
+    text = Text(f"{summary.kind} map of `{summary.layer}`, one {summary.period} x {summary.period} {shown}\n")
+    for sentence in sentences(summary.lattice):
+        text.append(f"{sentence}\n", "red" if "never read" in sentence else "")
     if found.experiments[0].phases:
         text.append("share reported at each phase, in calibration pictures\n")
     text.append(f"liveliest / deadest phase: {ratio}\n")
@@ -295,17 +300,19 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
     if data["balanced"]:
         head = Text.assemble((" BALANCED ", "bold green reverse"), "  ", (data["model"], "bold"))
         head.append("\nEvery pixel contributes alike: no layer makes a lattice.")
+        head.append(_sensor(data))
         return head
     head = Text.assemble((" UNBALANCED ", "bold red reverse"), "  ", (data["model"], "bold"))
-    head.append(f"\nThe liveliest phase contributes {ratio} times what the deadest does; the lattice repeats every ")
-    head.append(f"{data['period']} pixels.")
+    head.append(f"\nThe liveliest phase contributes {ratio} times what the deadest does")
+    head.append("." if data["sensor"] else f"; the lattice repeats every {data['period']} pixels.")
+    head.append(_sensor(data))
     if data["strictly_dead"]:
         head.append(
             f"\n{data['strictly_dead']:.1%} of all pixels are strictly dead: nothing they do reaches the output.", "red"
         )
     folds = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    folds.add_column("period")
-    folds.add_column("max/min")
+    folds.add_column("period" if data["phases"] else "one cell")
+    folds.add_column("max/min" if data["phases"] else "")
     for period, value in data["phases"].items():
         folds.add_row(period, "infinite" if value is None else f"{value:.6g}")
     grid = Table.grid(padding=(0, 4))
@@ -313,12 +320,21 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
     return Group(head, Text(), grid, Text(), *_faulty(data["layers"]))
 
 
+def _sensor(data: Mapping[str, Any]) -> Text:
+    """What becomes of the camera's picture ahead of the network."""
+    found = None if data["sensor"] is None else records.Lattice(**data["sensor"])
+    style = "red" if found and found.unread else ""
+    return Text("".join(f"\n{sentence}" for sentence in sentences(found)), style)
+
+
 def _graph(data: Mapping[str, Any]) -> RenderableType:
     word, style = ("BALANCED", "green") if data["balanced"] else ("UNBALANCED", "red")
     head = Text.assemble((f" {word} ", f"bold {style} reverse"), "  ", (data["model"], "bold"))
     if data["period"]:
-        head.append(f"\nThe graph's strides repeat every {data['period']} pixels.")
-    head.append("\nWindows of the graph alone; `perturb map MODEL --kind response` measures what they do together.")
+        head.append(f"\nThe graph's strides repeat every {data['period']} pixels of its input.")
+    head.append(_sensor(data))
+    if data["layers"]:
+        head.append("\nWindows of the graph alone; `perturb map MODEL --kind response` measures what they do together.")
     return Group(head, Text(), *_faulty(data["layers"]))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from perturb.blocks import Executor, cut, joined, only
-from perturb.contribution.period import period_of
+from perturb.contribution.period import period_of, place
 from perturb.errors import InputError
 from perturb.locations import anywhere
 from perturb.looking import Look
@@ -18,6 +18,7 @@ from perturb.protocols import Progress, Taps, Tick
 from perturb.quantities.detection import detected
 from perturb.quantities.statistics import rate
 from perturb.records import Contribution, Images, PhaseRate, Trials
+from perturb.sensor import sensor_of
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.prepare import Subject
 from perturb.streams import stream
@@ -46,11 +47,11 @@ def answer_map(
     Also gives the calibration that it was measured with. A period of [rows, columns] is repeated to the least common
     one; a period that neither the suite nor the model tells is looked for. The map is flat where nothing is detected.
     """
-    told = _told(subject, plan, look)
+    told, sensor = _told(subject, plan, look), sensor_of(subject.model)
     setting = Setting(
         plan=replace(plan, live_target=TARGET, name=f"{plan.name}/phases"),
         look=look,
-        locations=anywhere(math.lcm(*(told or (LONGEST, LONGEST)))),
+        locations=anywhere(math.lcm(*(told or (LONGEST, LONGEST))), None if sensor is None else sensor.area),
         images=images,
         executor=executor,
         tick=progress(f"{plan.name}: level for the phases", len(images.pixels)),
@@ -67,14 +68,15 @@ def answer_map(
         rates.append(PhaseRate(phase=(row, column), rate=rate(seen.yes[here][None, :, None], seen.owner[here])))
     if not shares.any():
         shares += 1  # nothing is reported anywhere: a flat map, at whose places the verdict will say so
-    values = np.tile(shares, [period // n for n in periods])
+    shape = (period, period) if sensor is None else sensor.shape
+    values = np.tile(shares, [-(-n // p) for n, p in zip(shape, periods, strict=True)])[: shape[0], : shape[1]]
     answered = Contribution(
         values=values / values.sum(),
         kind="response",
         layer=look.layer,
-        period=period,
         images=len(images.pixels),
         rates=tuple(rates),
+        **place(subject.model, look.layer, period),
     )
     return answered, found
 
@@ -85,6 +87,18 @@ def _told(subject: Subject, plan: ExperimentPlan, look: Look) -> tuple[int, int]
     if isinstance(given, tuple):
         return given
     graph = getattr(subject.model, "period", None)
+    if given is None and graph is None and not isinstance(subject.model, Taps):
+        return None
+    if sensor_of(subject.model) is not None:
+        placed = place(subject.model, look.layer, given)
+        lattice = placed["lattice"]
+        if lattice is not None and not lattice.whole:
+            raise InputError(
+                f"{subject.model.name}: the lattice has no whole period in the picture ({lattice.period[0]:.4g} x "
+                f"{lattice.period[1]:.4g} pixels), so that its answers cannot be told by phase: "
+                "use [map] kind = 'structural' or 'energy', or resize by a whole ratio."
+            )
+        return placed["period"], placed["period"]
     if given is None and not isinstance(subject.model, Taps):
         return graph
     period = period_of(subject.model, look.layer, given)

@@ -138,7 +138,7 @@ def _taught(evaluator: Evaluator, setting: Setting, level: float) -> tuple[Calib
     lessons, trial_run = (only(setting.images, which) for which in (half, ~half))
     which, trials = placed(
         lessons,
-        anywhere(setting.locations.period),
+        anywhere(setting.locations.period, setting.locations.area),
         extent=setting.plan.task.extent,
         size=setting.plan.task.size,
         pairs=PAIRS,

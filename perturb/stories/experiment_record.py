@@ -2,10 +2,20 @@
 
 import numpy as np
 
+from perturb.locations import middle_cell
 from perturb.plan import ExperimentPlan
 from perturb.quantities.measures import free_response, measures
 from perturb.quantities.recall import recall
-from perturb.records import DEAD, LIVE, Experiment, Images, Miss, Observation, Phase
+from perturb.records import (
+    DEAD,
+    LIVE,
+    Contribution,
+    Experiment,
+    Locations,
+    Miss,
+    Observation,
+    Phase,
+)
 from perturb.stories.experiment import Measured
 
 
@@ -26,8 +36,8 @@ def experiment_record(found: Measured) -> Experiment:
         live_target=plan.live_target if plan.level is None else None,
         layer=found.contribution.layer,
         period=locations.period,
-        dead_phases=_phases(locations.dead),
-        live_phases=_phases(locations.live),
+        dead_phases=_phases(_shown(locations, locations.dead, found.contribution)),
+        live_phases=_phases(_shown(locations, locations.live, found.contribution)),
         balanced=locations.balanced,
         measures=measures(seen, seed=plan.seed),
         realised={"dead": float(seen.realised[..., DEAD].mean()), "live": float(seen.realised[..., LIVE].mean())},
@@ -41,7 +51,7 @@ def experiment_record(found: Measured) -> Experiment:
         free_response=free_response(seen),
         phases=found.contribution.rates,
         clipped=_clipped(seen),
-        recall=recall(seen, found.measurement.trials[0], judged, seed=plan.seed),
+        recall=recall(seen, found.measurement.trials[0], found.judged, seed=plan.seed),
     )
 
 
@@ -54,6 +64,15 @@ def _clipped(seen: Observation) -> dict[str, float]:
         for name, arm in (("dead", DEAD), ("live", LIVE))
     }
     return {name: lost / (kept + lost) if lost else 0.0 for name, (kept, lost) in arms.items()}
+
+
+def _shown(locations: Locations, arm: np.ndarray, contribution: Contribution) -> np.ndarray:
+    """The phases of an arm; of pixels those in the cell in the middle, of which the report shows the map."""
+    if not locations.pixels:
+        return arm
+    assert contribution.lattice is not None
+    inside = arm - np.array(middle_cell(contribution.lattice))
+    return np.asarray(inside[((inside >= 0) & (inside < locations.period)).all(1)])
 
 
 def _given(plan: ExperimentPlan) -> float | None:

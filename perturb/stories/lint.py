@@ -1,13 +1,15 @@
 """The structural certificate: which layers make dead pixels, exactly, without data or trained weights."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from perturb.contribution import structural
 from perturb.errors import UsageError
-from perturb.locations import fold, imbalance
+from perturb.locations import SLACK, fold, imbalance, one_cell
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Window
+from perturb.sensor import sensor_of
 
 
 def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
@@ -15,31 +17,36 @@ def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
 
     Keys: model, layer, period, imbalance (max/min over all phases; None where a phase is strictly dead), phases
     (period -> max/min of the map folded there, for the divisors of the period), strictly_dead (share of phases),
-    balanced, lattice (contribution by phase, mean 1) and layers: the certificate of every sliding window.
+    balanced, lattice (contribution by phase, mean 1) and layers: the certificate of every sliding window. Where the
+    picture is resized, cropped or padded first, all of this is in its pixels, and `sensor` says how (see Lattice);
+    where the lattice then has no whole period, `phases` is empty and `lattice` is one cell of the middle.
     """
     contribution = structural(model, model.find_layer(layer))
     lattice = fold(contribution)
     ratio = imbalance(lattice)
+    sensor, whole = contribution.lattice, contribution.lattice is None or contribution.lattice.whole
     return {
         "model": model.name,
         "layer": contribution.layer,
         "period": contribution.period,
         "imbalance": _finite(ratio),
-        "balanced": contribution.period == 1,
-        "phases": {str(t): _finite(imbalance(fold(contribution, t))) for t in divisors(contribution.period)},
+        "balanced": contribution.period == 1 if sensor is None else ratio <= 1 + SLACK,
+        "phases": {str(t): _finite(imbalance(fold(contribution, t))) for t in divisors(contribution.period) if whole},
         "strictly_dead": float((lattice == 0).mean()),
-        "lattice": lattice.tolist(),
+        "lattice": one_cell(contribution).tolist(),
         "layers": _layers(contribution.windows),
+        "sensor": None if sensor is None else asdict(sensor),
     }
 
 
 def lint_graph(model: Sees) -> dict[str, Any]:
-    """What a graph's windows impose, of a model that shows no more: keys model, period, balanced and layers, as `lint`.
+    """What a graph's windows impose, of a model that shows no more.
 
-    The period is the largest product of strides along a path of the graph. Raises UsageError where no graph is known.
+    Keys model, period, balanced, layers and sensor, as `lint`. The period is the largest product of strides along a
+    path of the graph, in pixels of its input. Raises UsageError where neither a graph nor a sensor is known.
     """
-    windows = getattr(model, "windows", ())
-    if not windows:
+    windows, sensor = getattr(model, "windows", ()), sensor_of(model)
+    if not windows and sensor is None:
         raise UsageError(
             f"{model.name} has no layers, gradients or weights to look at; "
             "ask `perturb map --kind response --period N` or `perturb shift`."
@@ -50,6 +57,7 @@ def lint_graph(model: Sees) -> dict[str, Any]:
         "period": max(period) if period else None,
         "balanced": all(window.balanced for window in windows),
         "layers": _layers(windows),
+        "sensor": None if sensor is None else asdict(sensor.lattice(max(period) if period else 1)),
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from perturb.figures import Figures
-from perturb.plan import CheckPlan, pictures_for, plan, region_for
+from perturb.plan import CheckPlan, pictures_for, plan, region_for, seen_by
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Control, Experiment, Pictures, Remedy
 from perturb.report import SCHEMA, Report
@@ -47,6 +47,7 @@ DEFAULT = Context()
 
 def set_up(suite: Suite, shape: tuple[int, int, int]) -> Bench:
     """The suite's pictures, and the control networks measured on them."""
+    shape = shape if suite.sensor is None else (shape[0], *suite.sensor.shape)
     return _prove(suite, pictures_for(suite, shape))
 
 
@@ -68,6 +69,7 @@ def qualify(model: Sees, suite: Suite, context: Context = DEFAULT) -> Report:
 
 def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     """`qualify` with its trials and maps."""
+    model = seen_by(suite, model)
     pictures = context.bench.pictures if context.bench else pictures_for(suite, model.input_shape)
     checks, judged = plan(suite, model, pictures.judged), pictures.judged
     bench = context.bench or _prove(suite, pictures)

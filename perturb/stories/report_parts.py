@@ -9,7 +9,7 @@ import torch
 
 from perturb.contribution import structural
 from perturb.errors import InputError, PerturbError
-from perturb.locations import dead_share, fold, imbalance
+from perturb.locations import dead_share, fold, imbalance, one_cell
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Contribution, Images, Pictures, Remedy, Window
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Provenance, Sample, SuiteSummary
@@ -28,7 +28,7 @@ def windows_of(model: Sees, contribution: Contribution) -> tuple[Window, ...]:
 
 def summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSummary:
     """Of the map that chose the places. Raises InputError where it is not finite."""
-    phases = fold(contribution)
+    phases, shown = fold(contribution), one_cell(contribution)
     ratio = imbalance(phases)
     if not np.isfinite(phases).all():
         raise InputError(f"the {contribution.kind} map is not finite.")
@@ -39,12 +39,13 @@ def summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSumma
         imbalance=ratio if np.isfinite(ratio) else None,
         dead_share=dead_share(phases),
         images=contribution.images,
-        phases=tuple(tuple(float(v) for v in row) for row in phases),
+        phases=tuple(tuple(float(v) for v in row) for row in shown),
         makers=tuple(
             f"{w.name or 'forward'} ({w.kind} {w.kernel[0]} x {w.kernel[1]}, stride {w.stride[0]})"
             for w in windows
             if not w.balanced
         ),
+        lattice=contribution.lattice,
     )
 
 

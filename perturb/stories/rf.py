@@ -11,6 +11,7 @@ from perturb.contribution import centre, fit_gaussian, receptive_field
 from perturb.errors import InputError, UsageError
 from perturb.protocols import Differentiable, Progress, quiet
 from perturb.records import Images, ReceptiveField
+from perturb.sensor import sensor_of
 from perturb.stats.rank import spearman
 
 CONFIDENCE = 0.95
@@ -42,11 +43,12 @@ def at_layer(model: Differentiable, layer: str, images: Images) -> Field:
 
 
 def _measure(model: Differentiable, theory: ReceptiveField, images: Images) -> Field:
+    sensor = sensor_of(model)
     try:
         fit = fit_gaussian(centre(model, images.pixels, theory.layer).values)
     except InputError:
         fit = None
-    return Field(model=model.name, theory=theory, fit=fit)
+    return Field(model=model.name, theory=theory if sensor is None else sensor.field(theory), fit=fit)
 
 
 def read_accuracies(path: Path) -> dict[str, float]:

@@ -17,7 +17,7 @@ from perturb.evaluators.label import Label
 from perturb.locations import Phases, anywhere, fold, patch_sum
 from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, observe
-from perturb.plan import ExperimentPlan, pictures_for, plan_experiment
+from perturb.plan import ExperimentPlan, pictures_for, plan_experiment, seen_by
 from perturb.protocols import Differentiable, Perturbation, Progress, Sees, Taps, quiet
 from perturb.records import DEAD, LIVE, Contribution, Images, Locations, OperatingPoint, Pictures, Trials
 from perturb.stories.calibrate import LEVELS, Setting, calibrate
@@ -61,12 +61,14 @@ def search(
     """
     if suite.region:
         raise UsageError(f"search looks at all places: remove [region] from {suite.name}.")
-    asked = _asked(suite, check)
+    asked, model = _asked(suite, check), seen_by(suite, model)
     pictures = _settled(model, suite)
     plan = plan_experiment(suite, asked, model, pictures.judged)
     eye = _eye(model, plan, pictures, aim)
     layer = model.find_layer("last") if plan.map_layer == "output" and isinstance(model, Taps) else plan.map_layer
     contribution = estimate(model, suite.map, layer, pictures.calibration, seed=suite.seed, progress=progress)
+    if contribution.lattice is not None and not contribution.lattice.whole:
+        raise InputError(f"{model.name}: the lattice has no whole period in the picture, so phases cannot be searched.")
     sweep = _sweep(eye, contribution, pictures.judged, budget, progress)
     worst = _worst(sweep, eye.perturbation)
     if worst is None or not _answer(eye, worst[0]).holds:
@@ -78,6 +80,7 @@ def search(
 
 def replay(model: Sees, suite: Suite, case: Case, *, check: str | None = None, aim: Aim = "missed") -> Answer:
     """What the model makes of a case that a search by this suite kept. Raises InputError where it does not fit."""
+    model = seen_by(suite, model)
     if case.picture.shape != model.input_shape:
         raise InputError(f"the case's picture is {case.picture.shape}, {model.name} takes {model.input_shape}.")
     pictures = _settled(model, suite)
@@ -149,7 +152,8 @@ def _sweep(eye: Eye, contribution: Contribution, judged: Images, budget: int, pr
     chosen = np.array([int(np.flatnonzero(judged.photograph == p)[0]) for p in range(count)])
     images = only(judged, chosen)
     images = replace(images, pixels=eight_bits(images.pixels), labels=None)
-    cells = interior_cells(images.pixels.shape[2:], contribution.period, size)
+    area = (0, 0, *images.pixels.shape[2:]) if contribution.lattice is None else contribution.lattice.area
+    cells = interior_cells(area[2:], contribution.period, size, corner=area[:2])
     corners = cells[stream(0, "search/cells").choice(len(cells), count)]
     tick = progress("searching", count * len(phases))
     lowest = np.empty((count, len(phases)))
