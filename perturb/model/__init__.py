@@ -4,6 +4,17 @@ from perturb.model.callable import BlackBox
 from perturb.model.network import Network
 from perturb.model.preprocessing import Preprocessing
 from perturb.model.reference import load, load_network
+from perturb.model.tiled import tiled
 from perturb.model.weights import fits, load_weights, save_weights
 
-__all__ = ["BlackBox", "Network", "Preprocessing", "fits", "load", "load_network", "load_weights", "save_weights"]
+__all__ = [
+    "BlackBox",
+    "Network",
+    "Preprocessing",
+    "fits",
+    "load",
+    "load_network",
+    "load_weights",
+    "save_weights",
+    "tiled",
+]
