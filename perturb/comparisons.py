@@ -100,3 +100,11 @@ class PlaceRate:
     share: float  # of all places
     found: Rate
     false: Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundWhere:
+    """What was found by the best look that a tiling gives each place, and by its distance from tiles' edges."""
+
+    by_look: tuple[PlaceRate, ...]  # empty where the values by phase are not known
+    by_depth: tuple[PlaceRate, ...]

@@ -4,7 +4,7 @@ A model with a lattice of period T sees the pixel p of a tile that begins at a a
 several tiles see is as good as its best look.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -80,7 +80,7 @@ class Lattice:
     values: Float[np.ndarray, "phase_row phase_column"]  # >= 0; rates of detection, or contributions
     least: float  # a value below this is blind
     extent: Pair = (1, 1)  # rows, columns of the object
-    margin: int = 0  # pixels from the edge of a tile within which nothing is seen; not at the picture's own edge
+    margin: int = 0  # pixels from the edge of a tile within which nothing is seen
     every: int = 1  # the object's top left lies on multiples of this: a picture that was enlarged so many times
 
 
@@ -90,11 +90,12 @@ class Coverage:
 
     blind: float  # whole and clear of tiles' edges, but at blind phases only
     edge: float  # nowhere whole and clear of tiles' edges
-    mean: float  # value of the best look; places at an edge count as 0
+    frame: float  # the same, closer than the margin to the picture's own edge, where a padded picture alone can help
+    mean: float  # value of the best look; places without one count as 0
 
     @property
     def unseen(self) -> float:
-        return self.blind + self.edge
+        return self.blind + self.edge + self.frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ class _Axis:
     """Rows or columns that are seen at the same phases are one kind."""
 
     seen: Bool[np.ndarray, "kind pass phase"]
+    frame: Bool[np.ndarray, " kind"]  # closer than the margin to the picture's own edge
     kind: Int[np.ndarray, " place"]
     count: Int[np.ndarray, " kind"]
 
@@ -120,11 +122,16 @@ def cover(tiling: Tiling, lattice: Lattice) -> Coverage:
     """What a tiling leaves unseen; exact, at the cost of kinds of rows times kinds of columns."""
     rows, columns = (_axis(tiling, lattice, axis) for axis in (0, 1))
     best, weight = _best(rows, columns, lattice), np.outer(rows.count, columns.count)
-    whole, edge = weight.sum(), np.isneginf(best)
+    hidden, frame = np.isneginf(best), rows.frame[:, None] | columns.frame
+
+    def share(chosen: Bool[np.ndarray, "row_kind column_kind"]) -> float:
+        return float(weight[chosen].sum() / weight.sum())
+
     return Coverage(
-        blind=float(weight[~edge & (best < lattice.least)].sum() / whole),
-        edge=float(weight[edge].sum() / whole),
-        mean=float((weight * np.where(edge, 0, best)).sum() / whole),
+        blind=share(~hidden & (best < lattice.least)),
+        edge=share(hidden & ~frame),
+        frame=share(hidden & frame),
+        mean=float((weight * np.where(hidden, 0, best)).sum() / weight.sum()),
     )
 
 
@@ -135,31 +142,26 @@ def best_look(tiling: Tiling, lattice: Lattice) -> Float[np.ndarray, "row column
 
 
 def depth(tiling: Tiling, place: Int[np.ndarray, "place 2"], extent: Pair = (1, 1)) -> Int[np.ndarray, " place"]:
-    """Pixels between an object and the edge of the tile in which it lies deepest; negative where it is cut.
-
-    Edges that are the picture's own do not count; an object that only they bound has the depth of the whole picture.
-    """
+    """Pixels between an object and the edge of the tile in which it lies deepest; negative where every tile cuts it."""
     passes = []
     for shifts in tiling.passes:
         axes = []
         for axis, shift in enumerate(shifts):
-            starts, top = tiling.starts(axis, shift)[:, None], place[:, axis]
-            ends, far = starts + tiling.tile[axis], max(tiling.picture)
-            above = np.where(starts > 0, top - starts, far)
-            below = np.where(ends < tiling.picture[axis], ends - top - extent[axis], far)
-            axes.append(np.minimum(above, below).max(0))
+            above = place[:, axis] - tiling.starts(axis, shift)[:, None]
+            axes.append(np.minimum(above, tiling.tile[axis] - extent[axis] - above).max(0))
         passes.append(np.minimum(*axes))
     return np.asarray(np.max(passes, 0))
 
 
 def plan(now: Tiling, lattices: Mapping[int, Lattice]) -> tuple[Option, ...]:
-    """What leaves less unseen than the tiling does now: the best of each kind of change, cheapest first, ahead of them
-    the tiling as it is.
+    """What leaves less unseen than the tiling does now: the tiling itself, then the best of each kind of change,
+    cheapest first.
 
-    Changes: the smallest overlap that clears the tiles' edges; any overlap up to three quarters of a tile; a second
-    pass, or three further ones, shifted by less than the period; the picture enlarged, for each key above 1 of
-    `lattices`, which holds the lattice by how many times the picture is enlarged. The best of a kind is the cheapest that
-    leaves nothing unseen, or else the cheapest that leaves a tenth of what is unseen now, or else what leaves least.
+    Changes: the smallest overlap that clears the tiles' edges, the picture padded by the margin, and both; any overlap
+    up to three quarters of a tile; a second pass, or three further ones, shifted by less than the period; the picture
+    enlarged, for each key above 1 of `lattices`, which holds the lattice by how many times the picture is enlarged.
+    The best of a kind is the cheapest that leaves nothing unseen, or else the cheapest that leaves a tenth of what is
+    unseen now, or else what leaves least.
     """
     families = [
         [Option(words=words, tiling=tiling, coverage=cover(tiling, lattices[times])) for words, tiling, times in family]
@@ -182,25 +184,30 @@ def _changes(now: Tiling, lattices: Mapping[int, Lattice]) -> list[list[tuple[st
     most = int(MOST_OVERLAP * min(now.tile)) if now.tile[0] < now.picture[0] or now.tile[1] < now.picture[1] else -1
     clear = max(lattice.extent) - 1 + 2 * lattice.margin  # with which each place is whole and clear in some tile
     clearing = [(f"overlap {clear}", _overlapping(now, clear))] if min(now.overlap) < clear <= most else []
+    if lattice.margin:
+        padded = [
+            (f"{words}picture padded by {lattice.margin} pixels", _moved(tiling, [(lattice.margin, lattice.margin)]))
+            for words, tiling in [("", now), *((f"{words}, ", tiling) for words, tiling in clearing)]
+        ]
+        clearing += padded
     bases = [("", now), *((f", {words}", tiling) for words, tiling in clearing)]
-    shifts = [(n, 0) for n in range(1, down)] + [(0, n) for n in range(1, right)]
     both = [(n, n) for n in range(1, max(down, right)) if min(down, right) > 1]
-    larger = [times for times in lattices if times > 1]
+    shifts = [(n, 0) for n in range(1, down)] + [(0, n) for n in range(1, right)] + both
     return [
         [("now", now, 1)],
         [(words, tiling, 1) for words, tiling in clearing],
         [(f"overlap {n}", _overlapping(now, n), 1) for n in range(most + 1)],
         [
-            (f"second pass shifted by {_rows_and_columns(shift)}{more}", replace(base, passes=((0, 0), shift)), 1)
+            (f"second pass shifted by {_rows_and_columns(shift)}{more}", _moved(base, [(0, 0), shift]), 1)
             for more, base in bases
-            for shift in [*shifts, *both]
+            for shift in shifts
         ],
         [
-            (f"four passes, with and without a shift by {n} rows and by {n} columns{more}", _four(base, n), 1)
+            (f"four passes, shifts of 0 and {n} both ways{more}", _moved(base, _crossed(n)), 1)
             for more, base in bases
             for n, _ in both
         ],
-        [(f"picture enlarged {times} x", _enlarged(now, times), times) for times in larger],
+        [(f"picture enlarged {times} x", _enlarged(now, times), times) for times in lattices if times > 1],
     ]
 
 
@@ -208,8 +215,13 @@ def _overlapping(now: Tiling, overlap: int) -> Tiling:
     return replace(now, overlap=(overlap, overlap))
 
 
-def _four(now: Tiling, shift: int) -> Tiling:
-    return replace(now, passes=tuple(product((0, shift), (0, shift))))
+def _moved(now: Tiling, shifts: Sequence[Pair]) -> Tiling:
+    """Each pass once with each of the shifts."""
+    return replace(now, passes=tuple((a + rows, b + columns) for a, b in now.passes for rows, columns in shifts))
+
+
+def _crossed(shift: int) -> list[Pair]:
+    return list(product((0, shift), (0, shift)))
 
 
 def _enlarged(now: Tiling, times: int) -> Tiling:
@@ -244,16 +256,13 @@ def _axis(tiling: Tiling, lattice: Lattice, axis: int) -> _Axis:
     seen = np.zeros((len(place), len(tiling.passes), period), dtype=bool)
     for number, shifts in enumerate(tiling.passes):
         starts = tiling.starts(axis, shifts[axis])[:, None]
-        ends = starts + tile
-        first = np.where(starts > 0, starts + margin, 0)
-        after = np.where(ends < size, ends - margin, size)
-        tiles, where = np.nonzero((place >= first) & (place + extent <= after))
+        tiles, where = np.nonzero((place >= starts + margin) & (place + extent <= starts + tile - margin))
         seen[where, number, (place[where] - starts[tiles, 0]) % period] = True
-    packed, kind, count = np.unique(
-        np.packbits(seen.reshape(len(place), -1), axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    flat = np.unpackbits(packed, axis=1, count=seen[0].size).astype(bool)
-    return _Axis(flat.reshape(-1, *seen.shape[1:]), kind.ravel(), count)
+    frame = (place < margin) | (place + extent > size - margin)
+    told = np.concatenate([frame[:, None], seen.reshape(len(place), -1)], 1)
+    packed, kind, count = np.unique(np.packbits(told, axis=1), axis=0, return_inverse=True, return_counts=True)
+    told = np.unpackbits(packed, axis=1, count=told.shape[1]).astype(bool)
+    return _Axis(told[:, 1:].reshape(-1, *seen.shape[1:]), told[:, 0], kind.ravel(), count)
 
 
 def _best(rows: _Axis, columns: _Axis, lattice: Lattice) -> Float[np.ndarray, "row_kind column_kind"]:
