@@ -67,7 +67,8 @@ def edges_as_tiled() -> Whole:
 
 
 def edges_cleared() -> Whole:
-    return _specks(Tiling(picture=PICTURE, tile=TILE, overlap=(16, 16)), border=8)
+    """An overlap of twice the margin, and the picture padded by it."""
+    return _specks(Tiling(picture=PICTURE, tile=TILE, overlap=OVERLAP, passes=((8, 8),)), border=8)
 
 
 def page_as_it_is() -> Whole:

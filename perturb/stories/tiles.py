@@ -94,6 +94,21 @@ def measured_lattice(report: Report, blindness: Blindness = Blindness(), *, chec
     return Lattice(values=values, least=least, extent=blindness.extent, margin=blindness.margin)
 
 
+def found_lattice(seen: Places, period: Pair, blindness: Blindness = Blindness()) -> Lattice:
+    """The share found by phase of pictures that are one tile, so that a place is its own phase.
+
+    Raises InputError where a phase was not met.
+    """
+    phase, count = seen.place % period, np.zeros(period)
+    np.add.at(count, tuple(phase.T), 1)
+    if not count.all():
+        raise InputError(f"{len(seen.place)} places are too few: some of {period[0]} x {period[1]} phases hold none.")
+    values = np.zeros(period)
+    np.add.at(values, tuple(phase.T), seen.found)
+    values /= count
+    return Lattice(values=values, least=blindness.below * _live(values), extent=seen.extent, margin=blindness.margin)
+
+
 def where(
     seen: Places, tiling: Tiling, report: Report | None = None, blindness: Blindness = Blindness(), *, check: str = ""
 ) -> FoundWhere:
