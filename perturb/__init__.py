@@ -18,6 +18,8 @@ _HOMES = {
     "Network": "perturb.model",
     "Preprocessing": "perturb.model",
     "load": "perturb.model",
+    "tiled": "perturb.model",
+    "Tiling": "perturb.tiling",
     "Suite": "perturb.suite",
     "load_suite": "perturb.suite",
     "lint": "perturb.stories.lint",
@@ -33,13 +35,14 @@ _SHOWN = {("perturb.report", "Report"): "report", ("perturb.records", "Contribut
 
 if TYPE_CHECKING:
     from perturb.errors import InputError, PerturbError, UsageError
-    from perturb.model import BlackBox, Network, Preprocessing, load
+    from perturb.model import BlackBox, Network, Preprocessing, load, tiled
     from perturb.remedies import apply_remedy
     from perturb.render.displays import ContributionDisplay, DetectionDisplay, IntervalDisplay
     from perturb.report import Report
     from perturb.stories.lint import lint
     from perturb.stories.qualify import qualify
     from perturb.suite import Suite, load_suite
+    from perturb.tiling import Tiling
 
 
 def __getattr__(name: str) -> Any:
@@ -80,10 +83,12 @@ __all__ = [
     "Preprocessing",
     "Report",
     "Suite",
+    "Tiling",
     "UsageError",
     "apply_remedy",
     "lint",
     "load",
     "load_suite",
     "qualify",
+    "tiled",
 ]

@@ -1,8 +1,12 @@
-"""The records of `perturb remedy`, `rf` and `shift`: remedies, receptive fields, translation consistency."""
+"""The records of `perturb remedy`, `rf`, `shift` and `tiles`: remedies, receptive fields, translation, tiles."""
 
 from dataclasses import dataclass
 
-from perturb.records import Effect, GaussianFit, Rate, ReceptiveField, Remedy
+import numpy as np
+from jaxtyping import Float, Int
+
+from perturb.records import Effect, GaussianFit, Phase, Rate, ReceptiveField, Remedy
+from perturb.tiling import Option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +68,43 @@ class Shift:
     by_offset: tuple[Consistency, ...]
     by_phase: tuple[Consistency, ...]  # `pixels`: the largest power of 2 that divides both offsets
     lattice: tuple[tuple[float, ...], ...]  # mean change by rows and columns moved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePlan:
+    """What a tiling leaves unseen, and what would leave less."""
+
+    source: str  # of the values by phase, in words
+    period: Phase  # rows, columns
+    blind: float  # share of phases
+    measured: bool  # the values are shares found, not contributions
+    options: tuple[Option, ...]  # the tiling as it is, then the best of each kind of change, cheapest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """What was found at places all over pictures."""
+
+    place: Int[np.ndarray, "place 2"]  # (row, column) of the object's top left
+    extent: Phase  # rows, columns of the object
+    found: Float[np.ndarray, " place"]  # 1 where it was
+    false: Float[np.ndarray, " place"]  # 1 where it was found in the picture without it
+    photograph: Int[np.ndarray, " place"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRate:
+    """What was found at some of the places."""
+
+    words: str
+    share: float  # of all places
+    found: Rate
+    false: Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundWhere:
+    """What was found by the best look that a tiling gives each place, and by its distance from tiles' edges."""
+
+    by_look: tuple[PlaceRate, ...]  # empty where the values by phase are not known
+    by_depth: tuple[PlaceRate, ...]

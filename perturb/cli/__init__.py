@@ -22,6 +22,7 @@ COMMANDS = (
     "replay",
     "rf",
     "shift",
+    "tiles",
     "compare",
     "baseline",
     "history",
