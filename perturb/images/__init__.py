@@ -27,6 +27,8 @@ SOURCES = (
         "noise",
         "paper",
         "number-lines",
+        "surface",
+        "tissue",
         "file.py:NAME",
         "digits",
         "mnist:PATH",
@@ -57,8 +59,8 @@ def load_images(
     """Crops of `shape` (channel, row, column) from `source`, the same for the same seed.
 
     `built-in` and `folder:PATH` give `crops` random crops at native resolution of every photograph (one smaller than
-    the crop is enlarged to it); `dead-leaves`, `noise`, `paper` and `number-lines` give `count` independent images,
-    each its own cluster, and `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) `count` labelled ones.
+    the crop is enlarged to it). `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) give `count` labelled
+    images, and the other names without a colon `count` drawn ones, independent of one another, each its own cluster.
     The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`. `file.py:NAME` is a function of
     the user's, looked for in the folder `beside` first: (shape, random generator) -> a picture in [0, 1], or (the
     picture, the (row, column) where alone an object belongs).
