@@ -124,6 +124,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
     task = _task(suite, check, model, judged, training, evaluator.layer)
     given = not isinstance(evaluator.threshold, str)
     learns = training.regime != "as-is"
+    design = check.design or suite.design.kind
     if suite.task is None:
         faults = {
             "[training] needs a [task].": learns,
@@ -134,7 +135,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         faults = {
             f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use "
             "kind = 'label'.": not given,
-            "[design] kind = 'picture' is for suites without [task].": suite.design.kind == "picture",
+            "[design] kind = 'picture' is for suites without [task].": design == "picture",
             "level = 'calibrated' is for suites without [task]: give a number.": level is None,
             f"{model.name} shows its outputs alone, so it cannot learn: remove [training].": learns
             and not isinstance(model, Differentiable),
@@ -159,7 +160,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         map_layer=_map_layer(table, evaluator, model),
         seed=suite.seed,
         alarm_rate=table.false_alarms,
-        design=suite.design.kind,
+        design=design,
     )
 
 
