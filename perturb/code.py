@@ -17,6 +17,7 @@ def load_object(reference: str, beside: Path | None = None) -> Any:
     """The object that "file.py:Name" or "package.module:Name" names.
 
     A file is looked for relative to the folder `beside`, then to the current folder; a module is importable from both.
+    A file can import its neighbours, as when it is run.
     Raises UsageError for what does not exist, InputError where the code itself fails.
     """
     source, _, name = reference.rpartition(":")
@@ -61,7 +62,8 @@ def _run(source: str, folders: list[Path]) -> ModuleType:
     code = importlib.util.module_from_spec(spec)
     sys.modules[name] = code  # dataclasses and pickling look it up there
     try:
-        spec.loader.exec_module(code)
+        with _importable([path.parent.resolve()]):
+            spec.loader.exec_module(code)
     except BaseException:
         del sys.modules[name]
         raise

@@ -176,6 +176,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
     task = _task(suite, check, model, judged, training, evaluator.layer)
     given = not isinstance(evaluator.threshold, str)
     learns = training.regime != "as-is"
+    design = check.design or suite.design.kind
     if suite.task is None:
         faults = {
             "[training] needs a [task].": learns,
@@ -186,7 +187,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         faults = {
             f"evaluator.kind = {kind!r} pins its threshold on clean pictures and has no [task]: remove [task], or use "
             "kind = 'label'.": not given,
-            "[design] kind = 'picture' is for suites without [task].": suite.design.kind == "picture",
+            "[design] kind = 'picture' is for suites without [task].": design == "picture",
             "[region] is for suites without [task].": suite.region is not None,
             "level = 'calibrated' is for suites without [task]: give a number.": level is None,
             f"{model.name} shows its outputs alone, so it cannot learn: remove [training].": learns
@@ -215,7 +216,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         seed=suite.seed,
         alarm_rate=table.false_alarms,
         alarms_per_picture=table.alarms_per_picture,
-        design="picture" if annotated else suite.design.kind,
+        design="picture" if annotated else design,
     )
 
 

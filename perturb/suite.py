@@ -260,6 +260,7 @@ class CheckTable(_Table):
         0.85, description="detection at live places to calibrate to"
     )
     pairs: int = Field(8, ge=1, le=1000, description="dead/live pairs on each crop")
+    design: Literal["object", "picture"] | None = Field(None, description="what moves, in place of the suite's")
     evaluator: EvaluatorTable | None = Field(None, description="in place of the suite's")
     training: TrainingTable | None = Field(None, description="keys in place of the suite's")
     search: bool = Field(False, description="seek each place's smallest flipping amplitude, up to the level")

@@ -39,6 +39,16 @@ def test_modules_of_both_folders_and_of_packages_can_be_named(folders):
     assert sys.path == before
 
 
+def test_a_file_imports_its_neighbours(folders):
+    """As when it is run: wherever the current folder is, and without a trace in the search path."""
+    _, beside = folders
+    (beside / "outer.py").write_text("from neighbour_of_outer import DEPTH")
+    (beside / "neighbour_of_outer.py").write_text("DEPTH = 2")
+    before = list(sys.path)
+    assert load_object(f"{beside}/outer.py:DEPTH") == 2
+    assert sys.path == before
+
+
 @pytest.mark.parametrize(
     ("reference", "kind", "words"),
     [

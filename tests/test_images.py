@@ -11,6 +11,7 @@ from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.images import load_images, split
 from perturb.images.generated import dead_leaves, noise
 from perturb.images.photograph import cut_like, fitted, placed_in, random_crop
+from perturb.images.textures import _opened, texture
 
 SHAPE = (3, 32, 32)
 
@@ -93,6 +94,30 @@ def test_dead_leaves_are_scale_invariant():
     band = (frequency > 0.03) & (frequency < 0.3)
     slope = np.polyfit(np.log(frequency[band]), np.log(spectrum[band]), 1)[0]
     assert -1.8 < slope < -1.0
+
+
+def test_a_texture_has_the_mean_the_spread_and_the_spectrum_of_its_photograph():
+    """Galerne et al. (2011): its autocorrelation is that of the photograph, less its mean, under the window."""
+    photograph = _opened("microaneurysms.png", 1)
+    drawn = np.stack(
+        [texture(("microaneurysms.png",), photograph.shape, np.random.default_rng(i), contrast=0.5) for i in range(200)]
+    )
+    assert drawn.mean() == pytest.approx(photograph.mean(), abs=0.001)
+    assert drawn.std((1, 2, 3)) == pytest.approx(photograph.std() / 2, rel=0.01)
+    seen = (photograph - photograph.mean())[0] * np.outer(np.hanning(102), np.hanning(102))
+    centred = (drawn - drawn.mean((1, 2, 3), keepdims=True))[:, 0]
+    for lag in ((0, 1), (2, 0), (3, 5)):
+        wanted = (seen * np.roll(seen, lag, (0, 1))).sum() / (seen**2).sum()
+        came = (centred * np.roll(centred, lag, (1, 2))).mean() / (centred**2).mean()
+        assert came == pytest.approx(wanted, abs=0.03)
+
+
+def test_a_texture_keeps_colours_together_and_may_be_larger_than_its_photograph():
+    """Of a grey photograph the channels are equal; of a stained section they go up and down together."""
+    grey = texture(("microaneurysms.png",), (3, 120, 130), np.random.default_rng(0))
+    np.testing.assert_array_equal(grey[0], grey[2])
+    stained = texture(("ihc.png",), (3, 64, 64), np.random.default_rng(0)).reshape(3, -1)
+    assert np.corrcoef(stained)[0, 1] > 0.5
 
 
 def test_split_shares_no_photograph(leaves):
@@ -384,7 +409,7 @@ def test_noise_is_uniform_and_independent(rng):
     assert abs(np.corrcoef(picture[:, :, 1:].ravel(), picture[:, :, :-1].ravel())[0, 1]) < 0.05
 
 
-@pytest.mark.parametrize("source", ["noise", "dead-leaves"])
+@pytest.mark.parametrize("source", ["noise", "dead-leaves", "surface", "tissue"])
 def test_generated_pictures_do_not_depend_on_their_number(source):
     few, many = (load_images(source, shape=(3, 16, 16), count=count) for count in (2, 4))
     np.testing.assert_array_equal(few.pixels, many.pixels[:2])

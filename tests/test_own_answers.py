@@ -12,6 +12,7 @@ from perturb.evaluators.score import Score
 from perturb.model import BlackBox
 from perturb.protocols import Asked
 from perturb.records import Verdict
+from perturb.render.terminal import moved
 from perturb.stories.answer_map import explains
 from perturb.stories.qualify import Context, set_up
 from perturb.suite import parse_suite
@@ -94,6 +95,23 @@ def test_a_blind_lattice_is_found_by_every_evaluator(ask, answer, design):
     assert experiment.detected.dead.value < 0.1
     assert experiment.detected.live.value > 0.7
     assert experiment.design == design
+
+
+def test_a_check_may_have_a_design_of_its_own(ask):
+    """One check says its own, the other takes the suite's; the report says which is whose."""
+    own = """
+[[check]]
+name = "own"
+perturbation = { kind = "box", size = 1 }
+design = "object"
+pairs = 4
+claim = { at_most = 0.2 }
+"""
+    report = ask("blind", "map", design="picture", more=own)
+    assert [(e.name, e.design) for e in report.experiments] == [("own", "object"), ("pixel", "picture")]
+    assert moved(report.experiments).startswith("pixel: The picture moved")
+    assert "own: The object moved" in moved(report.experiments)
+    assert moved(report.experiments[:1]).startswith("The object moved")
 
 
 @pytest.mark.parametrize("design", ["object", "picture"])

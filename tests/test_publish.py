@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 from perturb import lint, load
 from perturb.cli import main
@@ -74,6 +76,23 @@ def test_networks_are_published_as_built_and_padded_at_the_same_places(tmp_path,
     assert lines[0].loss > 0.4 > lines[1].loss
     assert lines[0].low < lines[0].loss < lines[0].high
     assert "net.py:net" in (tmp_path / "reports/README.md").read_text()
+
+
+def test_a_network_is_published_with_weights_under_their_name(tmp_path, monkeypatch):
+    """Once, whatever `--seeds` says: loaded weights are not drawn. They belong to one model."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "tiny.perturb.toml").write_text(SUITE)
+    save_file({"0.weight": torch.ones(16, 3, 1, 1)}, tmp_path / "ones.safetensors")
+    command = ["publish", "net.py:net", "--suite", "tiny.perturb.toml", "--weights", "ones.safetensors"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    reports = kept(tmp_path / "reports")
+    assert list(reports) == ["tiny/ones"]
+    assert reports["tiny/ones"].provenance.command == "perturb " + " ".join(command)
+    refused = CliRunner().invoke(main, ["publish", "net.py:net", "net.py:even", "--weights", "ones.safetensors"])
+    assert (refused.exit_code, refused.output.count("\n")) == (2, 1)
+    assert "`--weights` are those of one MODEL; 2 are given" in refused.output
 
 
 @pytest.mark.parametrize(

@@ -15,28 +15,49 @@ from perturb.training.recipe import RECIPES
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--suite", default="paper-reference", show_default=True, help="A shipped name or a .perturb.toml file.")
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Training recipe in place of the suite's.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights of one MODEL; they name its report.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of untrained weights.")
 @DEVICE
 @click.option(
     "--into", default="reports", show_default=True, type=click.Path(file_okay=False), help="Folder of the reports."
 )
-def command(models: tuple[str, ...], suite: str, recipe: str | None, seeds: int, device: str, into: str) -> None:
+def command(
+    models: tuple[str, ...],
+    suite: str,
+    recipe: str | None,
+    weights: Path | None,
+    seeds: int,
+    device: str,
+    into: str,
+) -> None:
     """Measure networks, as built and padded, save their reports and write the index.
 
     Without MODEL only the index is written.
     """
+    from perturb.errors import UsageError
     from perturb.files import encode, read_text
     from perturb.render import published as render
     from perturb.report import from_json
     from perturb.stories.publish import published
     from perturb.suite import load_suite
 
+    if weights is not None and len(models) != 1:
+        raise UsageError(f"`--weights` are those of one MODEL; {len(models)} are given.")
     asked, where = load_suite(suite).taught(recipe), folder(into)
     assert where is not None
     for model in models:
         words = ["perturb", "publish", model, "--suite", suite, *(["--recipe", recipe] if recipe else [])]
+        words += ["--weights", str(weights)] if weights else []
         with progress() as begin:
-            found = published(model, asked, seeds=seeds, command=shlex.join(words), device=device, progress=begin)
+            found = published(
+                model,
+                asked,
+                seeds=seeds,
+                command=shlex.join(words),
+                weights=weights,
+                device=device,
+                progress=begin,
+            )
             for name, report in found:
                 with written(where / asked.name / f"{name}.json") as path:
                     path.write_text(encode(report), encoding="utf-8")

@@ -48,6 +48,8 @@ SOURCES = (
         "noise",
         "paper",
         "number-lines",
+        "surface",
+        "tissue",
         "file.py:NAME",
         "digits",
         "mnist:PATH",
@@ -82,12 +84,12 @@ def load_images(
     `built-in` and `folder:PATH` give `crops` random crops at native resolution of every photograph, or of each frame of
     it that `reading` asks for. One smaller than the crop is enlarged to it; of the user's own, one with a side below a
     quarter of the crop's is left out. Copies are dropped, in every source. One warning says what was done to the
-    pictures, and so does the result's account. `dead-leaves`, `noise`, `paper` and `number-lines` give `count`
-    independent images, each its own cluster, and `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files)
-    `count` labelled ones. The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`.
-    `file.py:NAME` is a function of the user's, looked for in the folder `beside` first: (shape, random generator) -> a
-    picture in [0, 1], or (the picture, the (row, column) where alone an object belongs). With a `region` each crop of a
-    photograph holds a part of it, and photographs without one are left out.
+    pictures, and so does the result's account. `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) give
+    `count` labelled images, and the other names without a colon `count` drawn ones, independent of one another, each
+    its own cluster. The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`. `file.py:NAME`
+    is a function of the user's, looked for in the folder `beside` first: (shape, random generator) -> a picture in
+    [0, 1], or (the picture, the (row, column) where alone an object belongs). With a `region` each crop of a photograph
+    holds a part of it, and photographs without one are left out.
     Raises UsageError for an unknown source, InputError where no picture can be read.
     """
     kind, _, rest = source.partition(":")

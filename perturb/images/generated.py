@@ -1,4 +1,4 @@
-"""Generated pictures: dead leaves, noise, paper, and lines with a number."""
+"""Generated pictures: dead leaves, noise, paper, lines with a number, and textures."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 
 from perturb.errors import InputError
+from perturb.images.textures import surface, tissue
 
 Picture = Float[np.ndarray, "channel row column"]
 
@@ -79,4 +80,6 @@ GENERATED: dict[str, Draw] = {
     "noise": noise,
     "paper": paper,
     "number-lines": number_line,
+    "surface": surface,
+    "tissue": tissue,
 }

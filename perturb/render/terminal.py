@@ -159,15 +159,20 @@ def rates(experiments: Sequence[Experiment]) -> Table:
 
 def moved(experiments: Sequence[Experiment]) -> str:
     """What moved from dead to live places, and where clipping took away more of an object than NOTABLE."""
-    told = "The picture moved under the network by a few pixels; the object stayed where it lies in the picture."
-    if all(e.design == "object" for e in experiments):
-        told = "The object moved over the picture, from a dead place to a live one nearby."
+    told = {
+        "picture": "The picture moved under the network by a few pixels; the object stayed where it lies in the "
+        "picture.",
+        "object": "The object moved over the picture, from a dead place to a live one nearby.",
+    }
+    names = {kind: ", ".join(e.name for e in experiments if e.design == kind) for kind in told}
+    used = [kind for kind in told if names[kind]]
+    words = " ".join(told[kind] if len(used) == 1 else f"{names[kind]}: {told[kind]}" for kind in used)
     lost = (
         f" Clipping took away {e.clipped['dead']:.0%} of {e.name} at dead and {e.clipped['live']:.0%} at live places."
         for e in experiments
         if max(e.clipped.values(), default=0) > NOTABLE
     )
-    return told + "".join(lost)
+    return words + "".join(lost)
 
 
 def free_response(found: Experiment) -> Table:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.locations import choose
 from perturb.model import Network, load, load_network
 from perturb.plan import plan
-from perturb.protocols import Progress, quiet
+from perturb.protocols import Progress, Sees, quiet
 from perturb.records import Locations, Pictures, Remedy
 from perturb.remedies import apply_remedy
 from perturb.report import Report
@@ -18,15 +19,27 @@ from perturb.suite import Suite
 
 
 def published(
-    reference: str, suite: Suite, *, seeds: int, command: str, device: str = "auto", progress: Progress = quiet
+    reference: str,
+    suite: Suite,
+    *,
+    seeds: int,
+    command: str,
+    weights: Path | None = None,
+    device: str = "auto",
+    progress: Progress = quiet,
 ) -> Iterator[tuple[str, Report]]:
     """(name, report) of each run: one of a trained network, a function or a task; else `seeds` as built and padded.
 
-    A padded network has its weights drawn afresh, and is measured at the dead and live places of the one as built.
+    A padded network has its weights drawn afresh, and is measured at the dead and live places of the one as built. A
+    run with `weights` has the name of their file.
     """
-    first = load(reference, device=device)
-    bench, name = set_up(suite, first.input_shape), slug(reference)
-    drawn = isinstance(first, Network) and load_network(reference, device=device, seed=1).digest != first.digest
+    first = load(reference, weights=weights, device=device)
+    bench, name = set_up(suite, first.input_shape), slug(reference) if weights is None else weights.stem
+    drawn = (
+        weights is None
+        and isinstance(first, Network)
+        and load_network(reference, device=device, seed=1).digest != first.digest
+    )
     if suite.task is not None or not drawn:
         yield name, qualify(first, suite, Context(bench=bench, wanted=Wanted(progress=progress), command=command))
         return
@@ -46,6 +59,11 @@ def slug(reference: str) -> str:
         reference.rpartition(":")[2] if ".py:" not in reference else reference.rpartition("/")[2].replace(".py:", "-")
     )
     return re.sub(r"[^\w.-]+", "-", last)
+
+
+def _is_drawn(first: Sees, reference: str, device: str) -> bool:
+    """Whether another seed gives other weights."""
+    return isinstance(first, Network) and load_network(reference, device=device, seed=1).digest != first.digest
 
 
 def _padded(built: Network, seed: int) -> tuple[Network | None, Remedy | None]:
