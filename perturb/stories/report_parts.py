@@ -67,7 +67,10 @@ def describe_suite(suite: Suite) -> SuiteSummary:
 
 
 def describe_images(pictures: Pictures, region: str) -> ImagesSummary:
-    """Where they are from, how many were calibrated on and judged, and where in them an object could be put."""
+    """Where they are from, how many were calibrated on and judged, and what was done to their files.
+
+    `region` says where in them an object could be put.
+    """
     calibration, judged = (_sample(images) for images in (pictures.calibration, pictures.judged))
     within = pictures.judged.region
     return ImagesSummary(
@@ -76,6 +79,7 @@ def describe_images(pictures: Pictures, region: str) -> ImagesSummary:
         judged=judged,
         region=region,
         allowed=None if within is None else float(within.mean()),
+        account=pictures.judged.account,
     )
 
 
