@@ -1,6 +1,6 @@
 """Arguments are read to one record, however they are given and whichever of torch's names they are given to."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from perturb.operations import Indexing, Stencil, pair, read
+from perturb.operations import Indexing, Stencil, pair, read, resizing
 from perturb.operations.binding import bind
 
 X, W = torch.ones(2, 4, 12, 12), torch.ones(6, 2, 3, 2)
@@ -142,11 +142,21 @@ def test_padding_is_asked_by_dimension():
     assert (padding.along(-1), padding.along(-2), read("pad", (X, (1, 2)), {}).along(-2)) == ((1, 2), (3, 4), (0, 0))
 
 
-def test_a_resizing_copies_by_whole_factors_only():
-    assert read("interpolate", (X,), {"scale_factor": 2}).repeats == (2, 2)
-    assert read("interpolate", (X, (36, 12)), {}).repeats == (3, 1)
-    assert read("interpolate", (X, (18, 12)), {}).repeats is None
-    assert read("interpolate", (X,), {"scale_factor": 2, "mode": "bilinear"}).repeats is None
+def test_a_resizing_knows_whether_sizes_or_factors_say_what_is_read():
+    """0.45 of 12 rows are 5: by sizes they lie 12/5 apart, by the factor 1/0.45."""
+    by_size, by_factor = (read("interpolate", (X,), given) for given in ({"size": 5}, {"scale_factor": 0.45}))
+    assert (by_size.size, by_size.scale, by_factor.scale) == ((5, 5), None, (0.45, 0.45))
+    again = read("interpolate", (X,), {"scale_factor": 0.45, "recompute_scale_factor": True})
+    assert again.scale is None
+    x = torch.rand(1, 1, *X.shape[2:], dtype=torch.float64)
+    for op, options in ((by_size, {"size": by_size.size}), (by_factor, {"scale_factor": 0.45})):
+        for axis in (0, 1):
+            n = x.shape[2 + axis]
+            rows = resizing.weights(replace(op, mode="bilinear", corners=False), axis, n, op.size[axis])
+            line = x.movedim(2 + axis, 2)[:, :, :, :1].expand(-1, -1, -1, X.shape[3 - axis])
+            wanted = F.interpolate(line, mode="bilinear", **options)[0, 0, :, 0]
+            torch.testing.assert_close(rows @ line[0, 0, :, 0], wanted)
+    assert read("interpolate", (X,), {"scale_factor": 2, "mode": "trilinear"}) is None
 
 
 def test_normalisations_say_whose_statistics_they_use():

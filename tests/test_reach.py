@@ -3,11 +3,14 @@
 import pytest
 import torch
 from torch import nn
-from toys import Residual, network
+from torch.nn import functional as F
+from toys import SHAPE, Residual, network
 
 from perturb import load
 from perturb.contribution import receptive_field
 from perturb.errors import UnsupportedOperationError
+from perturb.images import load_images
+from perturb.stories import rf
 
 
 class Branches(nn.Module):
@@ -103,3 +106,43 @@ def test_a_gate_that_ends_the_network_sees_what_its_input_sees():
         found, before = receptive_field(model, "3"), receptive_field(model, "2")
         assert found.size == (7, 7)
         assert (found.offset, found.stride) == (before.offset, before.stride)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.model = inner
+
+    def forward(self, x):
+        return self.model(x)
+
+
+def test_wrapped_networks_are_shown_by_depth_like_plain_ones():
+    plain, images = network(chain()), load_images("noise", shape=SHAPE, count=1, seed=0)
+    nested = network(Wrapped(Wrapped(chain())))
+    sizes = [[field.theory.size for field in rf.by_depth(model, images)] for model in (plain, nested)]
+    assert sizes[0] == sizes[1] == [(7, 7), (11, 11), (27, 27)]
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic", "area"])
+@pytest.mark.parametrize("given", [{"scale_factor": 2}, {"size": 48}, {"scale_factor": 0.5}, {"size": 20}])
+def test_resizing_inside_a_network_sees_what_its_gradient_shows(mode, given):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), Resized(mode=mode, **given), nn.Conv2d(4, 2, 3, 1, 1))
+    model = network(module)
+    field = receptive_field(model, "output")
+    x = torch.rand(1, 3, 64, 64, requires_grad=True)
+    y = model.propagate(x)
+    (gradient,) = torch.autograd.grad(y[0, :, y.shape[2] // 2, y.shape[3] // 2].sum(), x)
+    seen = gradient[0].abs().sum(0).nonzero()
+    assert field.size == tuple((seen.amax(0) - seen.amin(0) + 1).tolist())
+
+
+class Resized(nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.options = options
+
+    def forward(self, x):
+        return F.interpolate(x, **self.options)

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from toys import Hidden, Residual, Squared, network, window
 
-from perturb import load
+from perturb import Network, Preprocessing, load
 from perturb.contribution import energy, receptive_field, structural
-from perturb.errors import UnsupportedOperationError
+from perturb.errors import InputError, UnsupportedOperationError
 from perturb.images import load_images
 from perturb.locations import fold, imbalance
 from perturb.operations import coverage
 from perturb.records import Contribution
+from perturb.sensor import Resize
 from perturb.stories.lint import lint
 
 
@@ -216,3 +218,85 @@ def test_a_head_written_for_the_pictures_size_is_followed():
     pooled = nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     found, wanted = (structural(network(m, shape=(3, 48, 48))).values for m in (Viewed(), pooled))
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+class Decoder(nn.Module):
+    """A convolution at half the size, brought back by `mode`, beside the picture itself."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(1, 1, 3, 2, 1), nn.Conv2d(2, 1, 3, 1, 1)
+        self.options = options
+
+    def forward(self, x):
+        coarse = F.interpolate(F.relu(self.down(x)), scale_factor=2, **self.options)
+        return self.up(torch.cat([x, coarse], 1))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic", "area"])
+def test_resizing_inside_a_network_is_followed_exactly(mode):
+    """The sum over the first kernel's nine taps, each alone, on a circle, through torch's own interpolation.
+
+    The second kernel has independent weights on nine places of two channels, so each of its inputs counts nine times.
+    """
+    options = {"mode": mode} | ({"align_corners": False} if mode in ("bilinear", "bicubic") else {})
+    each = torch.eye(9, dtype=torch.float64).view(9, 1, 3, 3)
+
+    def coarse(x):
+        y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), each / 3, stride=2)
+        wide = F.interpolate(F.pad(y, (3, 3, 3, 3), mode="circular"), scale_factor=2, **options)
+        return wide[..., 6:-6, 6:-6]
+
+    rows = torch.autograd.functional.jacobian(coarse, torch.rand(1, 1, 8, 8, dtype=torch.float64), vectorize=True)
+    wanted = (1 + rows.square().sum((0, 1, 2, 3, 4, 5))).numpy()[:2, :2]
+    found = structural(network(Decoder(**options), shape=(1, 64, 64)))
+    assert found.period == 2
+    np.testing.assert_allclose(found.values, wanted / wanted.sum(), rtol=1e-9)
+
+
+def test_the_case_of_a_bilinear_unet():
+    """Path counts in float64: the lattice of bilinear_unet in the cases from the field."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.up = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(11, 1, 3, 1, 1)
+
+        def forward(self, x):
+            y = F.interpolate(F.relu(self.down(x)), scale_factor=2, mode="bilinear", align_corners=False)
+            return self.up(torch.cat([x, y], 1))
+
+    taps = np.array([0.25, 0.75, 0.75, 0.25])  # with which a coarse row is read by four fine ones
+    coarse = (taps**2).sum() ** 2 * 8 / 27  # 8 channels of fan-in 27, read by each tap of `up`
+    ninths = np.array([[1, 2], [2, 4]])  # how often a 3 x 3 kernel of stride 2 meets each phase
+    wanted = 1 + ninths * coarse
+    assert lint(network(Net()))["imbalance"] == pytest.approx(wanted.max() / wanted.min(), rel=1e-12)
+
+
+class Fixed(nn.Module):
+    """Resizes what it is given to a size of its own, by half."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.inner, self.size = window(3, padding=1), size
+
+    def forward(self, x):
+        return self.inner(F.interpolate(x, self.size, mode="bilinear"))
+
+
+def test_a_network_that_resizes_to_its_own_size_is_followed_at_its_size():
+    """As if the resizing were a step ahead of it; a torus of another size would change the ratio."""
+    inside = structural(network(Fixed((24, 24)), shape=(3, 48, 48)))
+    ahead = Network(
+        window(3, padding=1),
+        preprocessing=Preprocessing(input_shape=(3, 48, 48), steps=(Resize((24, 24), antialias=False),)),
+    )
+    np.testing.assert_allclose(fold(inside), fold(structural(ahead)), rtol=1e-12)
+    with pytest.raises(InputError, match="resizes to a size of its own"):
+        structural(network(Fixed((24, 36)), shape=(3, 48, 72)))
+
+
+def test_aligned_corners_are_refused_by_name():
+    """Their weights drift over the whole map and have no period."""
+    with pytest.raises(UnsupportedOperationError, match="interpolate with align_corners"):
+        structural(network(Decoder(mode="bilinear", align_corners=True), shape=(1, 64, 64)))

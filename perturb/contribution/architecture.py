@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from perturb.contribution.linearised import Linearised
+from perturb.contribution.linearised import Linearised, Resizings
 from perturb.contribution.period import placed
 from perturb.contribution.torus import CanvasError
 from perturb.errors import InputError, PerturbError
@@ -65,15 +66,26 @@ def _on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray,
 def _on_torus(model: Differentiable, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     while canvas <= LARGEST_CANVAS:
         try:
-            return _propagate(model, layer, (canvas, canvas))
+            squared, recorder = _propagate(model, layer, (canvas, canvas))
         except CanvasError as error:
             canvas *= error.factor
+            continue
+        if recorder.ratios and recorder.ratios != _ratios(model, layer):
+            raise ValueError(f"it resizes to a size of its own, which a torus of {canvas} x {canvas} pixels changes")
+        return squared, recorder.windows
     raise InputError(f"{model.name}: no torus up to {LARGEST_CANVAS} pixels fits its strides.")
+
+
+def _ratios(model: Differentiable, layer: str) -> list[tuple[Fraction, Fraction]]:
+    """Outputs per input of each resizing at the network's own size."""
+    with torch.inference_mode(), Resizings() as recorder:
+        model.propagate(torch.zeros(1, *network_shape(model), device=model.device), layer)
+    return recorder.ratios
 
 
 def _propagate(
     model: Differentiable, layer: str, canvas: tuple[int, int]
-) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
+) -> tuple[Float[np.ndarray, "row column"], Linearised]:
     x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
     with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current) as recorder:
         output = recorder.without_gates(model.propagate(x.clone(), layer))
@@ -82,7 +94,7 @@ def _propagate(
         (gradient,) = torch.autograd.grad(output.sum(), x)
     else:
         gradient = torch.zeros_like(x)
-    return gradient.sum((0, 1)).cpu().numpy(), recorder.windows
+    return gradient.sum((0, 1)).cpu().numpy(), recorder
 
 
 @contextmanager

@@ -6,6 +6,7 @@ it. So a gate's inside (squeeze-and-excitation, attention scores) needs no rules
 """
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from perturb.contribution.rules import RULES
 from perturb.errors import UnsupportedOperationError
-from perturb.operations import Stencil, certificate, read
+from perturb.operations import Resizing, Stencil, certificate, read, resizing
 from perturb.records import Window
 
 IDENTITY = frozenset(
@@ -61,6 +62,7 @@ class Linearised(TorchFunctionMode):
     def __init__(self, module: nn.Module, current_layer: Callable[[], str]) -> None:
         super().__init__()
         self.windows: list[Window] = []
+        self.ratios: list[tuple[Fraction, Fraction]] = []  # of resizings, in the order in which they run
         self._layer = current_layer
         self._module = module
         self._fixed = {b.untyped_storage().data_ptr() for b in module.buffers() if b.numel()}
@@ -138,9 +140,27 @@ class Linearised(TorchFunctionMode):
     def certify(self, kind: str, stencil: Stencil) -> None:
         self.windows.append(certificate(self._layer(), kind, stencil))
 
+    def resized(self, rows: Fraction, columns: Fraction) -> None:
+        self.ratios.append((rows, columns))
+
     def is_fixed(self, weight: Tensor) -> bool:
         """Whether a convolution's weight is a buffer (a blur, say) whose values are part of the architecture."""
         return not weight.requires_grad and weight.untyped_storage().data_ptr() in self._fixed
+
+
+class Resizings(TorchFunctionMode):
+    """While active, notes the outputs per input of each resizing that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ratios: list[tuple[Fraction, Fraction]] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if _name(func) == "interpolate" and isinstance(op := read("interpolate", args, kwargs or {}), Resizing):
+            self.ratios.append((resizing.ratio(op, 0), resizing.ratio(op, 1)))
+        return func(*args, **kwargs or {})
 
 
 def in_place(name: str) -> bool:

@@ -227,11 +227,17 @@ def _reduction(op: operations.Reduction) -> Tensor:
     return op.x.amax(op.dims, op.keep)
 
 
-def _resizing(op: operations.Resizing) -> Tensor | None:
-    """Nearest neighbour by a whole factor copies; other interpolations have no rule."""
-    if op.repeats is None:
-        return None
-    return op.x.repeat_interleave(op.repeats[0], 2).repeat_interleave(op.repeats[1], 3)
+def _resizing(op: operations.Resizing) -> Tensor:
+    """Each output reads the inputs that have a weight in it; beyond the border too, unless corners are aligned."""
+    channels, x = op.x.shape[1], _thin(op.x)
+    for axis in (0, 1):
+        size, out, step = x.shape[2 + axis], op.size[axis], operations.resizing.ratio(op, axis)
+        ahead = 0 if op.corners or size == 1 else -(-8 // step.denominator) * step.denominator
+        more = int(ahead * step)
+        taps = operations.resizing.taps(op, axis, size + 2 * ahead, out + 2 * more)[more : more + out].to(x.device)
+        x = _extend(x, 2 + axis, ahead, ahead).index_select(2 + axis, taps.flatten())
+        x = x.unflatten(2 + axis, taps.shape).amax(3 + axis)
+    return x.expand(-1, channels, -1, -1)
 
 
 AS_IT_IS = frozenset(

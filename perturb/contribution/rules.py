@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +21,9 @@ class Trace(Protocol):
 
     def certify(self, kind: str, stencil: operations.Stencil) -> None:
         """Note a sliding window's coverage."""
+
+    def resized(self, rows: Fraction, columns: Fraction) -> None:
+        """Note the outputs per input of a resizing, which must be those at the network's own size."""
 
     def is_fixed(self, weight: Tensor) -> bool:
         """Whether a convolution's weight is a buffer whose values are part of the architecture."""
@@ -187,10 +191,14 @@ def _reduction(trace: Trace, op: operations.Reduction) -> Tensor:
 
 
 def _resizing(trace: Trace, op: operations.Resizing) -> Tensor:
-    """Nearest neighbour by a whole factor copies; other interpolations have no rule."""
-    if op.repeats is None:
-        return trace.bar("interpolate", lambda: F.interpolate(op.x, op.size, mode=op.mode), op.x)
-    return op.x.repeat_interleave(op.repeats[0], 2).repeat_interleave(op.repeats[1], 3)
+    """The squares of the weights, on the torus; aligned corners have no rule: their weights never repeat."""
+    rows, columns = (operations.resizing.on_torus(op, axis) for axis in (0, 1))
+    if rows is None or columns is None:
+        name = "interpolate with align_corners"
+        return trace.bar(name, lambda: F.interpolate(op.x, op.size, mode=op.mode, align_corners=op.corners), op.x)
+    trace.resized(operations.resizing.ratio(op, 0), operations.resizing.ratio(op, 1))
+    rows, columns = (weights.square().to(op.x.device) for weights in (rows, columns))
+    return rows @ op.x @ columns.T
 
 
 RULES: dict[type[operations.Operation], Callable[[Trace, Any], Any]] = {

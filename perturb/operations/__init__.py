@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from perturb.operations import arithmetic, norms, shapes, windows
+from perturb.operations import arithmetic, norms, resizing, shapes, windows
 from perturb.operations.binding import bind
 from perturb.operations.records import (
     AdaptivePool,
@@ -77,6 +77,7 @@ __all__ = [
     "coverage",
     "pair",
     "read",
+    "resizing",
 ]
 
 _READERS = windows.READERS | shapes.READERS | arithmetic.READERS | norms.READERS

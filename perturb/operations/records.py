@@ -96,17 +96,14 @@ class Padding(Operation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resizing(Operation):
+    """`scale` (rows, columns) where the given factor sets the distance of what is read; None: the ratio of sizes."""
+
     x: Any
     size: Pair
     mode: str
-
-    @property
-    def repeats(self) -> Pair | None:
-        """How often each row and column is copied; None where it does not copy by whole factors."""
-        rows, columns = self.x.shape[2:]
-        if self.mode != "nearest" or self.size[0] % rows or self.size[1] % columns:
-            return None
-        return self.size[0] // rows, self.size[1] // columns
+    corners: bool | None = None  # torch's align_corners
+    antialias: bool = False
+    scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,17 +62,20 @@ def _padding(given: Given) -> Operation:
 
 
 def _resizing(given: Given) -> Operation | None:
-    x, size, scale = given["input"], given.get("size"), given.get("scale_factor")
-    if len(x.shape) != 4:
+    x, size, scale = given["input"], given.get("size"), given.get("scale_factor", 1)
+    mode, antialias = given.get("mode", "nearest"), bool(given.get("antialias", False))
+    if len(x.shape) != 4 or mode not in RESIZINGS:
         return None
+    corners = given.get("align_corners")
     if size is not None:
-        wanted = pair(size)
-    else:
-        factors = (scale[0], scale[-1]) if isinstance(scale, list | tuple) else (scale, scale)
-        wanted = int(x.shape[2] * factors[0]), int(x.shape[3] * factors[1])
-    return records.Resizing(x, wanted, given.get("mode", "nearest"))
+        return records.Resizing(x, pair(size), mode, corners, antialias)
+    rows, columns = (float(n) for n in ((scale[0], scale[-1]) if isinstance(scale, list | tuple) else (scale, scale)))
+    wanted = int(x.shape[2] * rows), int(x.shape[3] * columns)
+    told = given.get("recompute_scale_factor") is not True and mode != "area"
+    return records.Resizing(x, wanted, mode, corners, antialias, (rows, columns) if told else None)
 
 
+RESIZINGS = ("nearest", "nearest-exact", "bilinear", "bicubic", "area")
 _POOL = "input kernel_size stride padding"
 READERS: dict[str, tuple[str, Reader]] = {
     "conv2d": ("input weight bias stride padding dilation groups", _convolution),

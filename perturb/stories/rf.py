@@ -20,10 +20,11 @@ CONFIDENCE = 0.95
 def by_depth(model: Differentiable, images: Images, *, progress: Progress = quiet) -> list[Field]:
     """The field of every block (a module at most one level down) that sees more than the one before it.
 
+    Modules that only wrap one other module are no level.
     Raises InputError where there is none.
     """
     wider: list[ReceptiveField] = []
-    for name in (name for name in model.feature_maps if name.count(".") <= 1):
+    for name in _blocks(model.feature_maps):
         theory = receptive_field(model, name)
         if not wider or theory.size != wider[-1].size:
             wider.append(theory)
@@ -35,6 +36,14 @@ def by_depth(model: Differentiable, images: Images, *, progress: Progress = quie
         fields.append(_measure(model, theory, images))
         tick(1)
     return fields
+
+
+def _blocks(names: Sequence[str]) -> list[str]:
+    """The layers at most one level below the innermost module that holds them all."""
+    base = ""
+    while len(heads := {name[len(base) :].partition(".")[0] for name in names if name.startswith(base)}) == 1:
+        base += f"{heads.pop()}."
+    return [name for name in names if name.startswith(base) and name[len(base) :].count(".") <= 1]
 
 
 def at_layer(model: Differentiable, layer: str, images: Images) -> Field:
