@@ -227,6 +227,8 @@ def _tiff(path: Path, asked: Asked) -> Decoded:
         frames = int(np.prod([lengths[axis] for axis in order if axis not in "YXC"], dtype=object))
         whole = asked.all_frames or len(series.pages) != frames
         check_size(*(series.shape if whole else page.shape))
+        if page.is_tiled:
+            check_size(page.tilelength, page.tilewidth, page.samplesperpixel)
         values = series.asarray() if whole else tiff.asarray(key=0, series=0)
         values = values.reshape(series.shape if whole else [1 if axis not in "YXC" else lengths[axis] for axis in axes])
         others = sum(len(s.pages) for s in tiff.series[1:] if not s.keyframe.is_reduced)
