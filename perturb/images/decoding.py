@@ -158,7 +158,8 @@ def _frame(image: Image.Image, orientation: object) -> Frame:
     if image.has_transparency_data:
         rgba = turned(np.asarray(image.convert("RGBA")), orientation)
         return Frame(values=rgba[..., :3], white=255, alpha=rgba[..., 3], opaque=255)
-    values = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    wanted = "L" if image.mode in ("1", "L") else "RGB"
+    values = np.asarray(image if image.mode == wanted else image.convert(wanted))
     return Frame(values=turned(np.atleast_3d(values), orientation), white=255)
 
 
