@@ -200,6 +200,11 @@ def service(folder):
         Image.fromarray(RGB).save(folder / name, "PNG")
 
 
+def unread_pictures(folder):
+    for suffix in ("heic", "jp2", "jxl", "cr2", "svg", "pdf", "mp4"):
+        (folder / f"a.{suffix}").write_bytes(b"whatever")
+
+
 def fifo(folder):
     os.mkfifo(folder / "a.png")
 
@@ -229,7 +234,7 @@ WHITE = "with transparency, put on white"
 UPRIGHT = "turned upright by their EXIF orientation"
 OTHER = "of a kind that is not read"
 SMALL = "left out, a side below a quarter of the input's 8 x 8"
-NARROW = "with values up to 4095 of 65535 at most: give [images] range = [0, 4095] if that is white"
+NARROW = "holds the largest value of the set, 4095 of 65535: [images] range = [0, 4095] makes that white"
 
 
 def left_out(why):
@@ -333,7 +338,7 @@ KINDS = [
     ),
     Kind("PNG, animated", "the first frame", pages("png"), wide(RGB) / 255, (FRAMES,)),
     Kind(
-        "PNG, interlaced or with a colour profile",
+        "PNG with a colour profile",
         "as it is; profiles are not applied",
         pillow("png", image(RGB), icc_profile=b"no profile"),
         wide(RGB) / 255,
@@ -470,12 +475,13 @@ KINDS = [
         wide(RGB) / 255,
         within=0.1,
     ),
-    Kind(
-        "TIFF, LERC or JPEG XL and other codecs of imagecodecs", AS_8, tiff(GREY, compression="lerc"), wide(GREY) / 255
-    ),
+    Kind("TIFF, LERC, one of the other codecs of imagecodecs", AS_8, tiff(GREY, compression="lerc"), wide(GREY) / 255),
     Kind("TIFF, 32-bit integers", "divided by 4294967295", tiff(GREY16.astype(np.uint32) * 65537), wide(L16)),
-    Kind("TIFF, floats within 0 and 1, of 16, 32 or 64 bits", "as it is", tiff(FLOAT.astype(np.float64)), wide(FLOAT)),
-    Kind("TIFF, 16-bit floats", "as it is", tiff(FLOAT.astype(np.float16)), wide(FLOAT.astype(np.float16))),
+    Kind("TIFF, 64-bit floats within 0 and 1", "as it is", tiff(FLOAT.astype(np.float64)), wide(FLOAT)),
+    Kind("TIFF, 32-bit floats within 0 and 1", "as it is", tiff(FLOAT), wide(FLOAT)),
+    Kind(
+        "TIFF, 16-bit floats within 0 and 1", "as it is", tiff(FLOAT.astype(np.float16)), wide(FLOAT.astype(np.float16))
+    ),
     Kind(
         'TIFF, floats beyond 0 and 1, with range = "set"',
         "from the smallest to the largest value of the set",
@@ -650,7 +656,7 @@ KINDS = [
     Kind(
         "HEIC, JPEG 2000, JPEG XL, raw camera files, SVG, PDF, films and the like",
         "named in the warning",
-        raw("heic", b"whatever"),
+        unread_pictures,
         None,
         (OTHER,),
     ),

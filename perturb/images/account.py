@@ -22,7 +22,7 @@ FURTHER = "with channels beyond red, green and blue, which were left out"
 CLIPPED = "with values beyond `range`, cut to it"
 WINDOW = "of DICOM, shown in their own window"
 SPACING = "with pixels of {} mm"
-NARROW = "with values up to {:g} of {:g} at most: give [images] range = [0, {:g}] if that is white"
+NARROW = "holds the largest value of the set, {:g} of {:g}: [images] range = [0, {:g}] makes that white"
 
 
 class Ledger:

@@ -158,7 +158,8 @@ def _frame(image: Image.Image, orientation: object) -> Frame:
     if image.has_transparency_data:
         rgba = turned(np.asarray(image.convert("RGBA")), orientation)
         return Frame(values=rgba[..., :3], white=255, alpha=rgba[..., 3], opaque=255)
-    values = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    wanted = "L" if image.mode in ("1", "L") else "RGB"
+    values = np.asarray(image if image.mode == wanted else image.convert(wanted))
     return Frame(values=turned(np.atleast_3d(values), orientation), white=255)
 
 
@@ -227,6 +228,8 @@ def _tiff(path: Path, asked: Asked) -> Decoded:
         frames = int(np.prod([lengths[axis] for axis in order if axis not in "YXC"], dtype=object))
         whole = asked.all_frames or len(series.pages) != frames
         check_size(*(series.shape if whole else page.shape))
+        if page.is_tiled:
+            check_size(page.tilelength, page.tilewidth, page.samplesperpixel)
         values = series.asarray() if whole else tiff.asarray(key=0, series=0)
         values = values.reshape(series.shape if whole else [1 if axis not in "YXC" else lengths[axis] for axis in axes])
         others = sum(len(s.pages) for s in tiff.series[1:] if not s.keyframe.is_reduced)

@@ -1,6 +1,6 @@
 """The numbers of a picture file become values in [0, 1], by one rule for the whole set, in the model's channels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from perturb.images.photograph import Stored, as_values
 
 Range = tuple[float, float] | None  # what black and white are; None: 0 and the largest value of the type
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601, as Pillow converts
+ROWS = 64  # of a part
 USED = 1 / 8  # of the type's range: a set that uses less is worth a word
 
 
@@ -30,8 +31,8 @@ class Scale:
         if frame.values.dtype.kind == "f" and not np.isfinite(frame.values).all():
             raise UnreadableError("NaN or infinite values")
         if self._given is None and frame.values.dtype.kind != "f":
-            highest = max(float(frame.values.max()), self._highest.get(frame.white, (-1.0, name))[0])
-            self._highest[frame.white] = highest, name
+            highest = (float(frame.values.max()), name)
+            self._highest[frame.white] = max(highest, self._highest.get(frame.white, highest), key=lambda one: one[0])
         colour = self._in_unit(frame, name)
         if frame.alpha is not None:
             alpha = exact(scaled(frame.alpha, 0, frame.opaque))[..., None]
@@ -51,19 +52,20 @@ class Scale:
     def _in_unit(self, frame: Frame, name: str) -> Stored:
         """Row, column, channel; uint8 stays as it is."""
         low, high = self._given or (0.0, frame.white)
-        values = frame.values if (low, high) == (0, 255) and frame.values.dtype == np.uint8 else None
-        if values is None:
-            least, most = frame.values.min(), frame.values.max()
-            if least < low or most > high:
-                if self._given is None:
-                    raise InputError(
-                        f"`images`: {name} has values from {least:g} to {most:g}, expected 0 to {high:g}: say in the "
-                        'suite what black and white are, `[images] range = [low, high]`, or `range = "set"` for the '
-                        "extremes of the set."
-                    )
-                self._ledger.note(CLIPPED, name)
-            values = scaled(frame.values, low, high).clip(0, 1)
-        return _negative(values) if frame.inverted else values
+        if (low, high) == (0, 255) and frame.values.dtype == np.uint8:
+            return 255 - frame.values if frame.inverted else frame.values
+        least, most = frame.values.min(), frame.values.max()
+        values = scaled(frame.values, low, high)
+        if least < low or most > high:
+            if self._given is None:
+                raise InputError(
+                    f"`images`: {name} has values from {least:g} to {most:g}, expected 0 to {high:g}: say in the "
+                    'suite what black and white are, `[images] range = [low, high]`, or `range = "set"` for the '
+                    "extremes of the set."
+                )
+            self._ledger.note(CLIPPED, name)
+            values = values.clip(0, 1)
+        return 1 - values if frame.inverted else values
 
 
 def extremes(frames: Iterable[Frame]) -> Range:
@@ -80,24 +82,38 @@ def extremes(frames: Iterable[Frame]) -> Range:
 
 def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """(values - low) / (high - low) as float32, rounded once."""
-    values = (
-        values.view(np.uint8) if values.dtype == bool else values.astype(values.dtype.newbyteorder("="), copy=False)
-    )
-    if values.dtype.kind in "ui" and values.dtype.itemsize <= 2:
-        code: Any = {1: np.uint8, 2: np.uint16}[values.dtype.itemsize]
-        each = np.arange(np.iinfo(code).max + 1).astype(code).view(values.dtype).astype(np.float64)
-        return ((each - low) / (high - low)).astype(np.float32)[np.ascontiguousarray(values).view(code)]
+    kind = np.dtype(np.uint8) if values.dtype == bool else values.dtype.newbyteorder("=")
+    values = values.astype(kind, copy=False)
     if (low, high) == (0, 1):
         return values.astype(np.float32)
-    return ((values.astype(np.float64) - low) / (high - low)).astype(np.float32)
+    found = np.empty(values.shape, dtype=np.float32)
+    if kind.kind in "ui" and kind.itemsize <= 2:
+        code: Any = {1: np.uint8, 2: np.uint16}[kind.itemsize]
+        each = np.arange(np.iinfo(code).max + 1).astype(code).view(kind).astype(np.float64)
+        table = ((each - low) / (high - low)).astype(np.float32)
+        for part in _in_parts(values):
+            found[part] = table[np.ascontiguousarray(values[part]).view(code)]
+    else:
+        for part in _in_parts(values):
+            found[part] = (values[part].astype(np.float64) - low) / (high - low)
+    return found
 
 
 def exact(values: Stored) -> Stored:
     """uint8 where it holds every value exactly, as k / 255; otherwise the values themselves."""
     if values.dtype == np.uint8:
         return values
-    eighth = np.rint(values * np.float32(255)).astype(np.uint8)
-    return eighth if (as_values(eighth) == values).all() else values
+    eighth = np.empty(values.shape, dtype=np.uint8)
+    for part in _in_parts(values):
+        eighth[part] = np.rint(values[part] * np.float32(255))
+        if not (as_values(eighth[part]) == values[part]).all():
+            return values
+    return eighth
+
+
+def _in_parts(values: np.ndarray) -> Iterator[slice]:
+    """Some rows after others, so that what is computed in between takes little memory."""
+    return (slice(top, top + ROWS) for top in range(0, len(values), ROWS))
 
 
 def on_white(colour: Stored, alpha: Stored, *, multiplied: bool) -> Stored:
@@ -125,10 +141,6 @@ def in_channels(picture: Stored, channels: int) -> Stored:
             return np.asarray(Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0))).convert("L"))[None]
         return np.tensordot(GREY, picture, 1)[None].clip(0, 1)
     raise UnreadableError(f"{given} channel{'s' * (given > 1)} where the model takes {channels}")
-
-
-def _negative(values: Stored) -> Stored:
-    return 255 - values if values.dtype == np.uint8 else 1 - values
 
 
 def _alike(colour: Stored, alpha: Stored) -> Stored:
