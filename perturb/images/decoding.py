@@ -17,7 +17,7 @@ from perturb.images.account import CONVERTED, FURTHER, TURNED
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "AVIF", "PPM", "TIFF")  # none runs a program; JPEG includes MPO
 LARGEST = 2**29  # values of a picture: 2 GiB as float32, 179 megapixels in RGB, which is also Pillow's limit
-GREY, RGB, YCBCR, JPEG = (0, 1), 2, 6, 7  # photometric interpretations of TIFF; its JPEG compression
+GREY, RGB, PALETTE, CMYK, YCBCR, JPEG = (0, 1), 2, 3, 5, 6, 7  # photometric interpretations of TIFF; a compression
 ALPHA = (1, 2)  # extra samples of TIFF: alpha that the colours are multiplied by, and alpha that they are not
 
 
@@ -78,16 +78,11 @@ def check_size(*lengths: int) -> None:
 
 def turned(values: np.ndarray, orientation: object) -> np.ndarray:
     """Rows and columns as the EXIF tag Orientation (1 to 8; anything else is 1) says that they are to be seen."""
-    upright: dict[object, Callable[[np.ndarray], np.ndarray]] = {
-        2: lambda v: v[:, ::-1],
-        3: lambda v: v[::-1, ::-1],
-        4: lambda v: v[::-1],
-        5: lambda v: v.swapaxes(0, 1),
-        6: lambda v: np.rot90(v, -1),
-        7: lambda v: v[::-1, ::-1].swapaxes(0, 1),
-        8: lambda v: np.rot90(v),
-    }
-    return upright.get(orientation, lambda v: v)(values)
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return values[:, ::-1] if orientation in (2, 3, 6, 7) else values
 
 
 @contextmanager
@@ -120,7 +115,7 @@ def _reader(path: Path) -> Callable[[Path, Asked], Decoded]:
         return _tiff
     if head.startswith(b"\x93NUMPY"):
         return _npy
-    if head[128:] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom"):
+    if head[128:] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom", ".ima"):
         return _dicom
     if head.startswith(b"\x89PNG") and head[24:25] == b"\x10":  # bits of a sample
         return _png16
@@ -133,7 +128,7 @@ def _pillow(path: Path, asked: Asked) -> Decoded:
         check_size(opened.width, opened.height, len(opened.getbands()))
         count = getattr(opened, "n_frames", 1)
         orientation = 1 if opened.format == "TIFF" else _orientation(opened)  # Pillow turns TIFF itself
-        opened.seek(0)  # type: ignore[no-untyped-call]
+        opened.seek(0)
         if opened.format == "MPO":
             count = 1  # its further pictures are previews, depth or gain, and sometimes only announced
         chosen: Any = ImageSequence.Iterator(opened) if asked.all_frames and count > 1 else [opened]
@@ -213,51 +208,62 @@ def largest(kind: np.dtype[Any], bits: int | None = None) -> float:
 
 
 def _tiff(path: Path, asked: Asked) -> Decoded:
-    """Grey and RGB of any depth and compression by tifffile; palettes, CMYK and the like by Pillow."""
+    """Grey, RGB, palettes and CMYK of any depth and compression by tifffile; other colour spaces by Pillow."""
     from tifffile import TiffFile
 
     with TiffFile(path) as tiff:
         series = tiff.series[0]
         page = series.keyframe
-        in_rgb = page.photometric == YCBCR and page.compression == JPEG
-        if page.photometric not in (*GREY, RGB) and not in_rgb:
+        photometric, orientation = int(page.photometric), page.tags.valueof(274, default=1)
+        if photometric == YCBCR and page.compression == JPEG:
+            photometric = RGB  # as which it is decoded
+        elif photometric not in (*GREY, RGB, PALETTE, CMYK):
+            if orientation != 1:
+                raise UnreadableError("unreadable")
             return _pillow(path, asked)
         axes = _axes(series.axes, series.shape, asked.channels)
-        sizes = dict(zip(axes, series.shape, strict=True))
-        frames = int(np.prod([n for axis, n in sizes.items() if axis not in "YXC"], dtype=object))
-        every = asked.all_frames or len(series.pages) != frames
-        check_size(*(series.shape if every else page.shape))
-        values = series.asarray() if every else tiff.asarray(key=0, series=0)
-        others = sum(1 for s in tiff.series[1:] if not s.keyframe.is_reduced)
-        bits = page.bitspersample if isinstance(page.bitspersample, int) else None
+        lengths = dict(zip(axes, series.shape, strict=True))
+        order = [*(axis for axis in axes if axis not in "YXC"), *"YXC"[: 2 + ("C" in axes)]]
+        frames = int(np.prod([lengths[axis] for axis in order if axis not in "YXC"], dtype=object))
+        whole = asked.all_frames or len(series.pages) != frames
+        check_size(*(series.shape if whole else page.shape))
+        if page.is_tiled:
+            check_size(page.tilelength, page.tilewidth, page.samplesperpixel)
+        values = series.asarray() if whole else tiff.asarray(key=0, series=0)
+        values = values.reshape(series.shape if whole else [1 if axis not in "YXC" else lengths[axis] for axis in axes])
+        others = sum(len(s.pages) for s in tiff.series[1:] if not s.keyframe.is_reduced)
         extras = tuple(int(extra) for extra in page.extrasamples)
-        orientation = page.tags.valueof(274, default=1)
-        photometric = int(page.photometric)
-    if every:
-        order = [axes.index(axis) for axis in [*(a for a in axes if a not in "YXC"), *"YXC"[: 2 + ("C" in axes)]]]
-        values = values.transpose(order)
-    elif "C" in axes and axes.index("C") < axes.index("Y"):
-        values = np.moveaxis(values, 0, -1)
-    rows, columns = sizes["Y"], sizes["X"]
-    stack = values.reshape(-1, rows, columns, sizes.get("C", 1))[: None if asked.all_frames else 1]
-    white = largest(stack.dtype, bits)
-    made, notes = [], [TURNED] if orientation in range(2, 9) else []
-    for picture in stack:
-        frame = Frame(values=turned(picture, orientation), white=white, inverted=photometric == 0)
-        colours = 3 if photometric == RGB else 1
-        if len(extras) == 1 and extras[0] in ALPHA and frame.values.shape[2] == colours + 1:
-            frame = replace(
-                frame,
-                values=frame.values[..., :-1],
-                alpha=frame.values[..., -1],
-                opaque=white,
-                multiplied=extras[0] == ALPHA[0],
-            )
-        elif extras and photometric == RGB and asked.channels in (1, 3):
-            frame = replace(frame, values=frame.values[..., :3])
-            notes.append(FURTHER)
-        made.append(frame)
-    return Decoded(frames=tuple(made), left=frames - len(made) + others, notes=tuple(notes))
+        bits, colours = page.bitspersample if isinstance(page.bitspersample, int) else None, page.colormap
+    stack = values.transpose([axes.index(axis) for axis in order])
+    stack = stack.reshape(-1, lengths["Y"], lengths["X"], lengths.get("C", 1))[: None if asked.all_frames else 1]
+    notes = [TURNED] if orientation in range(2, 9) else []
+    frame = Frame(values=stack, white=largest(stack.dtype, bits), inverted=photometric == 0)
+    if photometric == PALETTE:
+        frame = Frame(values=(colours >> 8).astype(np.uint8).T[stack[..., 0]], white=255)
+    elif photometric == CMYK:
+        frame = Frame(values=np.stack([_from_cmyk(picture, frame.white) for picture in stack]), white=255)
+        notes.append(CONVERTED.format("CMYK"))
+    elif len(extras) == 1 and extras[0] in ALPHA and stack.shape[3] == (4 if photometric == RGB else 2):
+        colour, alpha = stack[..., :-1], stack[..., -1]
+        frame = replace(frame, values=colour, alpha=alpha, opaque=frame.white, multiplied=extras[0] == ALPHA[0])
+    elif extras and photometric == RGB and asked.channels in (1, 3):
+        frame = replace(frame, values=stack[..., :3])
+        notes.append(FURTHER)
+    made = tuple(
+        replace(
+            frame,
+            values=turned(frame.values[i], orientation),
+            alpha=None if frame.alpha is None else turned(frame.alpha[i], orientation),
+        )
+        for i in range(len(stack))
+    )
+    return Decoded(frames=made, left=frames - len(made) + others, notes=tuple(notes))
+
+
+def _from_cmyk(picture: np.ndarray, white: float) -> np.ndarray:
+    """RGB as Pillow converts it, in 8 bits."""
+    ink = (picture / (white / 255)).astype(np.uint8)
+    return np.asarray(Image.frombytes("CMYK", ink.shape[1::-1], ink.tobytes()).convert("RGB"))
 
 
 def _axes(axes: str, shape: tuple[int, ...], channels: int) -> str:

@@ -10,7 +10,7 @@ from perturb.images.account import HIDDEN, LEFT_OUT, OTHER, Ledger
 READABLE = frozenset(
     """
     .png .apng .jpg .jpeg .jpe .jfif .jif .mpo .bmp .dib .gif .webp .avif .avifs .ppm .pgm .pbm .pnm .pfm
-    .tif .tiff .btf .npy .dcm .dicom
+    .tif .tiff .btf .npy .dcm .dicom .ima
     """.split()
 )
 OTHER_PICTURES = frozenset(
@@ -55,7 +55,7 @@ def in_folder(folder: Path, ledger: Ledger) -> list[Path]:
                     ledger.note(HIDDEN, name_in(folder, path))
             elif entry.is_dir():
                 (linked if entry.is_symlink() else waiting).append(path)
-            elif suffix in READABLE:
+            elif suffix in READABLE or _is_dicom(path):
                 found.append(path)
             elif suffix in OTHER_PICTURES:
                 ledger.note(OTHER, name_in(folder, path))
@@ -65,6 +65,19 @@ def in_folder(folder: Path, ledger: Ledger) -> list[Path]:
             f"`images`: no pictures in folder `{plain(folder)}`, expected {', '.join(sorted(READABLE))}.{said}"
         )
     return sorted(found)
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file without a suffix, or with a number for one, is what a scanner exports: IM0001, 1.2.840.10008."""
+    if path.suffix and not path.suffix[1:].isdigit():
+        return False
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def name_in(folder: Path, path: Path) -> str:

@@ -45,7 +45,7 @@ class Scale:
     def close(self) -> None:
         """Note the sets whose values stay far below the largest of their type."""
         for white, (highest, name) in self._highest.items():
-            if highest < USED * white:
+            if 0 < highest < USED * white:
                 self._ledger.note(NARROW.format(highest, white, highest), name)
 
     def _in_unit(self, frame: Frame, name: str) -> Stored:

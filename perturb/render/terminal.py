@@ -104,6 +104,8 @@ def headline(found: Report) -> Text:
         f"{images.calibration.photographs} others used to calibrate.{region(images)}",
         "dim",
     )
+    if images.account:
+        text.append(f"\nPictures: {images.account.words}.", "dim")
     return text
 
 

@@ -75,6 +75,7 @@ def describe_images(pictures: Pictures, region: str) -> ImagesSummary:
         judged=judged,
         region=region,
         allowed=None if within is None else float(within.mean()),
+        account=pictures.judged.account,
     )
 
 
