@@ -328,7 +328,7 @@ MUTANTS = [
     Mutant("boxes of any size", EVALUATORS + "boxes.py", "fits = sides.prod(1) <= self.max_area * asked.extent[0] * asked.extent[1]", "fits = sides.prod(1) >= 0", OF_EVALUATORS),
     Mutant("boxes of any class", EVALUATORS + "boxes.py", "fits &= label == str(self.target)", "pass", OF_EVALUATORS),
     Mutant("boxes by their corner", EVALUATORS + "boxes.py", "(corners[fits, :2] + corners[fits, 2:] - 1) / 2", "corners[fits, :2]", OF_EVALUATORS),
-    Mutant("phases of a patch's sum", "perturb/stories/experiment.py", "size=1 if plan.answers else plan.task.size", "size=plan.task.size", "tests/test_small_print.py"),
+    Mutant("phases of a patch's sum", "perturb/stories/experiment.py", "size=1 if plan.answers else plan.task.extent", "size=plan.task.extent", "tests/test_small_print.py"),
     Mutant("period by a strict test", "perturb/stories/answer_map.py", "rng.permuted(phases, axis=1)", "rng.permuted(phases, axis=2)", "tests/test_own_answers.py::test_a_period_explains_what_differs_between_its_phases_alone"),
     Mutant("the pinned threshold is the given one", "perturb/observe.py", 'read["evidence"] > by.pinned', 'read["evidence"] > by.threshold', "tests/test_own_answers.py::test_with_a_threshold_of_ones_own_the_pinned_one_is_told_too"),
     Mutant("ink is added", "perturb/perturbations/print.py", 'polarity: Polarity = "darker"', 'polarity: Polarity = "brighter"', "tests/test_perturbations.py"),
