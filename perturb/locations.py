@@ -90,13 +90,19 @@ def dead_share(phases: Phases, below: float = 0.5) -> float:
     return float((phases < below * phases.mean()).mean())
 
 
-def patch_sum(phases: Phases, size: int) -> Phases:
-    """The sum of the phases under a size x size patch whose top left lies at each phase; the lattice repeats."""
-    return sum(np.roll(phases, (-r, -c), (0, 1)) for r in range(size) for c in range(size))  # type: ignore[return-value]
+def patch_sum(phases: Phases, size: int | tuple[int, int]) -> Phases:
+    """The sum of the phases under a patch whose top left lies at each phase; the lattice repeats.
+
+    `size` is its side, or its rows and columns.
+    """
+    rows, columns = (size, size) if isinstance(size, int) else size
+    return sum(np.roll(phases, (-r, -c), (0, 1)) for r in range(rows) for c in range(columns))  # type: ignore[return-value]
 
 
-def choose(contribution: Contribution, *, size: int = 1, share: float = 0.05, seed: int = 0) -> Locations:
-    """The `share` of phases (at least one) where a size x size patch contributes least, and most.
+def choose(
+    contribution: Contribution, *, size: int | tuple[int, int] = 1, share: float = 0.05, seed: int = 0
+) -> Locations:
+    """The `share` of phases (at least one) where a patch of this size contributes least, and most: see `patch_sum`.
 
     Equal phases stay together, so an arm may be larger than its share. The two arms have no phase in common: a value
     that both would hold goes to the dead arm if it is the smallest, to the live arm if it is the largest, and else to

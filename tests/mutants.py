@@ -45,6 +45,7 @@ WEIGHS, LIES = (
 )
 OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_trials.py", "tests/test_blocks.py"
 OF_SHOWING = "tests/test_showing.py"
+OF_OBJECTS, OF_PLACING = "tests/test_perturbations.py", "tests/test_placing.py"
 OF_OBSERVE, OF_EVALUATORS, OF_EXPERIMENT = (
     "tests/test_observe.py",
     "tests/test_evaluators.py",
@@ -327,10 +328,25 @@ MUTANTS = [
     Mutant("boxes of any size", EVALUATORS + "boxes.py", "fits = sides.prod(1) <= self.max_area * asked.extent[0] * asked.extent[1]", "fits = sides.prod(1) >= 0", OF_EVALUATORS),
     Mutant("boxes of any class", EVALUATORS + "boxes.py", "fits &= label == str(self.target)", "pass", OF_EVALUATORS),
     Mutant("boxes by their corner", EVALUATORS + "boxes.py", "(corners[fits, :2] + corners[fits, 2:] - 1) / 2", "corners[fits, :2]", OF_EVALUATORS),
-    Mutant("phases of a patch's sum", "perturb/stories/experiment.py", "size=1 if plan.answers else plan.task.size", "size=plan.task.size", "tests/test_small_print.py"),
+    Mutant("phases of a patch's sum", "perturb/stories/experiment.py", "size=1 if plan.answers else plan.task.extent", "size=plan.task.extent", "tests/test_small_print.py"),
     Mutant("period by a strict test", "perturb/stories/answer_map.py", "rng.permuted(phases, axis=1)", "rng.permuted(phases, axis=2)", "tests/test_own_answers.py::test_a_period_explains_what_differs_between_its_phases_alone"),
     Mutant("the pinned threshold is the given one", "perturb/observe.py", 'read["evidence"] > by.pinned', 'read["evidence"] > by.threshold', "tests/test_own_answers.py::test_with_a_threshold_of_ones_own_the_pinned_one_is_told_too"),
     Mutant("ink is added", "perturb/perturbations/print.py", 'polarity: Polarity = "darker"', 'polarity: Polarity = "brighter"', "tests/test_perturbations.py"),
+    Mutant("a wider background", MARK, "SURROUND = 3", "SURROUND = 4", OF_OBJECTS),
+    Mutant("darker is brighter", MARK, '-1 if self.polarity == "darker" else 1', '1 if self.polarity == "darker" else -1', OF_OBJECTS),
+    Mutant("a blob cut short", "perturb/perturbations/shapes.py", "CUT = 3.0", "CUT = 2.5", OF_OBJECTS),
+    Mutant("a scratch that turns clockwise", "perturb/perturbations/shapes.py", "right * cosine - down[:, None] * sine", "right * cosine + down[:, None] * sine", OF_OBJECTS),
+    Mutant("nothing is clipped", "perturb/showing.py", "not 0 < patch.min() <= patch.max() < 1", "patch.max() > 1", OF_OBSERVE),
+    Mutant("clipping not joined", "perturb/blocks.py", "        clipped=_where_kept([part.clipped for part in parts], axis),\n", "        clipped=parts[0].clipped,\n", OF_BLOCKS),
+    Mutant("one arm in the region", "perturb/placing.py", "arms[0].any(1) & arms[1].any(1)", "arms[0].any(1)", OF_PLACING),
+    Mutant("an object that sticks out by a pixel", "perturb/placing.py", "= outside == 0", "= outside <= 1", OF_PLACING),
+    Mutant("a scene at the edge", "perturb/placing.py", "(rest >= period - 1)", "(rest >= 0)", OF_PLACING),
+    Mutant("objects that touch", "perturb/placing.py", ">= scenes.apart", ">= 1", OF_PLACING),
+    Mutant("the first phase always", "perturb/placing.py", "        used[least] += 1\n", "", OF_PLACING),
+    Mutant("a margin of one less", "perturb/images/region.py", "2 * margin + 1", "2 * margin - 1", OF_PLACING),
+    Mutant("a box of the piece", "perturb/images/region.py", "return pixels, cut + np.array([top, left, 0, 0])", "return pixels, cut", OF_PLACING),
+    Mutant("either rule", "perturb/images/region.py", "            found &= inside\n", "            found |= inside\n", OF_PLACING),
+    Mutant("visits outside the region", "perturb/stories/answer_map.py", "if images.region is None or scenes:", "if True:", OF_PLACING),
 ]
 # fmt: on
 

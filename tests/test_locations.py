@@ -241,3 +241,11 @@ def test_anywhere_is_everywhere_in_both_arms():
     found = anywhere(3)
     assert sorted(arms(found)[0]) == sorted(arms(found)[1]) == sorted(np.ndindex(3, 3))
     assert (found.period, found.balanced) == (3, True)
+
+
+def test_the_patch_of_a_flat_object_has_its_rows_and_columns():
+    """A lattice of rows alone, 0 to 3: a patch of 1 x 9 tells them apart nine times, one of 4 x 4 not at all."""
+    rows = np.repeat(np.arange(4.0)[:, None], 4, 1)
+    np.testing.assert_array_equal(patch_sum(rows, (1, 9)), 9 * rows)
+    np.testing.assert_array_equal(patch_sum(rows, (2, 1)), rows + np.roll(rows, -1, 0))
+    np.testing.assert_array_equal(patch_sum(rows, 4), np.full((4, 4), 24))

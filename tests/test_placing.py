@@ -42,7 +42,7 @@ claim = { quantity = "accuracy-loss", at_most = 0.1 }
 def images_with(regions, seed=0):
     pixels = np.random.default_rng(seed).random((len(regions), 1, *np.shape(regions)[1:]), dtype=np.float32)
     names = tuple(f"p{i}" for i in range(len(regions)))
-    return gathered(pixels, names, "test", region=np.asarray(regions))
+    return replace(gathered(pixels, names, "test"), region=np.asarray(regions))
 
 
 def blobs(count, side=24, seed=0):

@@ -126,7 +126,7 @@ def _measure_seed(
         contribution = _mapped(subject.model, plan, pictures.calibration, wanted, maps, own=subject.model is not model)
     locations = wanted.places.get(plan.name) or choose(
         contribution,
-        size=1 if plan.answers else plan.task.size,  # a map of the answer is of the whole object's place
+        size=1 if plan.answers else plan.task.extent,  # a map of the answer is of the whole object's place
         share=plan.map.share,
         seed=plan.seed,
     )
