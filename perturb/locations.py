@@ -145,15 +145,16 @@ def _by_pixel(values: Phases, lattice: Lattice, size: int, share: float, seed: i
     least, most = flat[..., :1], flat[..., -1:]
     dead = (cells <= flat[..., last : last + 1] + slack) & (cells < most - slack)
     live = (cells >= flat[..., -1 - last : flat.shape[-1] - last] - slack) & (cells > least + slack)
-    usable = ((dead & ~live).any(-1) & (live & ~dead).any(-1))[..., None]
+    arms = dead & ~live, live & ~dead
+    usable = (arms[0].any(-1) & arms[1].any(-1))[..., None]
 
     def places(arm: np.ndarray) -> np.ndarray:
         whole = (arm & usable).reshape(rows, columns, cell, cell).swapaxes(1, 2).reshape(under.shape)
         return np.argwhere(whole) + np.array([top, left])
 
     return Locations(
-        dead=places(dead & ~live),
-        live=places(live & ~dead),
+        dead=places(arms[0]),
+        live=places(arms[1]),
         period=cell,
         balanced=False,
         area=lattice.area,

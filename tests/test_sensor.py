@@ -1,10 +1,12 @@
 """Sensor pixels: what resizing, cropping and padding ahead of a network do to its lattice."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -13,13 +15,24 @@ from torchvision.transforms.v2 import functional as transforms
 from toys import network, window
 
 import perturb
-from perturb import BlackBox, Network, Preprocessing
-from perturb.contribution import energy, full_scan, quotient_scan, structural
+from perturb import Network, Preprocessing
+from perturb.cli import main
+from perturb.contribution import KINDS, energy, full_scan, quotient_scan, structural
 from perturb.errors import InputError, UsageError
+from perturb.evaluators.boxes import BoxScores
+from perturb.evaluators.map import Map
+from perturb.images import load_images
 from perturb.locations import choose, fold, imbalance, interior, middle_cell
-from perturb.model import behind
+from perturb.model import BlackBox, behind
+from perturb.protocols import Asked
+from perturb.quantities.of_map import UNREAD_SHARE
 from perturb.records import Images
+from perturb.render import html, markdown
+from perturb.runs import decode, encode
 from perturb.sensor import MODES, SMOOTH, Crop, Letterbox, Pad, Resize, Sensor, steps_for
+from perturb.stories import rf
+from perturb.stories.qualify import examine
+from perturb.suite import parse_suite
 from perturb.trials import Scenes, design
 
 PAIRS = [  # of the picture and of the network's input
@@ -173,12 +186,12 @@ def test_gradients_and_responses_are_of_the_pictures_own_pixels() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 256, 3, 2, 1))
-    model = camera(module, (80, 64), Resize((32, 32), "bilinear", False))
-    pictures = np.random.default_rng(0).random((4, 3, 80, 64), dtype=np.float32)
+    model = camera(module, (48, 32), Resize((16, 16), "bilinear", False))
+    pictures = np.random.default_rng(0).random((4, 3, 48, 32), dtype=np.float32)
     exact = np.sqrt(structural(model).values)
-    inside = np.s_[10:-10, 10:-10]
+    inside = np.s_[6:-6, 6:-6]
     for found in (energy(model, pictures), full_scan(model, pictures[:1])):
-        assert found.values.shape == (80, 64)
+        assert found.values.shape == (48, 32)
         assert np.corrcoef(found.values[inside].ravel(), exact[inside].ravel())[0, 1] > 0.98
         np.testing.assert_array_equal(found.values == 0, exact == 0)
         assert found.lattice == structural(model).lattice
@@ -274,14 +287,14 @@ def test_a_function_is_shown_what_comes_out_of_the_steps() -> None:
 
 def test_the_models_own_steps_are_taken_unless_others_are_named() -> None:
     model = perturb.load("torchvision:resnet18")
-    assert behind(model, (480, 640), {}).preprocessing.steps == (Resize(256), Crop(224))
-    plain = behind(model, (480, 640), {"antialias": False})
+    assert behind(model, (240, 320), {}).preprocessing.steps == (Resize(256), Crop(224))
+    plain = behind(model, (240, 320), {"antialias": False})
     assert plain.preprocessing.steps == (Resize(256, antialias=False), Crop(224))
-    assert behind(plain, (480, 640), {}) is plain
-    boxed = behind(model, (480, 640), {"letterbox": 224, "fill": 0.0})
+    assert behind(plain, (240, 320), {}) is plain
+    boxed = behind(model, (240, 320), {"letterbox": 224, "fill": 0.0})
     assert boxed.preprocessing.steps == (Letterbox((224, 224), fill=0.0),)
     with pytest.raises(UsageError, match="says itself"):
-        behind(boxed, (480, 640), {"resize": (224, 224)})
+        behind(boxed, (240, 320), {"resize": (224, 224)})
 
 
 @pytest.mark.parametrize(
@@ -303,3 +316,149 @@ def test_steps_that_make_no_sense_are_refused(given, words) -> None:
 def test_a_crop_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="does not fit 20 x 30"):
         Preprocessing(input_shape=(3, 20, 30), steps=(Crop(24),))
+
+
+def answering(found: torch.Tensor) -> BlackBox:
+    """A function that always gives this answer, for pictures of 60 x 96 that are boxed into 32 x 32."""
+    steps = (Letterbox((32, 32)),)
+    return BlackBox(
+        lambda x: found.expand(len(x), -1, -1), preprocessing=Preprocessing(input_shape=(3, 60, 96), steps=steps)
+    )
+
+
+def asked(model: BlackBox, row: int, column: int) -> Asked:
+    one = np.zeros(1, dtype=int)
+    return Asked(
+        place=np.array([[row, column]]), extent=(3, 3), shape=(60, 96), truth=one, twin=one, sensor=model.sensor
+    )
+
+
+def test_boxes_and_maps_are_read_in_the_pictures_pixels() -> None:
+    """A third of the size, with 6 rows of grey above: input pixel (8, 20) is the picture's rows 6-8, columns 60-62."""
+    heat = torch.zeros(1, 32, 32)
+    heat[0, 8, 20] = 1.0
+    model = answering(heat)
+    near, far = Map(radius=1.0), Map(radius=1.0)
+    outputs = model.measure(torch.rand(1, 3, 60, 96))
+    assert near.evidence(outputs, asked(model, 6, 60), None) == 1
+    assert far.evidence(outputs, asked(model, 6, 63), None) == 0
+    assert Map(radius=3.0).evidence(outputs, asked(model, 6, 63), None) == 1  # one input pixel is three of the picture
+    boxes = BoxScores(radius=1.0, max_area=1.01)
+    answer = [{"boxes": np.array([[20.0, 8.0, 21.0, 9.0]]), "scores": np.array([0.7]), "labels": np.array([1])}]
+    assert boxes.evidence(answer, asked(model, 6, 60), None) == 0.7
+    assert boxes.evidence(answer, asked(model, 8, 60), None) == 0
+    grown = [answer[0] | {"boxes": np.array([[19.0, 8.0, 21.0, 9.0]])}]  # 3 x 6 of the picture's pixels
+    assert boxes.evidence(grown, asked(model, 6, 60), None) == 0
+
+
+def test_a_function_has_a_map_of_what_resizing_reads() -> None:
+    """At a third, without antialias, one pixel of nine enters; nothing of the model is asked."""
+    model = answering(torch.zeros(1, 32, 32))
+    found = KINDS["sensor"](model, None, "output")
+    assert (found.values > 0).sum() == 20 * 32
+    assert (found.values[1::3, 1::3] > 0).all()
+    assert UNREAD_SHARE.effect(None, found, confidence=0.95, seed=0).value == pytest.approx(8 / 9)
+    with pytest.raises(UsageError, match="name the camera"):
+        KINDS["sensor"](network(window(3)), None, "output")
+
+
+SUITE = """
+name = "camera"
+[images]
+source = "noise"
+count = 12
+[sensor]
+shape = [147, 160]
+resize = [64, 64]
+interpolation = "nearest"
+[map]
+kind = "structural"
+[evaluator]
+kind = "change"
+[[check]]
+name = "speck"
+perturbation = { kind = "pixel", mode = "add" }
+level = 0.5
+claim = { quantity = "accuracy-loss", at_most = 0.5 }
+[[check]]
+name = "unread"
+perturbation = { kind = "pixel", mode = "add" }
+level = 0.5
+claim = { quantity = "unread-share", at_most = 0.1 }
+"""
+
+
+def test_a_suite_with_a_camera_measures_what_nothing_reads(tmp_path) -> None:
+    """Pixels that nothing reads are noticed as often as nothing is; the run is read back as it was."""
+    model = Network(window(3, padding=1), preprocessing=Preprocessing(input_shape=(3, 64, 64)))
+    run = examine(model, parse_suite(SUITE, "camera.perturb.toml"))
+    report = run.report
+    assert report.model.input_shape == (3, 147, 160)
+    assert report.map.lattice.whole is False
+    dead, live = report.experiments[0].detected.dead, report.experiments[0].detected.live
+    assert dead.low <= 0.05 <= dead.high + 0.02
+    assert live.value > 0.8
+    assert [finding.verdict for finding in report.findings] == ["FAIL", "FAIL"]
+    assert report.findings[1].effect.value == pytest.approx(1 - 64 * 64 / (147 * 160), abs=0.02)
+    assert max(max(phase) for phase in report.experiments[0].dead_phases) < report.map.period
+    places = run.measured["speck"].trials[0]
+    assert (structural(behind(model, (147, 160), SUITE_STEPS)).values[tuple(places.dead.reshape(-1, 2).T)] == 0).all()
+    for words in (markdown.report(report), html.report(report)):
+        assert (
+            "of your camera&#39;s pixels are never read" in words or "of your camera's pixels are never read" in words
+        )
+    again = decode(encode(run), tmp_path)
+    assert again.measured["speck"].conditions.locations[0].pixels
+    assert again.maps == {} or next(iter(again.maps.values())).lattice == report.map.lattice
+
+
+SUITE_STEPS = {"resize": (64, 64), "interpolation": "nearest"}
+
+
+def test_a_camera_changes_a_suites_digest_and_its_absence_does_not() -> None:
+    plain = parse_suite(SUITE.replace("[sensor]", "[map]").split("[map]")[0] + SUITE[SUITE.index("[evaluator]") :], "x")
+    assert plain.sensor is None
+    assert '"sensor"' not in plain.model_dump_json(exclude={"sensor"})
+    assert parse_suite(SUITE, "x").digest != parse_suite(SUITE.replace('"nearest"', '"area"'), "x").digest
+
+
+def test_the_command_line_says_what_is_never_read() -> None:
+    done = CliRunner().invoke(main, ["lint", f"{__file__}:small", "--sensor", "192x192,letterbox=64"])
+    assert done.exit_code == 0
+    assert "89% of your camera's pixels are never read" in done.output.replace("\n", " ")
+    found = json.loads(CliRunner().invoke(main, ["lint", f"{__file__}:small", "--json", "--sensor", "147x160"]).output)
+    assert (found["sensor"]["period"], found["sensor"]["whole"]) == ([147 / 32, 5.0], False)
+    assert found["phases"] == {}
+
+
+@pytest.mark.parametrize(
+    ("sensor", "words"),
+    [
+        ("192", "`shape`"),
+        ("192x192,crop=65,resize=64", "does not fit 64 x 64"),
+        ("192x192,colour=red", "`colour`"),
+        ("192x192,resize=64,letterbox=64", "two ways"),
+    ],
+)
+def test_a_camera_that_makes_no_sense_is_one_line_and_exit_2(sensor, words) -> None:
+    done = CliRunner().invoke(main, ["lint", f"{__file__}:small", "--sensor", sensor])
+    assert done.exit_code == 2
+    assert words in done.output
+    assert done.output.count("\n") == 1
+
+
+def test_receptive_fields_are_told_in_the_pictures_pixels() -> None:
+    """The rows that move the central position, by gradient, through an antialiased resize by 2.25."""
+    model = camera(nn.Sequential(nn.Conv2d(3, 4, 5, 2, 2), nn.Conv2d(4, 4, 3, 1, 1)), (144, 144), Resize((64, 64)))
+    images = load_images("noise", shape=(3, 144, 144), count=1, seed=0)
+    found = rf.at_layer(model, "1", images).theory
+    x = torch.rand(1, 3, 144, 144, requires_grad=True)
+    y = model.propagate(model.normalise(x), "1")
+    (gradient,) = torch.autograd.grad(y[0, :, 16, 16].sum(), x)
+    rows = gradient[0].abs().sum((0, 2)).nonzero()
+    assert found.size[0] == int(rows.max() - rows.min()) + 1
+    assert found.stride is None  # 4.5 pixels
+
+
+def small() -> tuple[nn.Module, Preprocessing]:
+    return window(3, padding=1), Preprocessing(input_shape=(3, 64, 64))

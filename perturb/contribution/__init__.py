@@ -37,6 +37,7 @@ KINDS = {
     "energy": Estimator(function="perturb.contribution.gradient:energy"),
     "target": Estimator(function="perturb.contribution.gradient:target"),
     "centre": Estimator(function="perturb.contribution.gradient:centre", layer="last"),
+    "sensor": Estimator(function="perturb.contribution.camera:sensor", needs="Sees", pictures=False),
     "response": Estimator(function="perturb.contribution.response:response", needs="Sees"),
 }
 

@@ -57,7 +57,7 @@ def quotient_scan(model: Sees, pictures: Pictures, layer: str = "output", option
         raise UsageError(
             f"{model.name}: the lattice has no whole period in the picture ({lattice.period[0]:.4g} x "
             f"{lattice.period[1]:.4g} pixels), and a response map needs one or every pixel: `perturb map --full`, or "
-            "[map] kind = 'structural' or 'energy'."
+            "[map] kind = 'energy' or 'sensor'."
         )
     top, left, bottom, right = (0, 0, *model.input_shape[1:]) if lattice is None else lattice.area
     grid, corner = _Grid(bottom - top, right - left, period), np.array([top, left])

@@ -30,7 +30,7 @@ class OfMap:
             low=value,
             high=value,
             n=contribution.images,
-            method="exact" if contribution.kind == "structural" else "as measured",
+            method="exact" if contribution.kind in ("structural", "sensor") else "as measured",
             confidence=confidence,
             pvalue=None,
             detectable=0.0,

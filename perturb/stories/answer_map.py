@@ -96,7 +96,7 @@ def _told(subject: Subject, plan: ExperimentPlan, look: Look) -> tuple[int, int]
             raise InputError(
                 f"{subject.model.name}: the lattice has no whole period in the picture ({lattice.period[0]:.4g} x "
                 f"{lattice.period[1]:.4g} pixels), so that its answers cannot be told by phase: "
-                "use [map] kind = 'structural' or 'energy', or resize by a whole ratio."
+                "use [map] kind = 'energy' or 'sensor', or resize by a whole ratio."
             )
         return placed["period"], placed["period"]
     if given is None and not isinstance(subject.model, Taps):
