@@ -88,10 +88,6 @@ def page_twice() -> Whole:
     return _on_canvas(((0, 0), (1, 0)))
 
 
-def page_four_times() -> Whole:
-    return _on_canvas(((0, 0), (1, 0), (2, 0), (3, 0)))
-
-
 def _specks(tiling: Tiling, border: int = 0) -> Whole:
     return tiled(Network(Specks(border), preprocessing=Preprocessing(input_shape=(3, *TILE))), tiling, join="max")
 

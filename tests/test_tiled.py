@@ -167,6 +167,11 @@ def test_what_cannot_be_joined(see, changes, words):
     assert words in str(error.value)
 
 
+def test_a_bare_module_is_refused():
+    with pytest.raises(UsageError, match="takes a loaded model, not a Conv2d"):
+        tiled(nn.Conv2d(3, 1, 1), Tiling(picture=PICTURE, tile=TILE), join="max")
+
+
 def test_a_mask_of_booleans_is_a_union():
     whole, _ = tiled(box(lambda x: x[:, 0] > 0.9), Tiling(picture=PICTURE, tile=TILE, overlap=(3, 3)), join="max")
     assert whole(PICTURES).equal((PICTURES[:, 0] > 0.9).float())

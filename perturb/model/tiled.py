@@ -31,6 +31,11 @@ def tiled(
     of the tiles that show it. `output` is as in `measure`: "output:NAME" is one of several outputs.
     Raises UsageError for a tiling whose tile is not the model's input, and for maps that do not divide the tile.
     """
+    if not isinstance(model, Sees):
+        raise UsageError(
+            f"tiled takes a loaded model, not a {type(model).__name__}: use perturb.load(...), Network(...) or "
+            "BlackBox(...)."
+        )
     if tuple(model.input_shape[1:]) != tiling.tile:
         raise UsageError(f"tile {tiling.tile}: {model.name} takes pictures of {tuple(model.input_shape[1:])}.")
     if join not in ("boxes", "max", "mean"):

@@ -213,7 +213,7 @@ def by_look(seen: Places, tiling: Tiling, lattice: Lattice) -> tuple[PlaceRate, 
     cut = np.isneginf(look)
     groups = {
         "at blind phases only": ~cut & (look < lattice.least),
-        "at tiles' edges only": cut,
+        "at edges only": cut,
         "elsewhere": look >= lattice.least,
         "everywhere": np.ones(len(look), dtype=bool),
     }
