@@ -130,12 +130,13 @@ def choose(
     )
 
 
-def _by_pixel(values: Phases, lattice: Lattice, size: int, share: float, seed: int) -> Locations:
+def _by_pixel(values: Phases, lattice: Lattice, size: int | tuple[int, int], share: float, seed: int) -> Locations:
     """The arms of a lattice without a whole period: in each cell the pixels that contribute least, and most."""
     cell = lattice.cell
     top, left, bottom, right = interior(lattice.area, cell)
-    room = np.pad(values[: bottom + size - 1, : right + size - 1], ((0, size), (0, size)))
-    under = np.lib.stride_tricks.sliding_window_view(room, (size, size))[top:bottom, left:right].sum((2, 3))
+    patch = (size, size) if isinstance(size, int) else size
+    room = np.pad(values[: bottom + patch[0] - 1, : right + patch[1] - 1], [(0, n) for n in patch])
+    under = np.lib.stride_tricks.sliding_window_view(room, patch)[top:bottom, left:right].sum((2, 3))
     if under.max() - under.min() <= SLACK * under.max():
         return replace(_random_arms(cell, share, seed), area=lattice.area)
     rows, columns = (n // cell for n in under.shape)
