@@ -191,7 +191,7 @@ def two_bits():
 def with_thumbnail(folder):
     with tifffile.TiffWriter(folder / "a.tif") as writer:
         writer.write(RGB, photometric="rgb", metadata=None)
-        writer.write(RGB[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
+        writer.write(RGB[:5, :3], photometric="rgb", subfiletype=1, metadata=None)
 
 
 def service(folder):
@@ -568,7 +568,7 @@ KINDS = [
         tiff(np.moveaxis(RGB16, 2, 0), ome=True, photometric="minisblack", metadata={"axes": "CYX"}),
         wide(RGB_16),
     ),
-    Kind("TIFF with a smaller copy of itself behind it", "the full picture", with_thumbnail, wide(RGB) / 255),
+    Kind("TIFF with a thumbnail behind it", "the full picture", with_thumbnail, wide(RGB) / 255),
     Kind(
         "TIFF with an orientation",
         "turned upright",
@@ -587,6 +587,12 @@ KINDS = [
     Kind("NPY, (row, column)", "its type's range", npy(GREY16), wide(L16)),
     Kind("NPY, (row, column, channel)", "its type's range", npy(RGB), wide(RGB) / 255),
     Kind("NPY, (channel, row, column)", "its type's range", npy(np.moveaxis(RGB, 2, 0)), wide(RGB) / 255),
+    Kind(
+        "NPY, signed integers of 16 bits, none below 0",
+        "divided by 32767",
+        npy((GREY16 // 2).astype(np.int16)),
+        wide(GREY16 // 2) / 32767,
+    ),
     Kind("NPY, truth values", "0 and 1", npy(BIT), wide(BIT)),
     Kind(
         "NPY, 13 channels, for a model of 13 channels",
