@@ -10,7 +10,7 @@ from torch import Tensor
 
 from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
-from perturb.evaluators.objects import largest_at, near_to, objects_in
+from perturb.evaluators.objects import in_photograph, largest_at, near_to, objects_in, positions
 from perturb.evaluators.reading import OwnAnswer, check_number
 from perturb.protocols import Asked
 
@@ -59,8 +59,9 @@ class Map(OwnAnswer):
         found = []
         for number, values in enumerate(self._maps(outputs, asked.shape).cpu().numpy()):
             reach = [2 * int(self.radius * n / size) + 1 for n, size in zip(values.shape, asked.shape, strict=True)]
-            numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
-            peaks = np.setdiff1d(np.arange(1, count + 1), self._matched(numbers, asked, number))
+            numbers, _ = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
+            inside = in_photograph(positions(asked.shape, values.shape), asked, number)
+            peaks = np.setdiff1d(numbers[inside & (numbers > 0)], self._matched(numbers, asked, number))
             found.append(np.asarray(maximum(values, numbers, peaks)))
         return found
 

@@ -21,6 +21,14 @@ def objects_in(asked: Asked, number: int) -> Float[np.ndarray, "object 4"]:
     return np.concatenate([boxes[:, :2] + half, np.maximum(half, 0)], 1)
 
 
+def in_photograph(points: Float[np.ndarray, "*point 2"], asked: Asked, number: int) -> Bool[np.ndarray, "*point"]:
+    """Whether points (row, column) of a picture lie in the photograph, and not where its edge is repeated."""
+    if asked.photograph is None:
+        return np.ones(points.shape[:-1], dtype=bool)
+    start, size = asked.photograph[number, :2], asked.photograph[number, 2:]
+    return np.asarray(((points >= start - 0.5) & (points <= start + size - 0.5)).all(-1))
+
+
 def owners(
     points: Float[np.ndarray, "point 2"], objects: Float[np.ndarray, "object 4"]
 ) -> tuple[Int[np.ndarray, " point"], Float[np.ndarray, " point"]]:
@@ -53,25 +61,31 @@ def largest_at(
     Within `radius` of it, or nearest to it, and nearer to no other. The map's smallest value where there are none.
     """
     rows, columns, near = near_to(objects[0], shape, values.shape, radius)
-    at = [_centres(n, size)[part] for n, size, part in zip(values.shape, shape, (rows, columns), strict=True)]
-    points = np.stack(np.meshgrid(*at, indexing="ij"), -1)
-    _, rank = _distances(points[:, :, None], objects)
+    _, rank = _distances(positions(shape, values.shape, rows, columns)[:, :, None], objects)
     own = near & (rank[..., 0] <= rank.min(-1))
     return float(values[rows, columns][own].max(initial=values.min()))
 
 
 def near_to(
-    one: Float[np.ndarray, " 4"], shape: tuple[int, int], positions: tuple[int, ...], radius: float
+    one: Float[np.ndarray, " 4"], shape: tuple[int, int], counts: tuple[int, ...], radius: float
 ) -> tuple[slice, slice, Bool[np.ndarray, "row column"]]:
     """A part of a map's rows and columns, and which positions there lie within `radius` of an object, or nearest."""
     gaps = [
         np.maximum(np.abs(_centres(n, size) - centre) - half, 0)
-        for n, size, centre, half in zip(positions, shape, one[:2], one[2:], strict=True)
+        for n, size, centre, half in zip(counts, shape, one[:2], one[2:], strict=True)
     ]
     within = [np.flatnonzero(gap <= max(radius, gap.min())) for gap in gaps]
     rows, columns = (slice(int(part[0]), int(part[-1]) + 1) for part in within)
     gap = np.hypot(gaps[0][rows, None], gaps[1][None, columns])
     return rows, columns, (gap <= radius) | (gap <= gap.min())
+
+
+def positions(
+    shape: tuple[int, int], counts: tuple[int, ...], rows: slice = slice(None), columns: slice = slice(None)
+) -> Float[np.ndarray, "row column 2"]:
+    """(row, column) in the picture of a map's positions, of which there are so many along each axis."""
+    at = [_centres(n, size)[part] for n, size, part in zip(counts, shape, (rows, columns), strict=True)]
+    return np.stack(np.meshgrid(*at, indexing="ij"), -1)
 
 
 def _centres(positions: int, size: int) -> Float[np.ndarray, " position"]:
