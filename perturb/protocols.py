@@ -200,6 +200,8 @@ class Asked:
     twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin among these pictures
     boxes: Float[np.ndarray, "picture object 4"] | None = None  # of annotated objects: the one asked about, then others
     # beside it that a report may belong to; top, left, rows, columns
+    photograph: Float[np.ndarray, "picture 4"] | None = None  # the part of the picture that is a photograph: what is
+    # reported beyond it, where its edge is repeated, is no false alarm; top, left, rows, columns
     sensor: Sensor | None = None  # the steps ahead of the model, whose answers are then in pixels of what comes out
 
     @property

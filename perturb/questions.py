@@ -24,6 +24,7 @@ class Questions:
     shape: tuple[int, int]  # rows, columns of the picture
     boxes: Float[np.ndarray, "pair arm object 4"] | None = None  # of annotated objects, see Asked
     sensor: "Sensor | None" = None  # the steps ahead of the model
+    photograph: Float[np.ndarray, " 4"] | None = None  # in the window of the first pair's dead place, see Asked
 
     def of_pair(self, pair: int, levels: int) -> Asked:
         """Of one pair at each level and arm, in turn; the clean twin of an arm is asked at the arm's own place."""
@@ -56,6 +57,7 @@ class Questions:
             twin=still,
             boxes=None if self.boxes is None else self.boxes[:1, 0],
             sensor=self.sensor,
+            photograph=None if self.photograph is None else self.photograph[None],
         )
 
 
@@ -74,18 +76,16 @@ def questions_about(
         shape=(rows, columns),
         boxes=_boxes(images, trials, image),
         sensor=sensor,
+        photograph=_photograph(images, trials, image),
     )
 
 
 def _boxes(images: Images, trials: Trials, image: int) -> Float[np.ndarray, "pair arm object 4"] | None:
-    """Annotated objects as they lie in the window, by pair and arm: first the one that the pair is about.
-
-    An object at the photograph's border has what is repeated of it there.
-    """
+    """Annotated objects as they lie in the window, by pair and arm: first the one that the pair is about."""
     if images.objects is None or trials.asked is None or trials.scene is None:
         return None
     boxes = images.objects.boxes[image]
-    boxes = _extended(boxes[~np.isnan(boxes[:, 0])], images.objects.photograph[image], images.pixels.shape[2:])
+    boxes = boxes[~np.isnan(boxes[:, 0])]
     asked = trials.asked[image]
     others = np.array([np.delete(np.arange(len(boxes)), one) for one in asked]).reshape(len(asked), -1)
     ordered = boxes[np.concatenate([asked[:, None], others], 1)]
@@ -95,12 +95,8 @@ def _boxes(images: Images, trials: Trials, image: int) -> Float[np.ndarray, "pai
     return np.asarray(ordered[:, None] - np.concatenate([by_arm, zeros], -1)[:, :, None])
 
 
-def _extended(
-    boxes: Float[np.ndarray, "object 4"], photograph: Float[np.ndarray, " 4"], shape: tuple[int, ...]
-) -> Float[np.ndarray, "object 4"]:
-    """Boxes that reach the photograph's border, as far as the scene of `shape` reaches beyond it."""
-    starts, ends = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    first, last = photograph[:2], photograph[:2] + photograph[2:]
-    starts = np.where(starts <= np.maximum(first, 0), np.minimum(starts, 0), starts)
-    ends = np.where(ends >= np.minimum(last, shape), np.maximum(ends, shape), ends)
-    return np.concatenate([starts, ends - starts], 1)
+def _photograph(images: Images, trials: Trials, image: int) -> Float[np.ndarray, " 4"] | None:
+    if images.objects is None or trials.scene is None:
+        return None
+    move = trials.scene[image, 0] - trials.dead[image, 0]
+    return images.objects.photograph[image] - np.array([*move, 0, 0])

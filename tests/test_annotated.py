@@ -282,6 +282,18 @@ def test_two_boxes_on_one_object_are_no_false_alarm_and_one_far_away_is():
     assert BoxScores(radius=2, max_area=2).evidence(found, asked, None) == [0.4]  # 36 pixels are more than 2 x 16
 
 
+def test_what_is_reported_beyond_the_photograph_is_no_false_alarm():
+    """The photograph ends at column 30; beyond it its edge is repeated."""
+    found = answer((30, 30, 34, 34), (24, 30, 28, 34), scores=[0.9, 0.8])
+    asked = replace(asked_of((10, 10, 4, 4)), photograph=np.array([[0.0, 0, 40, 30]]))
+    assert BoxScores(radius=2).alarms(found, asked)[0].tolist() == [0.8]
+    assert BoxScores(iou=0.5).alarms(found, asked)[0].tolist() == [0.8]
+    heat = torch.zeros(1, 40, 40)
+    heat[0, 32, 32], heat[0, 32, 22] = 0.9, 0.8
+    peaks = Map(radius=2).alarms(heat, asked)[0]
+    assert peaks[peaks > 0] == pytest.approx([0.8])
+
+
 def test_the_reach_begins_at_the_box_of_a_large_object():
     """The centre of a box that covers one end of a long object lies far from its centre, and within its box."""
     long = (10, 4, 3, 30)

@@ -7,9 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb.answers import Answers, boxes_of
-from perturb.evaluators.objects import objects_in, overlaps, owners
+from perturb.evaluators.objects import in_photograph, objects_in, overlaps, owners
 from perturb.evaluators.reading import OwnAnswer
 from perturb.protocols import Asked
+
+NOBODY, BEYOND = -1, -2  # owners of boxes that no object has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +52,28 @@ class BoxScores(OwnAnswer):
         return found
 
     def alarms(self, outputs: Answers, asked: Asked) -> list[np.ndarray]:
-        owned = [self._owned(answer, asked, number) for number, answer in enumerate(outputs)]
-        return [score if asked.boxes is None else score[owner < 0] for owner, score in owned]
+        found = []
+        for number, answer in enumerate(outputs):
+            owner, score = self._owned(answer, asked, number)
+            found.append(score if asked.boxes is None else score[owner == NOBODY])
+        return found
 
     def _owned(self, answer: Any, asked: Asked, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of the boxes of the class and area: the number of the object that each belongs to, or -1; and its score."""
+        """Of the boxes of the class and area: the number of the object that each belongs to, and its score.
+
+        NOBODY where it belongs to none, BEYOND where its centre lies beyond the photograph, too.
+        """
         corners, score, label = boxes_of(answer, asked.seen)
         corners = np.stack([asked.to_picture(corners[:, i] - 0.5, 1 - i % 2) + 0.5 for i in range(4)], 1)
         if self.target is not None:
             corners, score = corners[label == str(self.target)], score[label == str(self.target)]
-        objects = objects_in(asked, number)
+        centre = (corners[:, 1::-1] + corners[:, :1:-1] - 1) / 2
+        nobody = np.where(in_photograph(centre, asked, number), NOBODY, BEYOND)
         if self.iou is not None:
             put = np.hstack([asked.place[number], asked.extent])[None]
             overlap = overlaps(corners, put if asked.boxes is None else asked.boxes[number])
-            return np.where(overlap.max(1, initial=0) >= self.iou, overlap.argmax(1), -1), score
-        owner, away = owners((corners[:, 1::-1] + corners[:, :1:-1] - 1) / 2, objects)
+            return np.where(overlap.max(1, initial=0) >= self.iou, overlap.argmax(1), nobody), score
+        owner, away = owners(centre, objects_in(asked, number))
         area = np.prod(asked.extent) if asked.boxes is None else asked.boxes[number, owner, 2:].prod(1)
         fits = (corners[:, 2:] - corners[:, :2]).prod(1) <= self.max_area * area
-        return np.where(away <= self.radius, owner, -1)[fits], score[fits]
+        return np.where(away <= self.radius, owner, nobody)[fits], score[fits]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from perturb.answers import Answers, tensor_of
 from perturb.errors import UsageError
-from perturb.evaluators.objects import largest_at, near_to, objects_in
+from perturb.evaluators.objects import in_photograph, largest_at, near_to, objects_in, positions
 from perturb.evaluators.reading import OwnAnswer, check_number
 from perturb.protocols import Asked
 
@@ -60,8 +60,9 @@ class Map(OwnAnswer):
         for number, values in enumerate(self._maps(outputs, asked.seen).cpu().numpy()):
             steps = [_step(n, asked, axis) for axis, n in enumerate(values.shape)]
             reach = [2 * int(self.radius / step) + 1 for step in steps]
-            numbers, count = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
-            peaks = np.setdiff1d(np.arange(1, count + 1), self._matched(numbers, asked, number))
+            numbers, _ = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
+            inside = in_photograph(positions(_centres(values.shape, asked)), asked, number)
+            peaks = np.setdiff1d(numbers[inside & (numbers > 0)], self._matched(numbers, asked, number))
             found.append(np.asarray(maximum(values, numbers, peaks)))
         return found
 

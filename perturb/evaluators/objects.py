@@ -24,6 +24,14 @@ def objects_in(asked: Asked, number: int) -> Float[np.ndarray, "object 4"]:
     return np.concatenate([boxes[:, :2] + half, np.maximum(half, 0)], 1)
 
 
+def in_photograph(points: Float[np.ndarray, "*point 2"], asked: Asked, number: int) -> Bool[np.ndarray, "*point"]:
+    """Whether points (row, column) of a picture lie in the photograph, and not where its edge is repeated."""
+    if asked.photograph is None:
+        return np.ones(points.shape[:-1], dtype=bool)
+    start, size = asked.photograph[number, :2], asked.photograph[number, 2:]
+    return np.asarray(((points >= start - 0.5) & (points <= start + size - 0.5)).all(-1))
+
+
 def owners(
     points: Float[np.ndarray, "point 2"], objects: Float[np.ndarray, "object 4"]
 ) -> tuple[Int[np.ndarray, " point"], Float[np.ndarray, " point"]]:
@@ -56,9 +64,7 @@ def largest_at(
     Within `radius` of it, or nearest to it, and nearer to no other. The map's smallest value where there are none.
     """
     rows, columns, near = near_to(objects[0], centres, radius)
-    at = [own[part] for own, part in zip(centres, (rows, columns), strict=True)]
-    points = np.stack(np.meshgrid(*at, indexing="ij"), -1)
-    _, rank = _distances(points[:, :, None], objects)
+    _, rank = _distances(positions(centres, rows, columns)[:, :, None], objects)
     own = near & (rank[..., 0] <= rank.min(-1))
     return float(values[rows, columns][own].max(initial=values.min()))
 
@@ -74,6 +80,13 @@ def near_to(
     rows, columns = (slice(int(part[0]), int(part[-1]) + 1) for part in within)
     gap = np.hypot(gaps[0][rows, None], gaps[1][None, columns])
     return rows, columns, (gap <= radius) | (gap <= gap.min())
+
+
+def positions(
+    centres: Centres, rows: slice = slice(None), columns: slice = slice(None)
+) -> Float[np.ndarray, "row column 2"]:
+    """(row, column) in the picture of a map's positions."""
+    return np.stack(np.meshgrid(centres[0][rows], centres[1][columns], indexing="ij"), -1)
 
 
 def _distances(points: np.ndarray, objects: Float[np.ndarray, "object 4"]) -> tuple[np.ndarray, np.ndarray]:

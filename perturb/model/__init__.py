@@ -5,8 +5,8 @@ from perturb.model.camera import behind
 from perturb.model.network import Network
 from perturb.model.preprocessing import Preprocessing
 from perturb.model.reference import load, load_network
-from perturb.model.whole import tiled
 from perturb.model.weights import fits, load_weights, save_weights
+from perturb.model.whole import tiled
 
 __all__ = [
     "BlackBox",

@@ -1,6 +1,6 @@
 """Recall of annotated objects by what they are: their size, their distance from the border of the model's window."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -57,7 +57,8 @@ def _alarms(seen: Observation) -> Rate | None:
     if seen.alarms is None:
         return None
     count = (seen.alarms[0] > seen.threshold[0][:, None]).sum(1).astype(float)
-    return rate(count[None, :, None], seen.photograph, share=False)
+    found = rate(count[None, :, None], seen.photograph, share=False)
+    return replace(found, low=max(0.0, found.low))
 
 
 def _bins(values: Float[np.ndarray, " question"], asked: _Questions, seed: int) -> tuple[Bin, ...]:

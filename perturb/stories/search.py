@@ -91,6 +91,8 @@ def replay(model: Sees, suite: Suite, case: Case, *, check: str | None = None, a
 def _asked(suite: Suite, check: str | None) -> CheckTable:
     for asked in suite.check:
         if check in (None, asked.name):
+            if asked.perturbation.kind == "annotated":
+                raise UsageError("search moves a perturbation over pictures; annotated objects lie where they lie.")
             return asked
     raise UsageError(f"{suite.name} has no check `{check}`, expected one of {[c.name for c in suite.check]}.")
 
