@@ -2,7 +2,7 @@
 
 Everything is drawn from a seed. Training pictures are parts of the photographs in TRAINING, and textures with their
 spectra. A trained network is tried on the photographs in HELD_OUT: none of TRAINING is among them. The suites judge on
-drawn pictures, whose photographs (brick, ihc, retina) are not in TRAINING either.
+drawn pictures, whose photographs (brick, retina) are not in TRAINING either.
 """
 
 from collections.abc import Callable, Iterator

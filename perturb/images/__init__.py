@@ -28,7 +28,7 @@ SOURCES = (
         "paper",
         "number-lines",
         "surface",
-        "tissue",
+        "retina",
         "file.py:NAME",
         "digits",
         "mnist:PATH",
