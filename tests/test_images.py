@@ -409,7 +409,7 @@ def test_noise_is_uniform_and_independent(rng):
     assert abs(np.corrcoef(picture[:, :, 1:].ravel(), picture[:, :, :-1].ravel())[0, 1]) < 0.05
 
 
-@pytest.mark.parametrize("source", ["noise", "dead-leaves", "surface", "tissue"])
+@pytest.mark.parametrize("source", ["noise", "dead-leaves", "surface", "retina"])
 def test_generated_pictures_do_not_depend_on_their_number(source):
     few, many = (load_images(source, shape=(3, 16, 16), count=count) for count in (2, 4))
     np.testing.assert_array_equal(few.pixels, many.pixels[:2])

@@ -49,7 +49,7 @@ SOURCES = (
         "paper",
         "number-lines",
         "surface",
-        "tissue",
+        "retina",
         "file.py:NAME",
         "digits",
         "mnist:PATH",

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 
 from perturb.errors import InputError
-from perturb.images.textures import surface, tissue
+from perturb.images.textures import retina, surface
 
 Picture = Float[np.ndarray, "channel row column"]
 
@@ -81,5 +81,5 @@ GENERATED: dict[str, Draw] = {
     "paper": paper,
     "number-lines": number_line,
     "surface": surface,
-    "tissue": tissue,
+    "retina": retina,
 }

@@ -17,9 +17,9 @@ def surface(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
     return texture(("brick.png",), shape, rng, contrast=0.5)
 
 
-def tissue(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
-    """Tissue: scikit-image's photographs of a stained section and of a retina, in turn at random."""
-    return texture(("ihc.png", "retina.jpg"), shape, rng)
+def retina(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
+    """The back of an eye: scikit-image's photograph of a retina."""
+    return texture(("retina.jpg",), shape, rng)
 
 
 def texture(
