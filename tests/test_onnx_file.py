@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from perturb import Preprocessing
+from perturb import Preprocessing, load
 from perturb.contribution import structural
 from perturb.errors import InputError
 from perturb.model import Network
@@ -172,6 +172,18 @@ def test_the_sidecar_says_what_the_graph_leaves_open(file, pictures):
     assert open_onnx(file, size=(32, 48)).input_shape == (3, 32, 48)  # what is asked for counts most
 
 
+def test_a_sidecar_may_name_the_camera(file, rng):
+    """The graph is given what comes out of the steps: here each second row and each third column."""
+    network = strided()
+    write(file, *nodes_of(network))
+    file.with_suffix(".toml").write_text('[sensor]\nshape = [32, 48]\ninterpolation = "nearest"\n')
+    model = load(f"onnx:{file}", device="cpu")
+    pictures = rng.random((2, 3, 32, 48), dtype=np.float32)
+    assert model.input_shape == (3, 32, 48)
+    found = model.measure(torch.from_numpy(pictures), "output:y6")
+    np.testing.assert_allclose(found, answers_of(network, pictures[:, :, ::2, ::3].copy()), atol=1e-5)
+
+
 def test_without_a_sidecar_pictures_are_taken_as_they_are(file):
     model = open_onnx(write(file, [node("Identity", "x", "y")]))
     assert model.preprocessing == Preprocessing(input_shape=(3, SIDE, SIDE))
@@ -180,7 +192,7 @@ def test_without_a_sidecar_pictures_are_taken_as_they_are(file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour = 1", "key `colour` is unknown, expected size, bounds, mean, std."),
+        ("colour = 1", "key `colour` is unknown, expected size, bounds, mean, std, sensor."),
         ("mean = 0.5", "`mean` is 0.5, wanted a list of numbers."),
         ("mean = []", "`mean` is [], wanted a list of numbers."),
         ("std = [nan]", "`std` is [nan], wanted a list of numbers."),
@@ -191,6 +203,14 @@ def test_without_a_sidecar_pictures_are_taken_as_they_are(file):
         ("mean = [1, 2]", "mean and std must have 1 value or one for each of 3 channels"),
         ("size = [16, 20]", "takes (rows, columns) of (16, 16), and size is (16, 20); leave size out"),
         ("size = ", "is no TOML file"),
+        ("sensor = 3", "`sensor` is 3, wanted a table [sensor]."),
+        ("[sensor]\nresize = [16, 16]", "[sensor] shape is None, wanted [rows, columns]"),
+        (
+            "[sensor]\nshape = [32, 32]\nresize = [8, 16]",
+            "[sensor] ends in (8, 16) (rows, columns), and the graph takes",
+        ),
+        ("[sensor]\nshape = [32, 32]\nfilter = 1", "`filter` is unknown, expected one of resize"),
+        ('[sensor]\nshape = [32, 32]\nresize = "small"', "expected a number of pixels"),
     ],
 )
 def test_a_wrong_sidecar_is_named(file, text, message):

@@ -32,7 +32,7 @@ class Choice:
     device: str
     seed: int
     remedy: str | None
-    sensor: str | None
+    sensor: str | None = None
 
     def see(self) -> "tuple[Network | BlackBox, Remedy | None]":
         """The model, for a command that can do with its answers alone, and what was done to it."""

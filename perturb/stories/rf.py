@@ -42,7 +42,10 @@ def _blocks(names: Sequence[str]) -> list[str]:
     """The layers at most one level below the innermost module that holds them all."""
     base = ""
     while len(heads := {name[len(base) :].partition(".")[0] for name in names if name.startswith(base)}) == 1:
-        base += f"{heads.pop()}."
+        inner = f"{base}{heads.pop()}."
+        if not any(name.startswith(inner) for name in names):
+            break
+        base = inner
     return [name for name in names if name.startswith(base) and name[len(base) :].count(".") <= 1]
 
 
