@@ -18,7 +18,7 @@ from perturb.evaluators.boxes import BoxScores
 from perturb.evaluators.map import Map
 from perturb.evaluators.own import OwnFunction
 from perturb.evaluators.reading import OwnAnswer
-from perturb.images import load_images, split
+from perturb.images import Reading, load_images, split
 from perturb.images.annotated import Cutting, load_annotated
 from perturb.kinds import load_kind
 from perturb.locations import SMALLEST_CELL
@@ -112,7 +112,13 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     if isinstance(put, Digit):
         shape = (shape[0], put.size, put.size)
     images = load_images(
-        asked.source, shape=shape, crops=asked.crops, count=asked.count, seed=suite.seed, beside=suite.folder
+        asked.source,
+        shape=shape,
+        crops=asked.crops,
+        count=asked.count,
+        seed=suite.seed,
+        beside=suite.folder,
+        reading=Reading(range=asked.range, frames=asked.frames),
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)
@@ -132,6 +138,7 @@ def _annotated_pictures(suite: Suite, annotations: str, shape: tuple[int, int, i
         Cutting(shape=shape, room=period - 1, windows=asked.crops, each=max(check.pairs for check in suite.check)),
         classes=asked.classes,
         seed=suite.seed,
+        reading=Reading(range=asked.range, frames=asked.frames),
     )
     calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
     return Pictures(calibration=calibration, judged=judged)

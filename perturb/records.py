@@ -21,12 +21,37 @@ Saturation = Literal["", "floor", "ceiling"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureNote:
+    """What was done to some picture files, as words that go with their number: "copies of others, dropped"."""
+
+    what: str
+    count: int  # of files; of frames, where the note is about these
+    names: tuple[str, ...]  # of the first files
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureAccount:
+    """What was done to the picture files of a set, and which were left out."""
+
+    looked_at: int
+    notes: tuple[PictureNote, ...]
+
+    @property
+    def words(self) -> str:
+        """One line: "24 looked at; 21 copies of others, dropped: b.png, c.png and 19 more"."""
+        told = [f"{self.looked_at} looked at"]
+        for note in self.notes:
+            more = f" and {note.files - len(note.names)} more" if note.files > len(note.names) else ""
+            told.append(f"{note.count} {note.what}: {', '.join(note.names)}{more}")
+        return "; ".join(told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objects:
     """Real objects in images that are larger than the model's window, which moves over them."""
 
-    boxes: Float[
-        np.ndarray, "image object 4"
-    ]  # top, left, rows, columns in pixels of the image; NaN where it has fewer
+    boxes: Float[np.ndarray, "image object 4"]  # top, left, rows, columns in pixels of the image; NaN: no further
     asked: Bool[np.ndarray, "image object"]  # lies wholly in the window, wherever that moves, and has its turn
     window: tuple[int, int]  # rows, columns
     photograph: Float[np.ndarray, "image 4"]  # the part of the image that is the photograph; beyond it, its edge
@@ -49,6 +74,7 @@ class Images:
     cut: Float[np.ndarray, "image 4"] | None = None  # top, left, height, width of the part shown, in the photograph's
     # pixels, fractions where it was resized; None: there is no photograph
     files: tuple[Path, ...] = ()  # of the photographs
+    account: PictureAccount | None = None  # of the user's own files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from perturb.figures import Figures
 from perturb.files import UNWRITTEN, Upgrade, decode
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS, SHARES
-from perturb.records import Control, Effect, Experiment, Finding, Rate, Remedy, Verdict
+from perturb.records import Control, Effect, Experiment, Finding, PictureAccount, Rate, Remedy, Verdict
 from perturb.upgrade import from_schema_1
 
 SCHEMA = 2
@@ -51,6 +51,7 @@ class ImagesSummary:
     source: str
     calibration: Sample
     judged: Sample
+    account: PictureAccount | None = None  # what was done to the user's files; None where nothing was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,10 @@ def contradictions(report: Report) -> Iterator[str]:
     yield from _outside("map.dead_share", report.map.dead_share)
     for name, sample in (("calibration", report.images.calibration), ("judged", report.images.judged)):
         yield from _negative(f"images.{name}", photographs=sample.photographs, crops=sample.crops)
+    if account := report.images.account:
+        yield from _negative("images.account", looked_at=account.looked_at)
+        for at, note in enumerate(account.notes):
+            yield from _negative(f"images.account.notes.{at}", count=note.count, files=note.files)
     if report.verdict != (worst := overall(report.findings, report.controls)):
         yield f"verdict: {report.verdict}, but the findings and controls make it {worst}"
 

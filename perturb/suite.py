@@ -15,6 +15,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -80,6 +81,21 @@ class ImagesTable(_Table):
         64, ge=4, le=1_000_000, description="pictures drawn (all but built-in, folder and labelled sets)"
     )
     calibration: Share = Field(0.4, description="share of photographs used to calibrate; the others are judged")
+    range: Literal["type", "set"] | tuple[float, float] = Field(
+        "type",
+        description="what black and white are in picture files: 0 and the largest value of their type, the extremes of "
+        "the set, or [low, high]",
+    )
+    frames: Literal["first", "all"] = Field(
+        "first", description="of a file with several pages or frames; all of them are one photograph"
+    )
+
+    @field_validator("range")
+    @classmethod
+    def _ascends(cls, given: str | tuple[float, float]) -> str | tuple[float, float]:
+        if not isinstance(given, str) and not given[0] < given[1]:
+            raise PydanticCustomError("range", "expected [low, high] with low below high")
+        return given
 
 
 class TaskTable(_Table):

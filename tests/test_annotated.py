@@ -36,7 +36,7 @@ from perturb.tasks.recall import Recalled
 from perturb.trials import design
 from perturb.verdict import decide
 
-pytestmark = pytest.mark.filterwarnings("ignore:annotations")  # of objects beyond the windows of their photograph
+pytestmark = pytest.mark.filterwarnings("ignore:pictures")  # of objects beyond the windows of their photograph
 SIDE = 64
 PREPROCESSING = Preprocessing(input_shape=(1, SIDE, SIDE))
 SUITE = """

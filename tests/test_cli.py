@@ -147,7 +147,7 @@ def test_folder_of_pictures(work):
     result = perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--images", "folder:pictures")
     assert result.exit_code in (1, 3), result.output
     assert result.stderr.count("\n") == 1
-    assert "perturb: note: 1 unreadable pictures left out: cut.png" in result.stderr
+    assert "perturb: note: pictures: 6 looked at; 1 left out, unreadable: cut.png" in result.stderr
 
 
 @pytest.mark.parametrize(

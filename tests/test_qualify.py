@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -157,10 +158,11 @@ def test_faint_levels_are_answered_in_float64():
 
 
 def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
-    for name in ("a", "b", "c"):
+    for seed, name in enumerate(("a", "b", "c")):
         (tmp_path / name).mkdir()
         for i in range(4):
-            Image.new("RGB", (40, 40), (60 * i, 20, 200)).save(tmp_path / name / f"{i}.png")
+            values = np.random.default_rng([seed, i]).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(values).save(tmp_path / name / f"{i}.png")
     asked = suite("labels", "as-is", source=f"labelled:{tmp_path}", quantity="flip-rate")
     (experiment,) = qualify(model(3), asked).experiments
     assert experiment.detected.clean.trials == 4

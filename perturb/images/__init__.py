@@ -1,24 +1,43 @@
 """Where pictures come from: built-in photographs, a folder, labelled sets, digits, dead leaves, noise."""
 
+import warnings
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from perturb.code import load_object
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, PerturbWarning, UsageError
+from perturb.files import plain
+from perturb.images.account import COPY, LEFT_OUT, Ledger
 from perturb.images.content import gathered
+from perturb.images.decoding import LARGEST
 from perturb.images.digits import mnist, scikit_digits
+from perturb.images.folder import in_folder, name_in
 from perturb.images.generated import GENERATED, Draw, dead_leaves
 from perturb.images.labelled import LAYOUTS, load_labelled
-from perturb.images.photograph import random_crop
-from perturb.images.reading import in_folder, opened_in_turn
+from perturb.images.photograph import Photograph, enlarged_size, random_crop
+from perturb.images.reading import Reading, note_constant, note_enlarged, opened_in_turn
 from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
 from perturb.trials import only_objects
 
-__all__ = ["dead_leaves", "load_images", "split"]
+__all__ = ["Reading", "dead_leaves", "load_images", "split"]
+
+AS_IT_IS = Reading()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cropping:
+    """How photographs are cropped."""
+
+    shape: tuple[int, int, int]
+    crops: int  # of each frame
+    seed: int
+    least: float = 1 / 4  # of the crop's side: a photograph below that would be more interpolation than picture
+
 
 SOURCES = (
     *(
@@ -54,39 +73,52 @@ def load_images(
     count: int = 64,
     seed: int = 0,
     beside: Path | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> Images:
     """Crops of `shape` (channel, row, column) from `source`, the same for the same seed.
 
-    `built-in` and `folder:PATH` give `crops` random crops at native resolution of every photograph (one smaller than
-    the crop is enlarged to it); `dead-leaves`, `noise`, `paper` and `number-lines` give `count` independent images,
-    each its own cluster, and `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) `count` labelled ones.
-    The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`. `file.py:NAME` is a function of
-    the user's, looked for in the folder `beside` first: (shape, random generator) -> a picture in [0, 1], or (the
-    picture, the (row, column) where alone an object belongs).
+    `built-in` and `folder:PATH` give `crops` random crops at native resolution of every photograph, or of each frame of
+    it that `reading` asks for. One smaller than the crop is enlarged to it; of the user's own, one with a side below a
+    quarter of the crop's is left out. Copies are dropped, in every source. One warning says what was done to the
+    pictures, and so does the result's account. `dead-leaves`, `noise`, `paper` and `number-lines` give `count`
+    independent images, each its own cluster, and `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files)
+    `count` labelled ones. The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`.
+    `file.py:NAME` is a function of the user's, looked for in the folder `beside` first: (shape, random generator) -> a
+    picture in [0, 1], or (the picture, the (row, column) where alone an object belongs).
     Raises UsageError for an unknown source, InputError where no picture can be read.
     """
     kind, _, rest = source.partition(":")
     if kind in LAYOUTS and rest:
-        return load_labelled(kind, Path(rest), shape)
+        return _said(load_labelled(kind, Path(rest), shape, reading))
     if source == "digits":
-        return scikit_digits(shape, count=count, seed=seed)
+        return _said(scikit_digits(shape, count=count, seed=seed))
     if kind == "mnist" and rest:
-        return mnist(Path(rest), shape, count=count, seed=seed)
+        return _said(mnist(Path(rest), shape, count=count, seed=seed))
     if source in GENERATED:
-        return _drawn(GENERATED[source], source, shape, count, seed)
+        return _said(_drawn(GENERATED[source], source, shape, count, seed))
     if ".py:" in source and is_custom(source):
-        return _drawn(load_object(source, beside), source, shape, count, seed)
+        return _said(_drawn(load_object(source, beside), source, shape, count, seed))
     if source == "built-in":
-        paths = {
+        names = {
             Path(str(resources.files(package) / name)): Path(name).stem
             for package, names in BUILT_IN.items()
             for name in names
         }
-    elif kind == "folder" and rest:
-        paths = {path: str(path.relative_to(rest)) for path in in_folder(Path(rest))}
-    else:
-        raise UsageError(f"images `{source}` are unknown, expected one of {', '.join(SOURCES)}.")
-    return _crops(paths, shape, crops, seed, source)
+        how = Cropping(shape=shape, crops=crops, seed=seed, least=0)
+        return replace(_crops(names, source, how, AS_IT_IS, Ledger()), account=None)
+    if kind == "folder" and rest:
+        ledger, folder = Ledger(), Path(rest)
+        names = {path: name_in(folder, path) for path in in_folder(folder, ledger)}
+        how = Cropping(shape=shape, crops=crops, seed=seed)
+        return _said(_crops(names, plain(source), how, reading, ledger))
+    raise UsageError(f"images `{source}` are unknown, expected one of {', '.join(SOURCES)}.")
+
+
+def _said(images: Images) -> Images:
+    """One warning for all that was done to the user's pictures."""
+    if images.account:
+        warnings.warn(f"pictures: {images.account.words}", PerturbWarning, stacklevel=3)
+    return images
 
 
 def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
@@ -96,7 +128,10 @@ def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
     """
     n = len(images.names)
     if n < 4:
-        raise InputError(f"{n} photographs are too few: 2 to calibrate and 2 to judge are the least, 20 a good start.")
+        said = f" Pictures: {images.account.words}." if images.account else ""
+        raise InputError(
+            f"{n} photographs are too few: 2 to calibrate and 2 to judge are the least, 20 a good start.{said}"
+        )
     order = stream(seed, "images/split").permutation(n)
     first = min(max(2, round(share * n)), n - 2)
     return _subset(images, order[:first]), _subset(images, order[first:])
@@ -117,29 +152,51 @@ def _drawn(draw: Draw, source: str, shape: tuple[int, int, int], count: int, see
     return gathered(np.stack(pictures), names, source, spots=np.array(spots) if spots else None)
 
 
-def _crops(paths: dict[Path, str], shape: tuple[int, int, int], crops: int, seed: int, source: str) -> Images:
+def _crops(paths: dict[Path, str], source: str, how: Cropping, reading: Reading, ledger: Ledger) -> Images:
     """Random crops of photographs with these names."""
-    pixels, cuts, found = [], [], []
-    for photograph in opened_in_turn(paths, shape):
-        rng = stream(seed, f"images/{photograph.name}")
-        for _ in range(crops):
-            crop, cut = random_crop(photograph.stored, shape, rng)
+    pixels, cuts, photographs, counts = [], [], {}, []
+    for photograph in opened_in_turn(paths, how.shape[0], reading, ledger):
+        if why := _unfit(photograph, how.shape, how.least):
+            ledger.note(LEFT_OUT.format(why), photograph.name)
+            continue
+        if photograph.digest in photographs:
+            ledger.note(COPY, photograph.name)
+            continue
+        note_constant(photograph, ledger)
+        note_enlarged(photograph, how.shape, ledger)
+        photographs[photograph.digest] = photograph.name, photograph.path
+        rng = stream(how.seed, f"images/{photograph.name}")
+        frames = [frame for frame in (photograph.stored, *photograph.more) for _ in range(how.crops)]
+        for frame in frames:
+            crop, cut = random_crop(frame, how.shape, rng)
             pixels.append(crop)
             cuts.append(cut)
-        found.append((photograph.name, photograph.digest, photograph.path))
-    if not found:
-        raise InputError(f"images `{source}`: no readable picture among {len(paths)} files.")
-    names, digests, files = zip(*found, strict=True)
+        counts.append(len(frames))
+    account = ledger.close(len(paths))
+    if not photographs:
+        raise InputError(f"images `{source}`: no readable picture among {account.words}.")
+    names, files = zip(*photographs.values(), strict=True)
     return Images(
         pixels=np.stack(pixels),
-        photograph=np.arange(len(names)).repeat(crops),
-        crop=np.tile(np.arange(crops), len(names)),
+        photograph=np.arange(len(names)).repeat(counts),
+        crop=np.concatenate([np.arange(count) for count in counts]),
         names=names,
-        digests=digests,
+        digests=tuple(photographs),
         source=source,
         cut=np.stack(cuts),
         files=files,
+        account=account if account.notes else None,
     )
+
+
+def _unfit(photograph: Photograph, shape: tuple[int, int, int], least: float) -> str:
+    """Why no crop of this photograph is worth judging, or ever larger than memory; empty where one is."""
+    rows, columns = photograph.size
+    enlarged = enlarged_size(photograph.size, shape)
+    small = rows < least * shape[1] or columns < least * shape[2]
+    if small or len(photograph.stored) * enlarged[0] * enlarged[1] > LARGEST:
+        return f"a side below a quarter of the input's {shape[1]} x {shape[2]}" if small else "too large once enlarged"
+    return ""
 
 
 def _subset(images: Images, photographs: np.ndarray) -> Images:
@@ -158,4 +215,5 @@ def _subset(images: Images, photographs: np.ndarray) -> Images:
         objects=only_objects(images.objects, keep),
         cut=None if images.cut is None else images.cut[keep],
         files=tuple(images.files[i] for i in chosen) if images.files else (),
+        account=images.account,
     )

@@ -10,13 +10,16 @@ from jaxtyping import Bool, Float
 
 from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.files import plain
+from perturb.images.account import COPY, Ledger
 from perturb.images.annotation_files import Annotated, Entry, read_annotations
+from perturb.images.folder import READABLE, in_folder, name_in
 from perturb.images.photograph import Photograph
-from perturb.images.reading import READABLE, in_folder, opened_in_turn
+from perturb.images.reading import Reading, opened_in_turn
 from perturb.kinds import near
 from perturb.records import Images, Objects
 from perturb.streams import stream
 
+AS_IT_IS = Reading()
 Boxes = Float[np.ndarray, "object 4"]  # top, left, rows, columns
 
 
@@ -40,32 +43,46 @@ class _Scene:
     asked: Bool[np.ndarray, " object"]
 
 
-def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple[str, ...] = (), seed: int) -> Images:
+def load_annotated(
+    folder: Path,
+    file: Path,
+    cutting: Cutting,
+    *,
+    classes: tuple[str, ...] = (),
+    seed: int,
+    reading: Reading = AS_IT_IS,
+) -> Images:
     """Windows around the objects that `file` names in the pictures of `folder`; with `classes` of these alone.
 
-    Annotations are of the picture as it is shown, its EXIF orientation applied. Pictures keep their resolution. Beyond
-    the photograph its edge is repeated. A photograph with more objects than `each` gives several windows. Whatever is
-    left out is said in one warning. Raises UsageError and InputError where file and pictures do not go together.
+    Annotations are of the picture as it is shown, its EXIF orientation applied, and of its first frame. Pictures keep
+    their resolution. Beyond the photograph its edge is repeated. A photograph with more objects than `each` gives
+    several windows. What was done to pictures, and the objects that were left out, are said in one warning and are in
+    the result's account. Raises UsageError and InputError where file and pictures do not go together.
     """
-    told, pictures = read_annotations(file), in_folder(folder)
+    ledger = Ledger()
+    told, pictures = read_annotations(file), in_folder(folder, ledger)
     where = f"annotations `{plain(file)}`"
     _check_classes(told, classes, where)
     entries = _matched(told, pictures, folder, where)
-    left_out = Counter(told.left_out)
-    left_out["in pictures that are not in the folder"] = sum(
-        len(entry.boxes) for name, entry in told.entries.items() if name not in {n for n, _ in entries.values()}
-    )
+    matched = {name for name, _ in entries.values()}
+    lost = sum(len(entry.boxes) for name, entry in told.entries.items() if name not in matched)
+    _note(ledger, told.left_out + Counter({"in pictures that are not in the folder": lost}), plain(file.name))
     scenes: list[list[_Scene]] = []
     used: list[Photograph] = []
-    for photograph in opened_in_turn({path: str(path.relative_to(folder)) for path in entries}, cutting.shape):
+    names = {path: name_in(folder, path) for path in entries}
+    for photograph in opened_in_turn(names, cutting.shape[0], reading, ledger):
         name, entry = entries[photograph.path]
+        left_out: Counter[str] = Counter()
         boxes = _boxes(entry, photograph.size, f"{where}: `{plain(name)}`", classes, left_out)
         if photograph.digest in {other.digest for other in used}:
-            left_out["in copies of a picture"] += len(boxes)
+            ledger.note(COPY, photograph.name)
         elif cut := _scenes(photograph, boxes, cutting, left_out, seed):
             scenes.append(cut)
             used.append(photograph)
-    _say(left_out, where)
+        _note(ledger, left_out, photograph.name)
+    account = ledger.close(len(pictures))
+    if account.notes:
+        warnings.warn(f"pictures: {account.words}", PerturbWarning, stacklevel=2)
     if not scenes:
         raise InputError(f"{where}: no object to ask about lies in the {len(entries)} pictures that match it.")
     counts = [len(cut) for cut in scenes]
@@ -79,7 +96,8 @@ def load_annotated(folder: Path, file: Path, cutting: Cutting, *, classes: tuple
         digests=tuple(photograph.digest for photograph in used),
         files=tuple(photograph.path for photograph in used),
         cut=np.array([[*scene.top_left, *scene.pixels.shape[1:]] for scene in every], dtype=float),
-        source=f"folder:{folder} as annotated in {file.name}",
+        source=f"folder:{plain(folder)} as annotated in {file.name}",
+        account=account if account.notes else None,
         objects=Objects(
             boxes=np.stack([_padded(scene.boxes, most, np.nan) for scene in every]),
             asked=np.stack([_padded(scene.asked, most, False) for scene in every]),
@@ -230,7 +248,7 @@ def _part(pixels: np.ndarray, top_left: np.ndarray, shape: np.ndarray) -> Float[
     return np.ascontiguousarray(pixels[:, rows[:, None], columns])
 
 
-def _say(left_out: Counter[str], where: str) -> None:
-    told = [f"{count} {fault}" for fault, count in left_out.items() if count]
-    if told:
-        warnings.warn(f"{where}: objects left out: {'; '.join(told)}.", PerturbWarning, stacklevel=3)
+def _note(ledger: Ledger, left_out: Counter[str], name: str) -> None:
+    for fault, count in left_out.items():
+        if count:
+            ledger.note(f"{fault}, annotated objects left out", name, count)

@@ -21,6 +21,7 @@ class Photograph:
     """
 
     stored: Stored
+    more: tuple[Stored, ...] = ()  # further frames, where they are asked for
     name: str  # printable
     path: Path
     digest: str  # of the pixels, whatever file they came in
@@ -46,8 +47,9 @@ def digest_of(stored: Stored) -> str:
     channels, rows, columns = stored.shape
     depth = "" if stored.dtype == np.uint8 else " float32"
     mode = {1: "L", 3: "RGB"}.get(channels, f"{channels} channels")
-    head = f"{mode}{depth} {(columns, rows)}".encode()
-    return hashlib.sha256(head + np.ascontiguousarray(stored.transpose(1, 2, 0)).tobytes()).hexdigest()
+    found = hashlib.sha256(f"{mode}{depth} {(columns, rows)}".encode())
+    found.update(np.ascontiguousarray(stored.transpose(1, 2, 0)).data)
+    return found.hexdigest()
 
 
 def random_crop(stored: Stored, shape: tuple[int, int, int], rng: np.random.Generator) -> tuple[Picture, Box]:

@@ -1,65 +1,75 @@
-"""Picture files: listed, and opened one by one."""
+"""Picture files become photographs, one by one; what is done to them goes into a ledger."""
 
-import warnings
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
-from PIL import Image
-
-from perturb.errors import InputError, PerturbWarning, UsageError
-from perturb.images.photograph import Photograph, digest_of
-
-READABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"})
-
-
-def is_picture(path: Path, folder: Path) -> bool:
-    """Whether `path` in `folder` is a picture file, and neither hidden nor in a hidden folder (.ipynb_checkpoints)."""
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in READABLE and not hidden and path.is_file()
+from perturb.files import plain
+from perturb.images.account import CONSTANT, ENLARGED, FRAMES, LEFT_OUT, Ledger
+from perturb.images.decoding import Asked, Frame, UnreadableError, decode
+from perturb.images.photograph import Photograph, Stored, digest_of
+from perturb.images.scaling import Range, Scale, extremes
 
 
-def in_folder(folder: Path) -> list[Path]:
-    """The picture files in a folder and its subfolders, in sorted order."""
-    if not folder.is_dir():
-        raise UsageError(f"`images`: folder `{folder}` does not exist; check the path.")
-    paths = sorted(p for p in folder.rglob("*") if is_picture(p, folder))
-    if not paths:
-        raise InputError(f"`images`: no pictures in folder `{folder}`, expected {', '.join(sorted(READABLE))}.")
-    return paths
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How picture files are read: keys of a suite's [images]."""
+
+    range: Literal["type", "set"] | tuple[float, float] = "type"  # what black and white are
+    frames: Literal["first", "all"] = "first"
 
 
-def opened_in_turn(paths: dict[Path, str], shape: tuple[int, int, int]) -> Iterable[Photograph]:
-    """Each picture that can be read, under its name; one warning at the end names the others."""
-    unreadable: list[str] = []
+def opened_in_turn(paths: dict[Path, str], channels: int, reading: Reading, ledger: Ledger) -> Iterator[Photograph]:
+    """Each picture that can be read, under its name; the others are in the ledger, with why not.
+
+    All frames of a file that are asked for are one photograph. Raises InputError for values outside the range of
+    their type, where `reading` names no range.
+    """
+    asked = Asked(channels=channels, all_frames=reading.frames == "all", window=reading.range == "type")
+    scale = Scale(_range(paths, asked, reading), ledger)
     for path, name in paths.items():
         try:
-            with Image.open(path) as opened:
-                picture = np.asarray(as_colour(opened, shape[0]))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a bad file
-            unreadable.append(path.name)
+            found = decode(path, asked)
+            stored = [scale.stored(frame, channels, name) for frame in found.frames]
+        except UnreadableError as why:
+            ledger.note(LEFT_OUT.format(plain(why)), name)
             continue
-        stored = np.atleast_3d(picture).transpose(2, 0, 1)
-        yield Photograph(stored=stored, name=name, path=path, digest=digest_of(stored))
-    if unreadable:
-        more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-        names = ", ".join(unreadable[:5])
-        warnings.warn(f"{len(unreadable)} unreadable pictures left out: {names}{more}", PerturbWarning, stacklevel=3)
+        for note in found.notes:
+            ledger.note(note, name)
+        if found.left:
+            ledger.note(FRAMES, name, found.left)
+        yield Photograph(stored=stored[0], more=tuple(stored[1:]), name=name, path=path, digest=_digest(stored))
+    scale.close()
 
 
-def as_colour(opened: Image.Image, channels: int) -> Image.Image:
-    """The picture in grey (1 channel) or RGB (3). 16-bit and float files are scaled by their own range.
+def note_constant(photograph: Photograph, ledger: Ledger) -> None:
+    """A picture in which everything has one value tells little."""
+    if photograph.stored.min() == photograph.stored.max():
+        ledger.note(CONSTANT, photograph.name)
 
-    Transparency is dropped. Raises ValueError for values that are not finite, InputError for other channel numbers.
-    """
-    if channels not in (1, 3):
-        raise InputError(
-            f"`input_shape` has {channels} channels, but pictures have 1 or 3; use a network that takes these."
-        )
-    if opened.mode.startswith(("I", "F")):
-        values = np.asarray(opened, dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError("values that are not finite")
-        span = np.ptp(values) or 1.0
-        opened = Image.fromarray(np.uint8(255 * (values - values.min()) / span))
-    return opened.convert("L" if channels == 1 else "RGB")
+
+def note_enlarged(photograph: Photograph, shape: tuple[int, int, int], ledger: Ledger) -> None:
+    """A picture with a side below the input's is enlarged, which takes away its finest detail."""
+    if photograph.size[0] < shape[1] or photograph.size[1] < shape[2]:
+        ledger.note(ENLARGED, photograph.name)
+
+
+def _digest(frames: list[Stored]) -> str:
+    digests = [digest_of(frame) for frame in frames]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _range(paths: Iterable[Path], asked: Asked, reading: Reading) -> Range:
+    if isinstance(reading.range, str):
+        return extremes(_frames(paths, asked)) if reading.range == "set" else None
+    return reading.range
+
+
+def _frames(paths: Iterable[Path], asked: Asked) -> Iterator[Frame]:
+    for path in paths:
+        try:
+            yield from decode(path, asked).frames
+        except UnreadableError:  # left out, and said, when the pictures are read
+            continue

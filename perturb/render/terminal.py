@@ -105,6 +105,8 @@ def headline(found: Report) -> Text:
         f"{images.calibration.photographs} others used to calibrate.",
         "dim",
     )
+    if images.account:
+        text.append(f"\nPictures: {images.account.words}.", "dim")
     return text
 
 

@@ -66,9 +66,11 @@ def describe_suite(suite: Suite) -> SuiteSummary:
 
 
 def describe_images(pictures: Pictures) -> ImagesSummary:
-    """Where they are from, and how many were calibrated on and judged."""
+    """Where they are from, how many were calibrated on and judged, and what was done to their files."""
     calibration, judged = (_sample(images) for images in (pictures.calibration, pictures.judged))
-    return ImagesSummary(source=pictures.judged.source, calibration=calibration, judged=judged)
+    return ImagesSummary(
+        source=pictures.judged.source, calibration=calibration, judged=judged, account=pictures.judged.account
+    )
 
 
 def provenance(model: Sees, suite: Suite, command: str) -> Provenance:
