@@ -51,9 +51,7 @@ class PictureAccount:
 class Objects:
     """Real objects in images that are larger than the model's window, which moves over them."""
 
-    boxes: Float[
-        np.ndarray, "image object 4"
-    ]  # top, left, rows, columns in pixels of the image; NaN where it has fewer
+    boxes: Float[np.ndarray, "image object 4"]  # top, left, rows, columns in pixels of the image; NaN: no further
     asked: Bool[np.ndarray, "image object"]  # lies wholly in the window, wherever that moves, and has its turn
     window: tuple[int, int]  # rows, columns
     photograph: Float[np.ndarray, "image 4"]  # the part of the image that is the photograph; beyond it, its edge

@@ -176,11 +176,32 @@ def test_equal_names_in_two_folders_are_told_apart_or_refused(tmp_path):
         read(tmp_path / "pics", file)
 
 
+def test_annotations_are_of_the_picture_upright(tmp_path):
+    """24 columns and 20 rows in the file, turned by its EXIF orientation: 20 columns and 24 rows as it is shown."""
+    values = np.random.default_rng(0).integers(0, 256, (20, 24), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "pics").mkdir()
+    Image.fromarray(values).save(tmp_path / "pics" / "a.png", exif=exif)
+    file = coco(
+        tmp_path / "l.json",
+        [{"id": 1, "file_name": "a.png", "width": 20, "height": 24}],
+        [{"image_id": 1, "bbox": [4, 9, 3, 2]}],
+    )
+    with pytest.warns(PerturbWarning, match="turned upright"):
+        images = read(tmp_path / "pics", file)
+    top, left = images.cut[0, :2].astype(int)
+    (box,) = images.objects.boxes[0].astype(int)
+    upright = np.rot90(values, -1)[9:11, 4:7] / np.float32(255)
+    assert (box[0] + top, box[1] + left) == (9, 4)
+    assert np.array_equal(images.pixels[0, 0, box[0] : box[0] + 2, box[1] : box[1] + 3], upright)
+
+
 def test_copies_of_a_picture_are_one_photograph(folder, tmp_path):
     (folder / "copy.png").write_bytes((folder / "a.png").read_bytes())
     file = tmp_path / "l.csv"
     file.write_text("file,x,y\na.png,5,5\ncopy.png,5,5\nb.png,5,5\n")
-    with pytest.warns(PerturbWarning, match="1 objects left out, in copies of a picture"):
+    with pytest.warns(PerturbWarning, match="1 copies of others, dropped: copy.png"):
         assert read(folder, file).names == ("a.png", "b.png")
 
 

@@ -19,7 +19,6 @@ from perturb.records import Images, Objects
 from perturb.streams import stream
 
 AS_IT_IS = Reading()
-OBJECTS = "objects left out, {}"
 Boxes = Float[np.ndarray, "object 4"]  # top, left, rows, columns
 
 
@@ -54,36 +53,33 @@ def load_annotated(
 ) -> Images:
     """Windows around the objects that `file` names in the pictures of `folder`; with `classes` of these alone.
 
-    Annotations are of the picture as it is shown, its EXIF orientation applied. Pictures keep their resolution. Beyond
-    the photograph its edge is repeated. A photograph with more objects than `each` gives several windows. One warning
-    says what was done to pictures and which objects were left out, and so does the result's account.
-    Raises UsageError and InputError where file and pictures do not go together.
+    Annotations are of the picture as it is shown, its EXIF orientation applied, and of its first frame. Pictures keep
+    their resolution. Beyond the photograph its edge is repeated. A photograph with more objects than `each` gives
+    several windows. What was done to pictures, and the objects that were left out, are said in one warning and are in
+    the result's account. Raises UsageError and InputError where file and pictures do not go together.
     """
     ledger = Ledger()
     told, pictures = read_annotations(file), in_folder(folder, ledger)
     where = f"annotations `{plain(file)}`"
     _check_classes(told, classes, where)
     entries = _matched(told, pictures, folder, where)
-    left_out = Counter(told.left_out)
-    left_out["in pictures that are not in the folder"] = sum(
-        len(entry.boxes) for name, entry in told.entries.items() if name not in {n for n, _ in entries.values()}
-    )
+    matched = {name for name, _ in entries.values()}
+    lost = sum(len(entry.boxes) for name, entry in told.entries.items() if name not in matched)
+    _note(ledger, told.left_out + Counter({"in pictures that are not in the folder": lost}), plain(file.name))
     scenes: list[list[_Scene]] = []
     used: list[Photograph] = []
     names = {path: name_in(folder, path) for path in entries}
     for photograph in opened_in_turn(names, cutting.shape[0], reading, ledger):
         name, entry = entries[photograph.path]
+        left_out: Counter[str] = Counter()
         boxes = _boxes(entry, photograph.size, f"{where}: `{plain(name)}`", classes, left_out)
         if photograph.digest in {other.digest for other in used}:
             ledger.note(COPY, photograph.name)
-            left_out["in copies of a picture"] += len(boxes)
         elif cut := _scenes(photograph, boxes, cutting, left_out, seed):
             scenes.append(cut)
             used.append(photograph)
-    for fault, count in left_out.items():
-        if count:
-            ledger.note(OBJECTS.format(fault), plain(file.name), count)
-    account = ledger.close(len(entries))
+        _note(ledger, left_out, photograph.name)
+    account = ledger.close(len(pictures))
     if not scenes:
         raise InputError(f"{where}: no object to ask about lies in the pictures that match it: {account.words}.")
     counts = [len(cut) for cut in scenes]
@@ -248,3 +244,9 @@ def _part(pixels: np.ndarray, top_left: np.ndarray, shape: np.ndarray) -> Float[
         for start, long, n in zip(top_left, shape, pixels.shape[1:], strict=True)
     )
     return np.ascontiguousarray(pixels[:, rows[:, None], columns])
+
+
+def _note(ledger: Ledger, left_out: Counter[str], name: str) -> None:
+    for fault, count in left_out.items():
+        if count:
+            ledger.note(f"{fault}, annotated objects left out", name, count)
