@@ -11,7 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from perturb import records
-from perturb.records import Bin, Breakdown, Effect, Experiment, Finding, FreeResponse, Rate, Training, Verdict
+from perturb.records import (
+    Bin,
+    Breakdown,
+    Effect,
+    Experiment,
+    Finding,
+    FreeResponse,
+    PhaseRate,
+    Rate,
+    Training,
+    Verdict,
+)
 from perturb.render.colour import paint
 from perturb.render.lattice import sentences
 from perturb.report import ImagesSummary, ModelSummary, Report
@@ -23,7 +34,7 @@ STYLE = {
     Verdict.INVALID: "bold magenta",
 }
 SHADES = " ░▒▓█"  # where there is no colour
-MOST_PHASES = 16  # that are listed one by one
+MOST_PHASES = 16  # of rows or columns, that are listed one by one
 NOTABLE = 0.01  # the share of an object's change that clipping may take without a word
 WIDEST = 32  # phases that still fit beside a text
 
@@ -85,7 +96,7 @@ def report(found: Report) -> RenderableType:
     for e in found.experiments:
         parts += [Text(), measures(e)] if e.measures[1:] else []
         parts += [Text(), free_response(e)] if e.free_response else []
-        parts += [Text(), phases(e)] if phase_names(e) else []
+        parts += [Text(), phases(e)] if phase_grid(e)[0] else []
         for row in e.recall.breakdowns if e.recall else ():
             parts += [Text(), breakdown(e, row)]
     parts += [Text(), _map(found)]
@@ -216,23 +227,26 @@ def too_few(row: FreeResponse) -> bool:
 def phases(found: Experiment) -> Table:
     """The share detected on calibration pictures by phase."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    names = phase_names(found)
-    for name in (f"phase ({found.name})", *names):
+    columns, rows = phase_grid(found)
+    for name in (f"{found.verb}, calibration ({found.name})", *columns):
         table.add_column(name)
-    table.add_row(f"{found.verb}, calibration", *(f"{phase.rate.value:.2f}" for phase in found.phases))
+    for name, shares in rows:
+        table.add_row(name, *(f"{share.rate.value:.2f}" for share in shares))
     return table
 
 
-def phase_names(found: Experiment) -> list[str]:
-    """Names of the phases of a lattice of rows, of columns, or of both; empty where there are too many to list."""
-    at = [phase.phase for phase in found.phases]
-    if not 1 < len(at) <= MOST_PHASES:
-        return []
-    if len({column for _, column in at}) == 1:
-        return [f"row {row}" for row, _ in at]
-    if len({row for row, _ in at}) == 1:
-        return [f"column {column}" for _, column in at]
-    return [f"{row}, {column}" for row, column in at]
+def phase_grid(found: Experiment) -> tuple[list[str], list[tuple[str, list[PhaseRate]]]]:
+    """Names of columns; rows with their names and shares. A lattice of rows alone lies along a row.
+
+    Both are empty where there are no phases, or too many to list.
+    """
+    rows, columns = (sorted({phase.phase[axis] for phase in found.phases}) for axis in (0, 1))
+    if len(found.phases) < 2 or max(len(rows), len(columns)) > MOST_PHASES:
+        return [], []
+    if len(columns) == 1:
+        return [f"row {row}" for row in rows], [("", list(found.phases))]
+    at = {phase.phase: phase for phase in found.phases}
+    return [f"column {c}" for c in columns], [(f"row {r}", [at[r, c] for c in columns]) for r in rows]
 
 
 def clean(found: Experiment) -> str:
