@@ -16,7 +16,7 @@ import click
 import numpy as np
 import torch
 from PIL import Image
-from planting import HELD_OUT, Down, Kind, Objects, Planted, block, held_out, photograph, plant, train, tried
+from planting import Down, Kind, Objects, Planted, block, held_out, plant, train, tried
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,7 +30,9 @@ STRIDE = 4  # pixels to a position of the heat map
 MOST = 64  # boxes of a picture
 SPECKS = Objects(sigma=(0.5, 2.0), level=(0.05, 0.6))
 CAMERA = (480, 640)  # rows, columns
+PICTURES = 60
 SPECKS_ON_CAMERA = 24
+ON_CAMERA = Objects(sigma=(0.5, 2.0), level=(0.15, 0.35))  # some are near what the detector can find
 
 Made = tuple[nn.Module, Preprocessing]
 
@@ -111,22 +113,17 @@ def trained(kind: Kind, seed: int, **how: int) -> Detector:
     return detector
 
 
-def camera(folder: Path, detector: Detector) -> None:
+def camera(folder: Path, detector: Detector, count: int = PICTURES) -> None:
     """Writes pictures/*.png of CAMERA pixels in 8 bits, annotations.json in COCO's form, and detector.onnx.
 
-    A picture of each held-out photograph: its middle, enlarged where it is smaller.
+    The pictures are drawn surfaces that the detector was not trained on.
     """
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
-    for number, name in enumerate(HELD_OUT):
-        values = np.uint8(255 * photograph(name).transpose(1, 2, 0))
-        fitted = Image.fromarray(values)
-        scale = max(CAMERA[0] / fitted.height, CAMERA[1] / fitted.width, 1)
-        fitted = fitted.resize([round(scale * n) for n in fitted.size], Image.Resampling.BICUBIC)
-        left, top = (fitted.width - CAMERA[1]) // 2, (fitted.height - CAMERA[0]) // 2
-        view = np.asarray(fitted.crop((left, top, left + CAMERA[1], top + CAMERA[0])), np.float32) / 255
-        seen = plant(view.transpose(2, 0, 1), SPECKS, SPECKS_ON_CAMERA, stream(0, f"camera/{name}"))
-        file = f"{Path(name).stem}.png"
+    for number in range(count):
+        rng = stream(0, f"camera/{number}")
+        seen = plant(surface((3, *CAMERA), rng), ON_CAMERA, SPECKS_ON_CAMERA, rng)
+        file = f"{number:03}.png"
         Image.fromarray(np.uint8(np.rint(255 * seen.picture.transpose(1, 2, 0)))).save(folder / "pictures" / file)
         images.append({"id": number, "file_name": file, "height": CAMERA[0], "width": CAMERA[1]})
         for x1, y1, x2, y2 in seen.boxes.tolist():

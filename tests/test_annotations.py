@@ -338,5 +338,5 @@ def test_more_objects_than_a_window_asks_about_give_more_windows(folder, tmp_pat
     )
     assert len(turns) == 8
     assert max(turns.values()) <= 2
-    with pytest.warns(PerturbWarning, match="6 objects left out, beyond the windows of their photograph"):
+    with pytest.warns(PerturbWarning, match="6 beyond the windows of their photograph, annotated objects left out"):
         load_annotated(folder, file, replace(CUTTING, windows=1, each=2), seed=0)
