@@ -13,7 +13,7 @@ Picture = Float[np.ndarray, "channel row column"]
 class Annotated:
     """The picture as it is. Its object has the extent of its annotation."""
 
-    words: ClassVar[str] = "a real object that the picture shows already, as annotated"
+    words: ClassVar[str] = "an annotated object"
 
     size: Literal[1] = 1
 

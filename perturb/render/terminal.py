@@ -115,8 +115,8 @@ def headline(found: Report) -> Text:
     images = found.images
     text.append(f"\n{found.suite.name}: {found.suite.description}", "dim")
     text.append(
-        f"\n{images.judged.crops} crops of {images.judged.photographs} {images.source} pictures judged, "
-        f"{images.calibration.photographs} others used to calibrate.{region(images)}",
+        f"\n{images.judged.crops} crops of {images.judged.photographs} photographs judged, "
+        f"{images.calibration.photographs} others to calibrate on, from {images.source}.{region(images)}",
         "dim",
     )
     if images.account:
@@ -211,7 +211,8 @@ def breakdown(found: Experiment, by: Breakdown) -> Table:
 
 def limits(found: Bin) -> str:
     """The smallest and the largest of a bin."""
-    return f"{found.low:.3g} to {found.high:.3g}"
+    low, high = f"{found.low:.3g}", f"{found.high:.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def loss(found: Bin) -> str:
