@@ -29,7 +29,7 @@ from perturb.streams import stream
 SHAPE = (3, 128, 128)
 SEEN = Preprocessing(input_shape=SHAPE, mean=(0.5,), std=(0.5,))
 CLEAN = 24  # surfaces that fill a memory
-STRIDE, BLOCKS = 8, 5  # of EfficientNet-Lite0: the blocks up to this stride
+BLOCKS = 5  # of EfficientNet-Lite0: those up to stride 8
 SHIFTS = ((0, 0), (0, 4), (4, 0), (4, 4))  # pixels, of `joined`
 KEPT = 0.1  # share of its memory that anomalib's PatchCore keeps
 TRIED = 40  # surfaces on which a memory is tried
@@ -40,7 +40,9 @@ Made = tuple[nn.Module, Preprocessing]
 class Memory(nn.Module):
     """The distance of each position's features from the nearest that was seen on clean surfaces; no coreset.
 
-    Features are those of EfficientNet-Lite0 at stride 8, averaged over 3 x 3 positions, as in Roth et al. (2022).
+    Features are those of EfficientNet-Lite0 at stride 8, averaged over 3 x 3 positions, as in Roth et al. (2022). The
+    map is enlarged to the picture's size: a coarse one has one to four positions near a place, which would favour some
+    phases in how it is read.
     """
 
     def __init__(self) -> None:
@@ -55,30 +57,29 @@ class Memory(nn.Module):
         return F.avg_pool2d(self.body(x), 3, stride=1, padding=1)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """(picture, channel, row, column) in -1 to 1 -> `anomaly_map` (picture, 1, row / 8, column / 8)."""
+        """(picture, channel, row, column) in -1 to 1 -> `anomaly_map` (picture, 1, row, column)."""
         found = self.features(x)
         asked = found.permute(0, 2, 3, 1).flatten(0, 2)
         nearest = torch.cdist(asked, self.seen).amin(1)
-        return {"anomaly_map": nearest.view(len(x), 1, *found.shape[2:])}
+        coarse = nearest.view(len(x), 1, *found.shape[2:])
+        return {"anomaly_map": F.interpolate(coarse, size=x.shape[2:], mode="bilinear")}
 
 
 class Joined(nn.Module):
-    """The largest of a map's values at SHIFTS of the picture, on a grid of 4 pixels."""
+    """The largest of a map's values at SHIFTS of the picture; what moves in at its end repeats the last pixels."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """(picture, channel, row, column) in -1 to 1 -> `anomaly_map` (picture, 1, row / 4, column / 4)."""
+        """(picture, channel, row, column) in -1 to 1 -> `anomaly_map` (picture, 1, row, column)."""
         rows, columns = x.shape[2:]
-        step = STRIDE // 2
         found = []
         for down, right in SHIFTS:
-            moved = F.pad(x, (0, right, 0, down), mode="replicate")[:, :, down : down + rows, right : right + columns]
-            fine = self.inner(moved)["anomaly_map"].repeat_interleave(2, 2).repeat_interleave(2, 3)
-            padded = F.pad(fine, (right // step, 0, down // step, 0), mode="replicate")
-            found.append(padded[:, :, : rows // step, : columns // step])
+            moved = F.pad(x, (0, right, 0, down), mode="replicate")[:, :, down:, right:]
+            back = F.pad(self.inner(moved)["anomaly_map"], (right, 0, down, 0), mode="replicate")
+            found.append(back[:, :, :rows, :columns])
         return {"anomaly_map": torch.stack(found).amax(0)}
 
 
@@ -102,7 +103,8 @@ def patchcore() -> Made:
     body = model.feature_extractor.feature_extractor
     network, _ = build()
     body.load_state_dict(dict(zip(body.state_dict(), network.state_dict().values(), strict=False)))
-    torch.manual_seed(0)  # of the coreset
+    torch.manual_seed(0)  # of the coreset, which also takes numbers from NumPy's global generator
+    np.random.seed(0)  # noqa: NPY002
     model.train()
     model(_clean())
     model.subsample_embedding(KEPT)

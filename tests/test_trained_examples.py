@@ -131,7 +131,7 @@ def test_the_factories_answer_in_the_form_that_the_suites_read():
 
 
 def test_a_memory_of_clean_surfaces_shows_a_scratch(monkeypatch):
-    """Coarse map, an eighth of the picture's side; highest at the scratch, by far."""
+    """The map is as large as the picture; highest at the scratch, by far."""
     pytest.importorskip("efficientnet_lite_pytorch")
     memory = part("anomaly_map.py:Memory")
     monkeypatch.setitem(memory.__init__.__globals__, "CLEAN", 4)
@@ -142,30 +142,31 @@ def test_a_memory_of_clean_surfaces_shows_a_scratch(monkeypatch):
     clean, found = (
         network(torch.from_numpy(p)[None] * 2 - 1)["anomaly_map"][0, 0].detach().numpy() for p in (picture, scratched)
     )
-    assert found.shape == (16, 16)
+    assert found.shape == (128, 128)
     row, column = np.unravel_index(found.argmax(), found.shape)
-    assert abs(8 * row + 4 - 60) <= 8
-    assert 40 - 8 <= 8 * column + 4 <= 60 + 8
+    assert abs(row - 60) <= 8
+    assert 40 - 8 <= column <= 60 + 8
     assert found.max() > 1.3 * clean.max()
 
 
 @pytest.mark.parametrize("place", [(40, 40), (41, 46), (47, 43)])
 def test_joined_maps_lie_where_the_picture_does(place):
-    """Over a map of maxima of 8 x 8 pixels the joined one shows a pixel in its own 4 x 4 cell."""
+    """Over a map of maxima of 8 x 8 cells, the joined one shows a pixel wherever any of the shifted cells holds it."""
 
     class Maxima(nn.Module):
         def forward(self, x):
-            return {"anomaly_map": torch.nn.functional.max_pool2d(x[:, :1], 8)}
+            found = nn.functional.max_pool2d(x[:, :1], 8)
+            return {"anomaly_map": found.repeat_interleave(8, 2).repeat_interleave(8, 3)}
 
     pytest.importorskip("efficientnet_lite_pytorch")
     x = torch.zeros(1, 3, 128, 128)
     x[0, 0, place[0], place[1]] = 1
     found = part("anomaly_map.py:Joined")(Maxima())(x)["anomaly_map"]
-    assert found.shape == (1, 1, 32, 32)
-    at = found[0, 0].nonzero()
-    assert found[0, 0, place[0] // 4, place[1] // 4] == 1
-    assert (at.amin(0) == torch.tensor(place) // 4 - 1).all()
-    assert (at.amax(0) == torch.tensor(place) // 4 + 1).all()
+    wanted = torch.zeros(128, 128)
+    for down, right in ((0, 0), (0, 4), (4, 0), (4, 4)):  # cells begin that much later
+        row, column = (place[0] - down) // 8 * 8 + down, (place[1] - right) // 8 * 8 + right
+        wanted[row : row + 8, column : column + 8] = 1
+    assert torch.equal(found[0, 0], wanted)
 
 
 @pytest.mark.parametrize(("suite", "period"), [("small-objects", 4), ("lesions", 8), ("anomaly-map", 8)])
