@@ -5,7 +5,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perturb.render import changes, headline
-from perturb.render.terminal import clean, moved, number, phase_names, rate, scaled, trained
+from perturb.render.terminal import clean, moved, number, phase_names, rate, scaled, trained, would_decide
 
 
 @cache
@@ -22,7 +22,7 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code)
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, quantity=headline.quantity, clean=clean)
-    made.filters.update(design=moved, phase_names=phase_names)
+    made.filters.update(design=moved, phase_names=phase_names, would_decide=would_decide)
     made.filters.update(who=changes.who, change=changes.title, moved=changes.moved, why=changes.why)
     return made
 

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from perturb.records import Effect, Experiment, Finding, FreeResponse, Rate, Training, Verdict
+from perturb.records import Effect, Experiment, Finding, FreeResponse, Needed, Rate, Training, Verdict
 from perturb.render.colour import paint
 from perturb.report import ModelSummary, Report
 
@@ -127,9 +127,15 @@ def finding(found: Finding) -> Text:
         text.append(f" [{number(effect.low)}, {number(effect.high)}] at {effect.confidence:.4g}")
     text.append(f", claimed at most {claim.at_most:g}")
     text.append(f"\n{'':13}{found.reason}; {effect.method}", "dim")
-    if found.images_needed:
-        text.append(f"\n{'':13}about {found.images_needed} photographs would decide", "yellow")
+    if found.needed:
+        text.append(f"\n{'':13}{would_decide(found.needed)}", "yellow")
     return text
+
+
+def would_decide(needed: Needed) -> str:
+    """How many photographs to supply, and the range of that number."""
+    most = f"{needed.least} to {needed.most}" if needed.most else f"{needed.least} or many more"
+    return f"about {needed.photographs} photographs to supply would decide ({most})"
 
 
 def rates(experiments: Sequence[Experiment]) -> Table:
