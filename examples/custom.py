@@ -41,4 +41,6 @@ class Entropy(Reading):
         return {"move": (outputs - outputs[asked.twin]).flatten(1).norm(dim=1).clamp(min=1e-12).log10()}
 
 
-MOVE_LOST = Paired(value=measured("move"), version=1, words="how much less the output moves at dead places")
+MOVE_LOST = Paired(
+    value=measured("move"), version=2, words="how much less the output moves at dead places", limit=1.0
+)  # a difference of more than a decade counts as one decade

@@ -21,7 +21,7 @@ from perturb.stats.power import clusters_to_decide
 from perturb.verdict import SATURATED
 
 Against = Literal["accepted", "best"]
-SCHEMA = 1
+SCHEMA = 2  # effects without p-values; photographs that fell and rose, not pairs
 UPGRADES: Mapping[int, Upgrade] = {}
 CONFIDENCE = 0.95  # that nothing is called REGRESSED or IMPROVED by chance, over all tests of a comparison
 LOSS = "loss"
@@ -34,6 +34,9 @@ class ChangeVerdict(StrEnum):
     EQUIVALENT = "EQUIVALENT"
     INCONCLUSIVE = "INCONCLUSIVE"
     INCOMPARABLE = "INCOMPARABLE"
+
+
+MOVED = (ChangeVerdict.REGRESSED, ChangeVerdict.IMPROVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +64,11 @@ class Change:
     before: float
     after: float
     effect: Effect
-    fell: int  # pairs whose outcome is lower than before
+    fell: int  # photographs whose mean is lower than before
     rose: int
     verdict: ChangeVerdict | None  # None where nothing is claimed: of the loss, and of the best where no drift is shown
     reason: str
-    images_needed: int | None = None  # photographs that would decide an INCONCLUSIVE
+    needed: int | None = None  # judged photographs that would decide an INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,45 +97,44 @@ class Changes:
 
 
 def judge(pairings: Sequence[Pairing], *, margin: float, seed: int) -> tuple[Change, ...]:
-    """A change for each pairing. Holm's procedure shares the error rate among those that are tested."""
+    """A change for each pairing.
+
+    Each is EQUIVALENT at its own confidence, since all must be. Any REGRESSED or IMPROVED is told, so Holm's procedure
+    shares the error rate of these.
+    """
 
     @cache
     def effect(i: int, confidence: float) -> Effect:
         return _effect(pairings[i], confidence, seed)
 
-    def decided(i: int) -> Callable[[float], bool]:
-        return lambda at: _decide(pairings[i], effect(i, at), margin)[0] not in (ChangeVerdict.INCONCLUSIVE, None)
+    def moves_at(i: int) -> Callable[[float], bool]:
+        return lambda confidence: _decide(pairings[i], effect(i, confidence), margin)[0] in MOVED
 
     tested = [i for i, pairing in enumerate(pairings) if pairing.quantity != LOSS]
-    used = dict(zip(tested, holm([decided(i) for i in tested], [CONFIDENCE] * len(tested)), strict=True))
-    return tuple(_change(p, effect(i, used.get(i, CONFIDENCE)), margin) for i, p in enumerate(pairings))
+    shared = dict(zip(tested, holm([moves_at(i) for i in tested], [CONFIDENCE] * len(tested)), strict=True))
+    used = [shared[i] if i in shared and moves_at(i)(CONFIDENCE) else CONFIDENCE for i in range(len(pairings))]
+    return tuple(_change(p, effect(i, used[i]), margin) for i, p in enumerate(pairings))
 
 
 def decide(effect: Effect, margin: float, *, identical: bool = False) -> tuple[ChangeVerdict, str]:
-    """REGRESSED: surely worse, and not shown to be so by `margin` at most. EQUIVALENT: surely within the margin.
+    """REGRESSED: lower, and not shown to be so by `margin` at most. EQUIVALENT: within the margin.
 
-    "Surely" asks both the exact McNemar test by photograph and the interval; equivalence also that a change of the
-    margin's size would have been seen. Trials whose evidence is the same to the last bit need no statistics.
+    Trials whose evidence is the same to the last bit need no statistics.
     """
     if identical:
         return ChangeVerdict.EQUIVALENT, "every trial gave the very same evidence"
-    if _sure(effect) and effect.high < 0 and effect.low < -margin:
+    if effect.high < 0 and effect.low < -margin:
         beyond = effect.high < -margin
         why = f"the whole interval lies below {-margin:g}" if beyond else f"a fall beyond {margin:g} is not ruled out"
         return ChangeVerdict.REGRESSED, f"surely lower; {why}"
-    if _sure(effect) and effect.low > 0 and effect.high > margin:
+    if effect.low > 0 and effect.high > margin:
         beyond = effect.low > margin
         why = f"the whole interval lies above {margin:g}" if beyond else f"a rise beyond {margin:g} is not ruled out"
         return ChangeVerdict.IMPROVED, f"surely higher; {why}"
     if effect.low < -margin or effect.high > margin:
-        return ChangeVerdict.INCONCLUSIVE, f"neither no change nor one beyond {margin:g} is ruled out"
+        return ChangeVerdict.INCONCLUSIVE, f"the interval leaves room for no change and for one beyond {margin:g}"
     if effect.saturated:
         return ChangeVerdict.INCONCLUSIVE, f"the baseline is at the {effect.saturated}: {SATURATED[effect.saturated]}"
-    if effect.detectable > margin:
-        return (
-            ChangeVerdict.INCONCLUSIVE,
-            f"a change of {effect.detectable:.2g} could have been missed with n = {effect.n}",
-        )
     return ChangeVerdict.EQUIVALENT, f"the whole interval lies within {margin:g}"
 
 
@@ -156,10 +158,6 @@ def _contradictions(found: Changes) -> Iterator[str]:
         yield f"verdict: {found.verdict}, but the changes make it {worst}"
 
 
-def _sure(effect: Effect) -> bool:
-    return effect.pvalue is not None and effect.pvalue <= 1 - effect.confidence
-
-
 def _decide(pairing: Pairing, effect: Effect, margin: float) -> tuple[ChangeVerdict | None, str]:
     if pairing.quantity == LOSS:
         return None, ""
@@ -177,17 +175,16 @@ def _effect(pairing: Pairing, confidence: float, seed: int) -> Effect:
     """Of many runs the best is the best by luck too: to be held against it asks so many times the certainty."""
     table = _means(pairing.after - pairing.before, pairing)
     confidence = 1 - (1 - confidence) / pairing.among
-    effect = mean_effect(table, confidence=confidence, seed=seed, saturated=pairing.saturated)
-    return replace(effect, quantity=pairing.quantity, version=2)
+    limit = 2.0 if pairing.quantity == LOSS else 1.0
+    effect = mean_effect(table, confidence=confidence, seed=seed, limit=limit, saturated=pairing.saturated)
+    return replace(effect, quantity=pairing.quantity, version=3)
 
 
 def _change(pairing: Pairing, effect: Effect, margin: float) -> Change:
     verdict, reason = _decide(pairing, effect, margin)
-    needed = None
+    effects, needed = _means(pairing.after - pairing.before, pairing), None
     if verdict == ChangeVerdict.INCONCLUSIVE and not effect.saturated:
-        # Narrowing about this value, the interval first leaves no change behind, or first fits within the margin.
-        distance = max(abs(effect.value), margin - abs(effect.value))
-        needed = clusters_to_decide(distance, effect.spread, effect.confidence, effect.n)
+        needed = _needed(effect, margin)
     return Change(
         check=pairing.check,
         quantity=pairing.quantity,
@@ -195,9 +192,20 @@ def _change(pairing: Pairing, effect: Effect, margin: float) -> Change:
         before=float(_means(pairing.before, pairing).mean()),
         after=float(_means(pairing.after, pairing).mean()),
         effect=effect,
-        fell=int((pairing.after < pairing.before).sum()),
-        rose=int((pairing.after > pairing.before).sum()),
+        fell=int((effects < 0).sum()),
+        rose=int((effects > 0).sum()),
         verdict=verdict,
         reason=reason,
-        images_needed=needed,
+        needed=needed,
     )
+
+
+def _needed(effect: Effect, margin: float) -> int | None:
+    """Photographs whose interval would exclude no change, or would fit within the margin."""
+
+    def beyond(limit: float) -> int | None:
+        return clusters_to_decide(effect.value, effect.spread, limit, (-1, 1), effect.confidence, have=effect.n)
+
+    within = [beyond(limit) for limit in (-margin, margin)] if abs(effect.value) < margin else [None]
+    ways = [beyond(0.0), None if None in within else max(n for n in within if n)]
+    return min((n for n in ways if n), default=None)

@@ -260,8 +260,6 @@ class Effect:
     n: int
     method: str
     confidence: float  # of [low, high]
-    pvalue: float | None  # of "no effect"; None where the quantity has no such test
-    detectable: float  # the smallest value that would have been seen, with power 0.8
     spread: float  # standard deviation between photographs
     saturated: Saturation = ""  # where a small effect says nothing
     quantity: str = ""
@@ -341,6 +339,15 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """Photographs to supply that would decide, those to calibrate on included."""
+
+    photographs: int  # if the value is what was measured
+    least: int  # if it lies a standard error further from the margin
+    most: int | None  # if it lies a standard error nearer to it; None: a million would not decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One check of a suite: the claim, what was measured, and what follows."""
 
@@ -349,7 +356,7 @@ class Finding:
     effect: Effect
     verdict: Verdict
     reason: str
-    images_needed: int | None = None  # photographs that would decide an INCONCLUSIVE
+    needed: Needed | None = None  # what would decide an INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

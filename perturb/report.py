@@ -8,10 +8,10 @@ from perturb.files import UNWRITTEN, Upgrade, decode
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS, SHARES
 from perturb.records import Control, Effect, Experiment, Finding, Lattice, PictureAccount, Rate, Remedy, Verdict
-from perturb.upgrade import from_schema_1
+from perturb.upgrade import from_schema_1, from_schema_2
 
-SCHEMA = 2
-UPGRADES: Mapping[int, Upgrade] = {1: from_schema_1}
+SCHEMA = 3
+UPGRADES: Mapping[int, Upgrade] = {1: from_schema_1, 2: from_schema_2}
 ROUNDING = 1e-9
 
 
@@ -167,10 +167,9 @@ def _of_rate(at: str, rate: Rate, *, share: bool) -> Iterator[str]:
 
 
 def _of_effect(at: str, effect: Effect) -> Iterator[str]:
-    yield from _negative(at, n=effect.n, spread=effect.spread, detectable=effect.detectable)
+    yield from _negative(at, n=effect.n, spread=effect.spread)
     yield from _apart(at, effect)
     yield from _outside(f"{at}.confidence", effect.confidence)
-    yield from _outside(f"{at}.pvalue", effect.pvalue or 0.0)
     if effect.quantity in KINDS:
         yield from _outside(f"{at}.value", effect.value, *load_kind(effect.quantity, KINDS).range)
 

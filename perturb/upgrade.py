@@ -1,4 +1,7 @@
-"""Upgrade a report of schema 1 to schema 2, in which rates, choices and measures are all measures."""
+"""Upgrade a report of an earlier schema.
+
+Schema 2: rates, choices and measures are all measures. Schema 3: effects have no p-value and nothing "detectable".
+"""
 
 from typing import Any
 
@@ -20,6 +23,24 @@ def from_schema_1(report: Fields) -> Fields:
     return report | {
         "findings": [finding | {"effect": _effect(finding["effect"])} for finding in report["findings"]],
         "experiments": [_experiment(experiment) for experiment in report["experiments"]],
+    }
+
+
+def from_schema_2(report: Fields) -> Fields:
+    """Effects lose what their intervals say already. Raises KeyError or TypeError for what is no report."""
+
+    def kept(effect: Fields | None) -> Fields | None:
+        return effect and {key: value for key, value in effect.items() if key not in ("pvalue", "detectable")}
+
+    def measure(old: Fields) -> Fields:
+        return old | {"difference": kept(old.get("difference"))}
+
+    def finding(old: Fields) -> Fields:
+        return {key: value for key, value in old.items() if key != "images_needed"} | {"effect": kept(old["effect"])}
+
+    return report | {
+        "findings": [finding(old) for old in report["findings"]],
+        "experiments": [old | {"measures": [measure(m) for m in old["measures"]]} for old in report["experiments"]],
     }
 
 

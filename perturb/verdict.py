@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from perturb.records import Claim, Control, Effect, Finding, Verdict
+from perturb.records import Claim, Control, Effect, Finding, Needed, Verdict
 from perturb.stats.multiplicity import holm
 from perturb.stats.power import clusters_to_decide
 
+WITHOUT_ERROR = ("exact", "as measured")  # methods of effects that have no sampling error
 SATURATED = {
     "floor": "too little is seen even at live places for a small loss to mean anything; use a larger perturbation or "
     "an earlier layer, or train for longer",
@@ -22,35 +23,35 @@ class Question:
     check: str
     claim: Claim
     effect_at: Callable[[float], Effect]
+    bounds: tuple[float, float] = (-1.0, 1.0)  # of the quantity
+    supply: float = 1.0  # photographs to supply for each one that is judged
 
 
 def judge(questions: Sequence[Question]) -> list[Finding]:
     """A finding for each question, in their order.
 
-    Holm's procedure shares the error rate among the effects with sampling error; exact ones take no part in it.
+    The suite passes only if each check does, so each passes at its own confidence (intersection-union: Berger 1982).
+    Any FAIL speaks against the model, so Holm's procedure shares the error rate of all FAILs. Effects without sampling
+    error take no part in it.
     """
     first = [q.effect_at(q.claim.confidence) for q in questions]
-    sampled = [i for i, effect in enumerate(first) if effect.method not in ("exact", "as measured")]
+    sampled = [i for i, effect in enumerate(first) if effect.method not in WITHOUT_ERROR]
 
-    def decided_at(i: int) -> Callable[[float], bool]:
-        question = questions[i]
-        return lambda confidence: decide(question.claim, question.effect_at(confidence))[0] != Verdict.INCONCLUSIVE
+    def fails_at(i: int) -> Callable[[float], bool]:
+        return lambda confidence: questions[i].effect_at(confidence).low > questions[i].claim.at_most
 
-    confidences = holm([decided_at(i) for i in sampled], [questions[i].claim.confidence for i in sampled])
-    effects = list(first)
-    for i, confidence in zip(sampled, confidences, strict=True):
-        effects[i] = questions[i].effect_at(confidence)
-    return [_finding(question, effect) for question, effect in zip(questions, effects, strict=True)]
+    confidences = holm([fails_at(i) for i in sampled], [questions[i].claim.confidence for i in sampled])
+    shared = dict(zip(sampled, confidences, strict=True))
+    return [_finding(q, effect, shared.get(i)) for i, (q, effect) in enumerate(zip(questions, first, strict=True))]
 
 
 def decide(claim: Claim, effect: Effect) -> tuple[Verdict, str]:
     """The verdict and the reason for it: FAIL if the whole interval is above the margin, PASS if none of it is.
 
-    INCONCLUSIVE where the margin lies within the interval. Instead of PASS, INCONCLUSIVE where detection is saturated
-    or an effect of the margin's size could have been missed.
+    INCONCLUSIVE where the margin lies within the interval, and in place of PASS where detection is saturated.
     Raises ValueError for an effect that is not finite: NaN decides nothing.
     """
-    if not all(map(math.isfinite, (effect.value, effect.low, effect.high, effect.detectable))):
+    if not all(map(math.isfinite, (effect.value, effect.low, effect.high))):
         raise ValueError(f"effect of {effect.quantity} is not finite: {effect}")
     margin = claim.at_most
     if effect.low > margin:
@@ -59,11 +60,13 @@ def decide(claim: Claim, effect: Effect) -> tuple[Verdict, str]:
         return Verdict.INCONCLUSIVE, f"the interval contains {margin:g}"
     if effect.saturated:
         return Verdict.INCONCLUSIVE, f"at the {effect.saturated}: {SATURATED[effect.saturated]}"
-    if effect.detectable > margin:
-        return Verdict.INCONCLUSIVE, f"a value of {effect.detectable:.2g} could have been missed with n = {effect.n}"
-    if effect.detectable > 0:
-        return Verdict.PASS, f"the whole interval lies within {margin:g}; {effect.detectable:.2g} would have been seen"
-    return Verdict.PASS, f"at most {margin:g}"
+    if effect.method in WITHOUT_ERROR:
+        return Verdict.PASS, f"at most {margin:g}"
+    error = (1 - effect.confidence) / 2
+    return (
+        Verdict.PASS,
+        f"the whole interval lies within {margin:g}; a larger value passes at most {error:.3g} of the time",
+    )
 
 
 def overall(findings: Sequence[Finding], controls: Sequence[Control]) -> Verdict:
@@ -77,24 +80,35 @@ def overall(findings: Sequence[Finding], controls: Sequence[Control]) -> Verdict
     return Verdict.PASS
 
 
-def _finding(question: Question, effect: Effect) -> Finding:
+def _finding(question: Question, effect: Effect, shared: float | None) -> Finding:
+    """`shared`: the confidence that Holm's procedure leaves to this check's FAIL."""
     verdict, reason = decide(question.claim, effect)
-    undecided = verdict == Verdict.INCONCLUSIVE and not effect.saturated
+    if verdict == Verdict.FAIL and shared is not None:
+        own, effect = effect.confidence, question.effect_at(shared)
+        verdict, reason = decide(question.claim, effect)
+        if verdict != Verdict.FAIL:
+            reason += f"; above it at {own:.4g} alone, not at the {shared:.4g} that several checks ask for"
     return Finding(
         check=question.check,
         claim=question.claim,
         effect=effect,
         verdict=verdict,
         reason=reason,
-        images_needed=_images_needed(question.claim.at_most, effect) if undecided else None,
+        needed=_needed(question, effect) if verdict == Verdict.INCONCLUSIVE and not effect.saturated else None,
     )
 
 
-def _images_needed(margin: float, effect: Effect) -> int | None:
-    """Photographs that would decide if the effect is truly what was measured; None where no number would.
+def _needed(question: Question, effect: Effect) -> Needed | None:
+    """Photographs to supply that would decide, if the value is what was measured, give or take a standard error."""
+    margin, error = question.claim.at_most, effect.spread / effect.n**0.5
+    away = math.copysign(error, effect.value - margin)
 
-    FAIL needs the value told from the margin. PASS needs that too, and that an effect of the margin's size would have
-    been seen: the margin itself bounds the distance, and with a margin of 0 or less nothing measured ever passes.
-    """
-    distance = effect.value - margin if effect.value > margin else min(margin - effect.value, margin)
-    return clusters_to_decide(distance, effect.spread, effect.confidence, effect.n)
+    def supplied(value: float) -> int | None:
+        if (value - margin) * away < 0:  # on the other side of the margin
+            return None
+        value = min(max(value, question.bounds[0]), question.bounds[1])
+        judged = clusters_to_decide(value, effect.spread, margin, question.bounds, effect.confidence, have=effect.n)
+        return None if judged is None else math.ceil(judged * question.supply)
+
+    photographs, least, most = (supplied(effect.value + shift) for shift in (0.0, away, -away))
+    return None if photographs is None or least is None else Needed(photographs=photographs, least=least, most=most)

@@ -15,8 +15,8 @@ MARGIN = 0.05
 A_RUN = RunSummary(run="a", model="net", weights="0", device="cpu", timestamp="2026-01-01T00:00:00+00:00")
 
 
-def a_change(value, low, high, *, pvalue=0.001, **more):
-    return an_effect(value, low, high, pvalue=pvalue, **more)
+def a_change(value, low, high, **more):
+    return an_effect(value, low, high, **more)
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,11 @@ def a_change(value, low, high, *, pvalue=0.001, **more):
     [
         (a_change(-0.1, -0.13, -0.06), ChangeVerdict.REGRESSED, "whole interval lies below -0.05"),
         (a_change(-0.05, -0.08, -0.02), ChangeVerdict.REGRESSED, "a fall beyond 0.05 is not ruled out"),
-        (a_change(-0.05, -0.08, -0.02, pvalue=0.06), ChangeVerdict.INCONCLUSIVE, "neither no change nor one beyond"),
-        (a_change(-0.05, -0.11, 0.01), ChangeVerdict.INCONCLUSIVE, "neither no change nor one beyond"),
+        (a_change(-0.05, -0.11, 0.01), ChangeVerdict.INCONCLUSIVE, "room for no change and for one beyond 0.05"),
         (a_change(-0.03, -0.045, -0.01), ChangeVerdict.EQUIVALENT, "lies within 0.05"),
         (a_change(0.08, 0.04, 0.12), ChangeVerdict.IMPROVED, "a rise beyond 0.05 is not ruled out"),
         (a_change(0.08, 0.06, 0.12), ChangeVerdict.IMPROVED, "whole interval lies above 0.05"),
-        (
-            a_change(0.0, -0.01, 0.01, detectable=0.2),
-            ChangeVerdict.INCONCLUSIVE,
-            "0.2 could have been missed",
-        ),
+        (a_change(0.0, -0.05, 0.05), ChangeVerdict.EQUIVALENT, "lies within 0.05"),
         (a_change(0.0, -0.01, 0.01, saturated="floor"), ChangeVerdict.INCONCLUSIVE, "the baseline is at the floor"),
         (a_change(-0.1, -0.13, -0.06, saturated="floor"), ChangeVerdict.REGRESSED, "lower"),
     ],
@@ -46,7 +41,7 @@ def test_the_decision_rule(effect, verdict, words):
 
 def test_the_same_evidence_needs_no_statistics():
     """An unchanged model with a handful of photographs is not asked for more of them."""
-    handful = a_change(0.0, 0.0, 0.0, detectable=0.3, pvalue=1.0)
+    handful = a_change(0.0, -0.6, 0.6)
     assert decide(handful, MARGIN)[0] == ChangeVerdict.INCONCLUSIVE
     assert decide(handful, MARGIN, identical=True)[0] == ChangeVerdict.EQUIVALENT
 
@@ -73,13 +68,13 @@ def a_pairing(before, after, *, check="pixel", quantity="detection at dead place
 
 def test_counts_and_means_of_a_change():
     before = np.array([[1, 1], [1, 0], [0, 0]] * 4, dtype=float)
-    after = np.array([[1, 0], [1, 1], [1, 0]] * 4, dtype=float)
+    after = np.array([[1, 0], [0, 1], [1, 1]] * 4, dtype=float)
     (change,) = judge([a_pairing(before, after)], margin=MARGIN, seed=0)
-    assert (change.fell, change.rose) == (4, 8)
+    assert (change.fell, change.rose) == (4, 4)  # photographs; four lost one pair and won another
     assert (change.before, change.after) == (0.5, pytest.approx(2 / 3))
     assert change.effect.value == pytest.approx(1 / 6)
     assert (change.verdict, change.effect.n) == (ChangeVerdict.INCONCLUSIVE, 12)
-    assert change.images_needed > 12
+    assert change.needed > 12
 
 
 def test_exchanging_the_runs_exchanges_the_verdicts():
@@ -108,14 +103,30 @@ def test_the_loss_is_shown_and_not_judged():
     assert overall(found) == ChangeVerdict.IMPROVED
 
 
+@pytest.mark.parametrize(("verdict", "change"), [(ChangeVerdict.EQUIVALENT, -0.2), (ChangeVerdict.REGRESSED, 0.0)])
+def test_rare_photographs_do_not_deceive(verdict, change):
+    """A share of the photographs loses everything, and the mean change lies on the verdict's boundary: 2.5 % at most.
+
+    EQUIVALENT at a fall of the margin, 0.2. REGRESSED at no change: one in ten loses all, the others gain a ninth.
+    """
+    rng, found = np.random.default_rng(8), 0
+    for _ in range(400):
+        lost = rng.random((40, 1)) < 0.2 - (change == 0) / 10
+        after = np.where(lost, 0.0, 1.0)
+        before = np.ones((40, 1)) if change else np.where(lost, 1.0, 8 / 9)
+        (one,) = judge([a_pairing(before, after)], margin=-change or 0.001, seed=0)
+        found += one.verdict == verdict
+    assert found / 400 <= 0.025 + 3 * (0.025 * 0.975 / 400) ** 0.5
+
+
 def test_equal_runs_are_not_told_apart():
-    """1,000 A/A suites of two checks, four tests each: REGRESSED or IMPROVED in 5 % at most, REGRESSED in 2.5 %.
+    """250 A/A suites of two checks, four tests each: REGRESSED or IMPROVED in 5 % at most, REGRESSED in 2.5 %.
 
     24 photographs with two crops each; the runs come out otherwise in a seventh of the trials.
     """
     rng = np.random.default_rng(3)
     verdicts = []
-    for _ in range(1000):
+    for _ in range(250):
         pairings = [
             a_pairing(*twice(rng, 48, 4, before=rate, after=rate), check=check, crops=2)
             for check in ("pixel", "patch")
@@ -124,31 +135,28 @@ def test_equal_runs_are_not_told_apart():
         found = judge(pairings, margin=MARGIN, seed=0)
         verdicts.append({change.verdict for change in found})
     alarms = sum(bool(v & {ChangeVerdict.REGRESSED, ChangeVerdict.IMPROVED}) for v in verdicts)
-    assert alarms <= 50
-    assert sum(ChangeVerdict.REGRESSED in v for v in verdicts) <= 25
+    assert alarms <= 12
+    assert sum(ChangeVerdict.REGRESSED in v for v in verdicts) <= 6
 
 
-def test_a_regression_of_5_points_that_a_comparison_of_means_misses():
-    """400 photographs, one trial on each, detection 0.85 before and 0.80 after; 8 % of the trials come out otherwise.
+def test_a_regression_of_5_points_is_found():
+    """800 photographs, one trial on each, detection 0.85 before and 0.80 after; 8 % of the trials come out otherwise.
 
-    Paired, and with a second test beside it, the fall is found at least four times in five (of 300 by hand: 90 %);
-    Welch's test of the two means, which has no second test to pay for, in a minority (44 %).
+    A second test stands beside it. With 400 photographs the fall is found in 57 % of the runs: an interval that holds
+    for every distribution asks for about twice as many as McNemar's test, which does not.
     """
-    rng = np.random.default_rng(4)
-    paired = means = 0
+    rng, found = np.random.default_rng(4), 0
     for _ in range(30):
-        before, after = twice(rng, 400, 1, before=0.85, after=0.80, agree=0.95, spread=0.0)
-        other = twice(rng, 400, 1, before=0.9, after=0.9, agree=0.95, spread=0.0)
-        found = judge([a_pairing(before, after), a_pairing(*other)], margin=0.02, seed=0)
-        paired += found[0].verdict == ChangeVerdict.REGRESSED
-        means += stats.ttest_ind(before.ravel(), after.ravel(), equal_var=False).pvalue < 0.05
-    assert paired >= 24
-    assert means <= 18
+        before, after = twice(rng, 800, 1, before=0.85, after=0.80, agree=0.95, spread=0.0)
+        other = twice(rng, 800, 1, before=0.9, after=0.9, agree=0.95, spread=0.0)
+        fallen, _ = judge([a_pairing(before, after), a_pairing(*other)], margin=0.02, seed=0)
+        found += fallen.verdict == ChangeVerdict.REGRESSED
+    assert found >= 25
 
 
 def test_changes_survive_their_json():
     found = Changes(
-        schema=1,
+        schema=2,
         suite="s",
         verdict=ChangeVerdict.INCONCLUSIVE,
         margin=MARGIN,
@@ -159,4 +167,4 @@ def test_changes_survive_their_json():
     assert from_json(encode(found)) == found
     assert isinstance(found.changes[0], Change)
     with pytest.raises(InputError, match="schema: 99 is not one that this version reads"):
-        from_json(encode(found).replace('"schema": 1', '"schema": 99'))
+        from_json(encode(found).replace('"schema": 2', '"schema": 99'))

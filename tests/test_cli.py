@@ -97,7 +97,7 @@ def test_a_failing_model(work):
     finding = report["findings"][0]
     assert finding["check"] == "pixel"
     assert finding["claim"] == {"quantity": "accuracy-loss", "at_most": 0.1, "confidence": 0.95}
-    assert set(finding["effect"]) >= {"value", "low", "high", "n", "method", "pvalue"}
+    assert set(finding["effect"]) >= {"value", "low", "high", "n", "method", "spread"}
     assert finding["effect"]["low"] > 0.5
     assert {"versions", "seed", "suite_digest", "weights_digest", "device"} <= set(report["provenance"])
     assert "FAIL" in result.output

@@ -31,7 +31,7 @@ from perturb.quantities.measures import curve, free_response, measures
 from perturb.quantities.of_map import DEAD_SHARE, IMBALANCE
 from perturb.quantities.statistics import by_photograph, mean_effect, rate, share_effect
 from perturb.records import CLEAN_LIVE, Contribution, OperatingPoint
-from perturb.stats.clusters import crossed_interval
+from perturb.stats.betting import betting_interval
 from perturb.stats.proportion import wilson
 
 LABELS = OperatingPoint(false_alarms=None, clean="right", chance=0.25)
@@ -63,45 +63,34 @@ def test_the_loss_is_live_minus_dead_over_photographs():
     assert (found.value, found.n) == (0.5, 2)
 
 
-def test_the_interval_of_the_loss_is_students(rng):
+def test_the_interval_of_the_loss_is_the_betting_one(rng):
     dead, live = rng.random((12, 4)), rng.random((12, 4)) + 0.3
-    seen = observed(dead, live)
     loss = ((live > 0.5).astype(float) - (dead > 0.5)).mean(1)
-    low, high = stats.t.interval(0.9, 11, loss.mean(), stats.sem(loss))
-    found = effect(ACCURACY_LOSS, seen, confidence=0.9)
-    assert (found.low, found.high) == pytest.approx((low, high))
-    assert found.method == "t over 12 clusters"
+    found = effect(ACCURACY_LOSS, observed(dead, live), confidence=0.9)
+    assert (found.low, found.high) == betting_interval(loss, (-1, 1), 0.9)
+    assert (found.method, found.spread) == ("betting over 12 photographs", pytest.approx(loss.std(ddof=1)))
 
 
-def test_an_interval_of_shares_ends_at_one():
-    seen = observed([[0], [0], [1]], [[1], [1], [1]])
-    found = effect(ACCURACY_LOSS, seen)
-    assert found.value == pytest.approx(2 / 3)
-    assert (found.low, found.high) == (pytest.approx(-0.768, abs=1e-3), 1)
+def test_a_share_has_the_interval_of_its_range():
+    seen = observed([[0, 1], [0, 0], [1, 1]], [[1, 1], [1, 1], [1, 1]])
+    found = effect(MISS_RATE, seen)
+    assert (found.value, found.low, found.high) == (0.5, *betting_interval(np.array([0.5, 1, 0]), (0, 1), 0.95))
 
 
 def test_differences_of_shares_are_limited_and_others_are_not():
-    """The same numbers as a score and as a squared change: 1, 1 and 0 have an interval that goes beyond 1."""
+    """The same numbers as a score and as a squared change: 1, 1 and 0; without bounds it is Student's, for reading."""
     three = np.zeros((1, 1, 3, 1, 3))
     three[..., 2] = [[1], [1], [0]]
     seen = observed([[0], [0], [1]], [[1], [1], [1]], score=three, squared_change=three)
     found = {m.name: m.difference for m in measures(seen, seed=0)}
-    low, high = stats.t.interval(0.95, 2, 2 / 3, stats.sem([1, 1, 0]))
-    assert found["squared-change"].high == pytest.approx(high)
-    assert found["squared-change"].low == found["score"].low == pytest.approx(low)
-    assert high > 1 == found["score"].high == found["detected"].high == effect(ACCURACY_LOSS_2AFC, seen).high
+    ends = stats.t.interval(0.95, 2, 2 / 3, stats.sem([1, 1, 0]))
+    assert (found["squared-change"].low, found["squared-change"].high) == pytest.approx(ends)
+    assert found["squared-change"].method == "t over 3 clusters"
+    assert found["score"].high == found["detected"].high == betting_interval(np.array([1, 1, 0]), (-1, 1), 0.95)[1] < 1
 
 
 def test_a_difference_may_have_either_sign():
     assert (ACCURACY_LOSS.range, MISS_RATE.range) == ((-1, 1), (0, 1))
-
-
-def test_the_spread_of_several_seeds_is_what_makes_their_interval(rng):
-    """As wide as Student's over the photographs alone would be with that spread."""
-    table = rng.normal(size=(3, 9))
-    found = mean_effect(table, confidence=0.9, seed=0)
-    low, high = stats.t.interval(0.9, 8, table.mean(), found.spread / 3)
-    assert (found.low, found.high) == pytest.approx((low, high))
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -128,39 +117,21 @@ def test_measures_begin_with_the_share_detected(rng):
     assert asked.clean is None
 
 
-def test_rates_are_wilsons_of_one_seed_and_clipped_ones_of_several(rng):
-    values = (rng.random((1, 20, 4)) > 0.3).astype(float)
+def test_rates_are_wilsons_over_photographs(rng):
+    values = (rng.random((2, 20, 4)) > 0.3).astype(float)
     photograph = np.arange(20) // 2
     found = rate(values, photograph)
-    table = by_photograph(values, photograph)
-    assert (found.low, found.high) == wilson(table[0], 80, 0.95)
-    assert (found.n, found.trials) == (10, 80)
-    several = rate(np.concatenate([values, np.zeros_like(values)]), photograph)
-    assert several.low == 0
-    assert several.high == min(1, crossed_interval(np.concatenate([table, np.zeros_like(table)]), 0.95)[1])
+    assert (found.low, found.high) == wilson(by_photograph(values, photograph).mean(0), 160, 0.95)
+    assert (found.n, found.trials) == (10, 160)
 
 
-def test_seeds_widen_the_interval():
-    """One seed is always right at live places, the other never: no interval over photographs alone would say so."""
+def test_the_interval_is_for_the_seeds_that_were_run():
+    """One seed is always right at live places, the other never: the mean of both, and their number is told."""
     dead = np.ones((2, 6, 3))
     live = np.stack([np.ones((6, 3)), np.zeros((6, 3))])
     found = effect(ACCURACY_LOSS, observed(dead, live, point=INTENSITY, clean=np.nan))
-    assert found.value == -0.5
-    assert (found.low, found.high) == (-1, 1)
-    assert found.method == "t over 6 clusters crossed with 2 seeds"
-    assert found.detectable > 1
-
-
-def test_the_power_of_several_seeds_is_not_that_of_a_clipped_interval(rng):
-    """Rare flips: the interval reaches below 0, and is shown from 0 on."""
-    flips = np.zeros((3, 1, 60, 3, 3))
-    flips[0, 0, :4, 0, 2] = 1
-    seen = observed(*np.ones((2, 3, 60, 3)), point=LABELS, flips=flips)
-    found = effect(FLIP_RATE, seen)
-    low, high = crossed_interval(by_photograph(flips[:, 0, ..., 2], seen.photograph), 0.95)
-    assert low < 0 == found.low
-    assert found.high == pytest.approx(high)
-    assert found.detectable > found.high - found.value
+    assert (found.value, found.low, found.high) == (-0.5, *betting_interval(np.full(6, -0.5), (-1, 1), 0.95))
+    assert found.method == "betting over 6 photographs, for these 2 seeds"
 
 
 def test_miss_and_flip_rates_are_of_one_arm(rng):
@@ -171,10 +142,9 @@ def test_miss_and_flip_rates_are_of_one_arm(rng):
     assert effect(FLIP_RATE, observed([[1, 1]] * 2, [[1, 1]] * 2, point=LABELS, flips=flips)).value == 0.25
 
 
-def test_equal_shares_have_no_test_of_no_effect():
+def test_equal_shares_end_at_the_bound():
     found = share_effect(np.zeros((1, 20, 2)), np.arange(20), confidence=0.95)
-    assert (found.value, found.low, found.pvalue) == (0, 0, None)
-    assert found.high == wilson(np.zeros(20), 40, 0.95)[1]
+    assert (found.value, found.low, found.high) == (0, 0, betting_interval(np.zeros(20), (0, 1), 0.95)[1])
 
 
 def test_the_ceiling_is_of_dead_places_and_the_floor_of_live_ones():
@@ -257,11 +227,17 @@ def test_a_curve_has_a_rate_for_each_level():
 
 
 def test_anybodys_paired_value():
-    quantity = Paired(value=measured("area"), version=1, words="area lost")
+    """Differences beyond the limit count as the limit; without one nothing can be claimed."""
+    quantity = Paired(value=measured("area"), version=1, words="area lost", limit=5.0)
     area = np.zeros((1, 1, 4, 2, 3))
     area[..., 2], area[..., 1] = 7, 4
     found = effect(quantity, observed(np.ones((4, 2)), np.ones((4, 2)), area=area))
-    assert (found.value, found.low, found.saturated) == (3, 3, "")
+    assert (found.value, found.saturated) == (3, "")
+    assert found.low < 3 < found.high <= 5
+    area[..., 2] = 70
+    assert effect(quantity, observed(np.ones((4, 2)), np.ones((4, 2)), area=area)).value == 5
+    assert quantity.misfit(PINNED) == ""
+    assert "no interval holds for a mean without bounds" in replace(quantity, limit=np.inf).misfit(PINNED)
 
 
 def test_every_kind_says_what_it_is_and_where_it_fits():
@@ -283,8 +259,7 @@ def test_every_kind_says_what_it_is_and_where_it_fits():
 def test_the_mean_effect_is_signed_and_limited():
     table = np.array([[-1.0, -1, -1, 1]])
     found = mean_effect(table, confidence=0.95, seed=0, limit=1)
-    assert (found.value, found.low, found.n) == (-0.5, -1, 4)
-    assert found.pvalue == pytest.approx(stats.binomtest(1, 4).pvalue)
+    assert (found.value, found.low, found.n) == (-0.5, betting_interval(table[0], (-1, 1), 0.95)[0], 4)
 
 
 def test_a_measure_that_the_evaluator_lacks_is_one_line():

@@ -29,6 +29,7 @@ from perturb.records import (
     Effect,
     GaussianFit,
     Measure,
+    Needed,
     Rate,
     ReceptiveField,
     Remedy,
@@ -171,10 +172,13 @@ def test_a_finding_in_the_terminal():
     assert printed(terminal.finding(FINDING)) == [
         "INCONCLUSIVE pixel: accuracy-loss 0.35 [0.06, 0.64] at 0.975, claimed at most 0.1",
         "             the interval contains 0.1; t over 10 clusters",
-        "             about 110 photographs would decide",
     ]
+    needed = Needed(photographs=110, least=60, most=300)
+    for most, told in ((300, "60 to 300"), (None, "60 or many more")):
+        lines = printed(terminal.finding(replace(FINDING, needed=replace(needed, most=most))))
+        assert lines[2].strip() == f"about 110 photographs to supply would decide ({told})"
     point = replace(FINDING.effect, low=0.35, high=0.35, method="exact")
-    sure = replace(FINDING, effect=point, images_needed=None, verdict=Verdict.FAIL, reason="at most 0.1")
+    sure = replace(FINDING, effect=point, verdict=Verdict.FAIL, reason="at most 0.1")
     assert printed(terminal.finding(sure)) == [
         "FAIL         pixel: accuracy-loss 0.35, claimed at most 0.1",
         "             at most 0.1; exact",
@@ -211,7 +215,6 @@ def test_the_text_under_a_failing_check():
     assert diagnosis.diagnosis(REPORT, "pixel").splitlines() == [
         "INCONCLUSIVE: net.py:three: accuracy-loss 0.35 [0.06, 0.64], claimed at most 0.1",
         "  the interval contains 0.1; n = 10 photographs, t over 10 clusters",
-        "  about 110 photographs would decide",
         "  Pixel(size=1, mode='add', colour=(1.0, 1.0, 1.0)) at level 0.107: noticed 45% of the time at dead places, "
         "80% at live ones (40 pairs)",
         "  worst: dead-leaves-15, judged crop 9: missed at (22, 30) (evidence 2.75, threshold 4.07), "
@@ -224,8 +227,8 @@ def test_the_text_under_a_failing_check():
 
 def test_a_claim_of_the_map_has_no_photographs():
     """A reason and a method; no experiment is told, and no interval of a point."""
-    effect = replace(FINDING.effect, quantity="imbalance", value=1e308, low=1e308, high=1e308, pvalue=None, spread=0.0)
-    finding = replace(FINDING, check="shape", effect=replace(effect, method="exact"), images_needed=None)
+    effect = replace(FINDING.effect, quantity="imbalance", value=1e308, low=1e308, high=1e308, spread=0.0)
+    finding = replace(FINDING, check="shape", effect=replace(effect, method="exact"))
     lines = diagnosis.diagnosis(replace(REPORT, findings=(finding,)), "shape").splitlines()
     assert lines[:2] == [
         "INCONCLUSIVE: net.py:three: imbalance infinite, claimed at most 0.1",

@@ -56,7 +56,6 @@ RATE = ("experiments", 0, "measures", 0, "dead")
         ((*EFFECT, "high", -2.0), "findings.0.effect: expected low <= value <= high, got"),
         ((*EFFECT, "n", -1), "findings.0.effect.n: expected at least 0, got -1"),
         ((*EFFECT, "confidence", 95), "findings.0.effect.confidence: expected a number within 0 and 1, got 95"),
-        ((*EFFECT, "pvalue", 1.5), "findings.0.effect.pvalue: expected a number within 0 and 1, got 1.5"),
         ((*RATE, "value", -0.5), "experiments.0.measures.0.dead: expected low <= value <= high"),
         ((*RATE, "high", 1.5), "experiments.0.measures.0.dead.high: expected a number within 0 and 1, got 1.5"),
         ((*RATE, "trials", -3), "experiments.0.measures.0.dead.trials: expected at least 0, got -3"),

@@ -88,15 +88,20 @@ class _OfTrials:
 class Paired(_OfTrials):
     """Live minus dead of a value by trial, paired, mean over photographs; positive where dead places hurt."""
 
-    limit: float = np.inf  # of the value's difference; 1 for shares
+    limit: float = np.inf  # of the value's difference, beyond which it counts as the limit; 1 for shares
 
     @property
     def range(self) -> tuple[float, float]:
         return -self.limit, self.limit
 
+    def misfit(self, point: OperatingPoint) -> str:
+        if not np.isfinite(self.limit):
+            return "has no `limit`, and no interval holds for a mean without bounds"
+        return _OfTrials.misfit(self, point)
+
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         difference = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
-        table = by_photograph(difference, seen.photograph)
+        table = by_photograph(difference.clip(-self.limit, self.limit), seen.photograph)
         return mean_effect(table, confidence=confidence, seed=seed, limit=self.limit, saturated=self.saturated(seen))
 
 

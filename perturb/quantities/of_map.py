@@ -32,8 +32,6 @@ class OfMap:
             n=contribution.images,
             method="exact" if contribution.kind in ("structural", "sensor") else "as measured",
             confidence=confidence,
-            pvalue=None,
-            detectable=0.0,
             spread=0.0,
         )
 

@@ -86,8 +86,8 @@ def _summary(sides: Sequence[Side], name: str) -> Text:
     text.append(f", claimed at most {margin:+.2f}.")
     open_ = [f for s in sides for f in s.report.findings if f.verdict == Verdict.INCONCLUSIVE]
     if open_:
-        needed = max(f.images_needed or 0 for f in open_)
-        could = f"; about {needed} could" if needed else ""
+        needed = max((f.needed.photographs for f in open_ if f.needed), default=0)
+        could = f"; about {needed} supplied could" if needed else ""
         text.append(f" INCONCLUSIVE: {open_[0].effect.n} photographs cannot vouch for that{could}.", "dim")
     return text
 

@@ -55,10 +55,10 @@ def moved(found: Change) -> str:
 def why(found: Change) -> str:
     """The test's numbers and what follows from them."""
     if found.fell + found.rose == 0:
-        counts = "no pair changed"
+        counts = "no photograph changed"
     else:
-        counts = f"{found.fell} pairs fell, {found.rose} rose, McNemar p = {found.effect.pvalue:.2g}"
-    needed = f"; about {found.images_needed} photographs would decide" if found.images_needed else ""
+        counts = f"{found.fell} of {found.effect.n} photographs fell, {found.rose} rose"
+    needed = f"; about {found.needed} photographs would decide" if found.needed else ""
     return f"{counts}; {found.reason or 'shown, not tested'}; interval at {found.effect.confidence:.4g}{needed}"
 
 

@@ -1,8 +1,9 @@
 """Why a check did not pass, in the order in which one asks: how much, how sure, where, made by what, seen how."""
 
 from perturb.records import Experiment, Finding
-from perturb.render.terminal import describe, number
+from perturb.render.terminal import describe, number, would_decide
 from perturb.report import Report
+from perturb.verdict import WITHOUT_ERROR
 
 
 def diagnosis(report: Report, check: str) -> str:
@@ -27,11 +28,11 @@ def headline(report: Report, finding: Finding) -> str:
 
 def _numbers(finding: Finding, experiment: Experiment | None) -> list[str]:
     effect = finding.effect
-    if effect.pvalue is None and effect.spread == 0:  # of the map alone
+    if effect.method in WITHOUT_ERROR:
         return [f"{finding.reason}; {effect.method}"]
     lines = [f"{finding.reason}; n = {effect.n} photographs, {effect.method}"]
-    if finding.images_needed:
-        lines.append(f"about {finding.images_needed} photographs would decide")
+    if finding.needed:
+        lines.append(would_decide(finding.needed))
     if experiment is None:
         return lines
     dead, live = experiment.detected.dead.value, experiment.detected.live.value

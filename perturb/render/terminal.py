@@ -18,6 +18,7 @@ from perturb.records import (
     Experiment,
     Finding,
     FreeResponse,
+    Needed,
     PhaseRate,
     Rate,
     Training,
@@ -152,9 +153,15 @@ def finding(found: Finding) -> Text:
         text.append(f" [{number(effect.low)}, {number(effect.high)}] at {effect.confidence:.4g}")
     text.append(f", claimed at most {claim.at_most:g}")
     text.append(f"\n{'':13}{found.reason}; {effect.method}", "dim")
-    if found.images_needed:
-        text.append(f"\n{'':13}about {found.images_needed} photographs would decide", "yellow")
+    if found.needed:
+        text.append(f"\n{'':13}{would_decide(found.needed)}", "yellow")
     return text
+
+
+def would_decide(needed: Needed) -> str:
+    """How many photographs to supply, and the range of that number."""
+    most = f"{needed.least} to {needed.most}" if needed.most else f"{needed.least} or many more"
+    return f"about {needed.photographs} photographs to supply would decide ({most})"
 
 
 def rates(experiments: Sequence[Experiment]) -> Table:

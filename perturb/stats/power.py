@@ -1,35 +1,39 @@
-"""The smallest effect that an experiment could have seen, and the size of one that would decide."""
+"""How many clusters would decide."""
 
 import math
-from bisect import bisect_left
 
 import numpy as np
-from scipy import stats
+from jaxtyping import Float
+from scipy.stats import beta
 
-from perturb.stats.proportion import wilson
+from perturb.stats.betting import values_to_decide
 
-POWER = 0.8
 TOO_MANY = 1_000_000
+SAMPLE = (np.arange(200) + 0.5) / 200  # quantiles that stand for a distribution
 
 
-def detectable(spread: float, n: int, confidence: float) -> float:
-    """The smallest mean difference that n clusters would have shown with power 0.8, given the spread between them.
+def clusters_to_decide(
+    value: float, spread: float, margin: float, bounds: tuple[float, float], confidence: float, *, have: int
+) -> int | None:
+    """Clusters whose betting interval would lie on one side of the margin, if they have this mean and spread.
 
-    (t_{1-a/2} + t_{0.8}) s / sqrt(n), and never below 1 - 0.2^(1/n): if a smaller share of all clusters showed the
-    effect, n of them would contain none with a chance above 0.2. Where all clusters are equal, s says nothing about
-    how clusters vary: there it is the upper end of Wilson's interval for 0 of n, which is larger.
+    Always more than `have`, the number that did not decide. None from a million on, and where the value is the margin.
     """
-    if spread == 0:
-        return wilson(np.zeros(n), n, confidence)[1]
-    t = stats.t.ppf((1 + confidence) / 2, n - 1) + stats.t.ppf(POWER, n - 1)
-    return max(float(t) * spread / math.sqrt(n), 1 - (1 - POWER) ** (1 / n))
+    least, most = bounds
+    mean, limit, deviation = (x / (most - least) for x in (value - least, margin - least, spread))
+    if not 0 < limit < 1 or mean == limit:
+        return None
+    if mean > limit:
+        mean, limit = 1 - mean, 1 - limit
+    found = values_to_decide(_like(mean, deviation), limit, (1 - confidence) / 2)
+    return max(have + 1, math.ceil(found)) if found < TOO_MANY else None
 
 
-def clusters_to_decide(distance: float, spread: float, confidence: float, have: int = 1) -> int | None:
-    """The number of clusters that would tell a true value from a margin at this distance, with power 0.8.
-
-    Always more than `have`, the number that did not decide. None from a million on, and for a distance of 0 or less.
-    """
-    sizes = range(have + 1, TOO_MANY)
-    first = bisect_left(sizes, -distance, key=lambda n: -detectable(spread, n, confidence))
-    return sizes[first] if first < len(sizes) else None
+def _like(mean: float, deviation: float) -> Float[np.ndarray, " value"]:
+    """Values in [0, 1] with this mean and standard deviation: of a Beta distribution, or of 0 and 1 alone."""
+    if deviation == 0:
+        return np.full(1, mean)
+    weight = mean * (1 - mean) / deviation**2 - 1
+    if weight <= 0:
+        return np.asarray(mean > SAMPLE, dtype=float)
+    return np.asarray(beta(mean * weight, (1 - mean) * weight).ppf(SAMPLE))

@@ -91,9 +91,9 @@ def _strictly_dead(pictures: Pictures, seed: int) -> tuple[Control, Control]:
         ),
         Control(
             name="a planted loss is found",
-            expected="1 x 1 kernel with stride 2: the loss's interval lies above 0.25",
-            observed=f"loss {effect.value:.2f} [{effect.low:.2f}, {effect.high:.2f}]",
-            passed=effect.low > 0.25,
+            expected="1 x 1 kernel with stride 2: a loss above 0.25",
+            observed=f"loss {effect.value:.2f}",
+            passed=effect.value > 0.25,
         ),
     )
 

@@ -124,6 +124,5 @@ def _over_seeds(effects: list[Effect]) -> Effect:
         version=first.version,
         words=first.words,
         method=found.method.replace("clusters", "seeds"),
-        pvalue=None,
         saturated=next((effect.saturated for effect in effects if effect.saturated), ""),
     )

@@ -28,18 +28,20 @@ def run_checks(model: Sees, checks: Sequence[CheckPlan], pictures: Pictures, wan
     """Measure each experiment, and make each check's claim a question."""
     maps: dict[str, Contribution] = {}
     found = {each.name: measure(model, each, pictures, wanted, maps) for each in experiments(checks)}
+    counts = [len(images.names) for images in (pictures.calibration, pictures.judged)]
+    supply = sum(counts) / counts[1]
     return Results(
-        questions=tuple(_question(check, found[check.experiment.name]) for check in checks),
+        questions=tuple(_question(check, found[check.experiment.name], supply) for check in checks),
         measured=tuple(found.values()),
         maps=maps,
     )
 
 
-def _question(check: CheckPlan, found: Measured) -> Question:
+def _question(check: CheckPlan, found: Measured, supply: float) -> Question:
     quantity, seen = check.quantity, found.measurement.seen
 
     def effect_at(confidence: float) -> Effect:
         effect = quantity.effect(seen, found.contribution, confidence=confidence, seed=check.experiment.seed)
         return replace(effect, quantity=check.claim.quantity, version=quantity.version, words=quantity.words)
 
-    return Question(check=check.name, claim=check.claim, effect_at=effect_at)
+    return Question(check=check.name, claim=check.claim, effect_at=effect_at, bounds=quantity.range, supply=supply)

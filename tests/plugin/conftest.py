@@ -9,7 +9,7 @@ from toys import network, window
 
 from perturb.files import encode
 from perturb.plugin import measure, nodes  # noqa: F401
-from perturb.records import Control, Verdict
+from perturb.records import Control, Needed, Verdict
 from perturb.report import Report
 from perturb.stories.qualify import qualify
 from perturb.suite import parse_suite
@@ -33,7 +33,9 @@ def reporting(measured, monkeypatch):
 
     def reporting(verdict: str) -> None:
         bent = Control(name="ruler", expected="straight", observed="bent", passed=False)
-        findings = [dataclasses.replace(f, images_needed=77) for f in measured.findings]
+        findings = [
+            dataclasses.replace(f, needed=Needed(photographs=77, least=50, most=None)) for f in measured.findings
+        ]
         findings[0] = dataclasses.replace(findings[0], verdict=Verdict(verdict))
         report = dataclasses.replace(
             measured,
