@@ -11,6 +11,7 @@ SECTIONS = {
     "engine": "Random places, one picture, the network's output, float32, exact",
     "places": "Cost against the number of places",
     "start": "Waiting times",
+    "decisions": "How often a claim is decided, bets / Student's t",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }
 

@@ -246,7 +246,7 @@ class ClaimTable(_Table):
     quantity: kind_of(quantities.KINDS) = Field("accuracy-loss", description="what is bounded")  # type: ignore[valid-type]
     at_most: float = Field(description="the margin")
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
-        0.95, description="of the suite's promise, shared by Holm"
+        0.95, description="of a PASS, and of all FAILs of the suite together"
     )
 
 

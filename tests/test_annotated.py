@@ -157,7 +157,10 @@ def test_a_blind_lattice_has_exactly_the_recall_that_follows_from_the_sizes(suit
         (1, 1): False,
     }
     assert by_size(experiment) == {1: (0, 1), 2: (1, 1), 3: (1, 1)}
-    assert report.verdict == Verdict.FAIL
+    assert report.findings[0].effect.value == pytest.approx(
+        experiment.detected.live.value - experiment.detected.dead.value
+    )
+    assert report.verdict == Verdict.INCONCLUSIVE  # 12 photographs that lose a third do not rule out a loss of 0.1
     assert experiment.recall.alarms.value == 0
     assert (experiment.design, experiment.level, experiment.clean) == ("picture", 1.0, "unmatched")
     assert experiment.detected.clean is None
@@ -178,8 +181,8 @@ def test_an_even_lattice_passes_though_all_is_found(suite_of, bench):
     report = ask(even, suite_of(), bench)
     (experiment,) = report.experiments
     assert (experiment.detected.dead.value, experiment.detected.live.value) == (1, 1)
-    assert report.verdict == Verdict.INCONCLUSIVE  # 12 photographs that agree rule out a loss of 0.26 alone
-    assert "could have been missed with n = 12" in report.findings[0].reason
+    assert report.verdict == Verdict.INCONCLUSIVE  # 12 photographs that agree rule out a loss of 0.29 alone
+    assert report.findings[0].reason == "the interval contains 0.2"
     assert decide(Claim(quantity="", at_most=0.3, confidence=0.95), report.findings[0].effect)[0] == Verdict.PASS
 
 
@@ -426,11 +429,11 @@ def test_bins_hold_a_third_of_the_questions_each_and_keep_equal_values_together(
 
 
 def test_a_detector_without_loss_is_seldom_failed():
-    """300 runs of 24 photographs, each with a recall of its own; dead and live alike. A claim of 0 fails in 2.5 %."""
+    """300 runs of 60 photographs, each with a recall of its own; dead and live alike. A claim of 0 fails in 2.5 %."""
     rng, failed, passed = np.random.default_rng(3), 0, 0
     for _ in range(300):
-        chance = rng.beta(4, 2, (24, 1))
-        seen = observation(*(np.where(rng.random((24, 8)) < chance, 1.0, 0.0) for _ in "dl"))
+        chance = rng.beta(4, 2, (60, 1))
+        seen = observation(*(np.where(rng.random((60, 8)) < chance, 1.0, 0.0) for _ in "dl"))
         effect = ACCURACY_LOSS.effect(seen, None, confidence=0.95, seed=0)
         failed += decide(Claim(quantity="", at_most=0.0, confidence=0.95), effect)[0] == Verdict.FAIL
         passed += decide(Claim(quantity="", at_most=0.2, confidence=0.95), effect)[0] == Verdict.PASS

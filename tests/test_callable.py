@@ -158,7 +158,7 @@ SUITE = """
 name = "blind"
 [images]
 source = "dead-leaves"
-count = 20
+count = 60
 [map]
 kind = "response"
 period = 2

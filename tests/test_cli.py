@@ -91,14 +91,14 @@ def test_a_failing_model(work):
     result = perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "run")
     assert result.exit_code == 1, result.output
     report = json.loads((work / "run/report.json").read_text())
-    assert report["schema"] == 2
+    assert report["schema"] == 3
     assert report["verdict"] == "FAIL"
     assert report["map"]["period"] == 2
     finding = report["findings"][0]
     assert finding["check"] == "pixel"
     assert finding["claim"] == {"quantity": "accuracy-loss", "at_most": 0.1, "confidence": 0.95}
     assert set(finding["effect"]) >= {"value", "low", "high", "n", "method", "spread"}
-    assert finding["effect"]["low"] > 0.5
+    assert finding["effect"]["low"] > 0.3
     assert {"versions", "seed", "suite_digest", "weights_digest", "device"} <= set(report["provenance"])
     assert "FAIL" in result.output
     assert (work / "run/report.md").read_text().startswith("# FAIL: `net.py:dead`")
@@ -121,7 +121,7 @@ def test_report_survives_its_json(work):
     text = (work / "run/report.json").read_text()
     assert encode(from_json(text)) == text
     with pytest.raises(InputError, match="schema: 99 is not one that this version reads"):
-        from_json(text.replace('"schema": 2', '"schema": 99'))
+        from_json(text.replace('"schema": 3', '"schema": 99'))
 
 
 def test_a_balanced_model_passes(work):

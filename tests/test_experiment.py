@@ -58,7 +58,7 @@ def test_a_balanced_network_passes():
     found, effect = experiment(window(2), many, share=0.1)
     assert found.measurement.conditions.locations[0].balanced
     assert verdict(effect) == Verdict.PASS
-    assert effect.method == "BCa bootstrap over 270 clusters"
+    assert effect.method == "betting over 270 photographs"
 
 
 def test_a_planted_loss_fails(leaves):
@@ -245,7 +245,7 @@ def test_two_seeds_are_two_trainings_with_places_of_their_own(leaves):
     assert (first.seed, second.seed) == (0, 1)
     assert (first.dead != second.dead).any()
     assert [t.seed for t in found.training] == [0, 1]
-    assert effect.method.endswith("crossed with 2 seeds")
+    assert effect.method.endswith(", for these 2 seeds")
 
 
 def test_a_baselines_conditions_are_measured_anew_only_where_they_differ(leaves):

@@ -53,7 +53,7 @@ claim = {{{{ quantity = "imbalance", at_most = 2 }}}}
 def found(tmp_path_factory) -> Report:
     """A network that fails; its layer, its pictures and its suite have names that try to run."""
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for i in range(10):
+    for i in range(24):
         pixels = rng.integers(0, 255, (80, 90, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{EVIL.replace('/', '')}{i}.png")
     module = nn.Sequential()
@@ -126,7 +126,7 @@ def test_the_order_of_what_is_said(file):
     text = file.read_text(encoding="utf-8")
     headings = re.findall(r"<h[12]>(.*?)</h", text.partition("</main>")[0])
     assert headings == [
-        "Accuracy lost at dead places exceeds the claim: 0.96, at most 0.1 was claimed",
+        "Accuracy lost at dead places exceeds the claim: 0.90, at most 0.1 was claimed",
         "What was claimed, and what was measured",
         "How strongly each pixel moves the network",
         "How strong a change must be to be noticed",

@@ -43,7 +43,7 @@ share = {share}
 name = "pixel"
 perturbation = {{ kind = "pixel" }}
 pairs = 4
-claim = {{ at_most = 0.2 }}
+claim = {{ at_most = 0.3 }}
 """
 OWN = """
 def strongest(answer, row, column):

@@ -326,7 +326,7 @@ def test_betting_intervals_cover(kind, n):
 @pytest.mark.parametrize(("value", "margin"), [(0.0, 0.2), (0.5, 0.2), (-0.1, 0.1)])
 @pytest.mark.parametrize("between", [0.0, 0.2, 0.4])
 def test_the_number_that_would_decide_decides(value, margin, between):
-    """So many photographs with that mean and spread are decided in about half of all runs, three times as many surely."""
+    """So many with that mean and spread are decided in about half of all runs, three times as many surely."""
     n = clusters_to_decide(value, between, margin, (-1, 1), 0.95, have=1)
     rng, decided = np.random.default_rng(7), []
     for count in (n, 3 * n):

@@ -175,6 +175,6 @@ def test_a_baseline_is_a_check_of_its_own(project):
     result.stdout.fnmatch_lines(
         [
             "REGRESSED: net.py:dead (*) beside net.py:even (*)",
-            "  REGRESSED: accuracy-loss, detection at dead places: * -> *; * pairs fell, 0 rose, McNemar p = *",
+            "  REGRESSED: accuracy-loss, detection at dead places: * -> *: * of * photographs fell, 0 rose; *",
         ]
     )
