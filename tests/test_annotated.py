@@ -323,6 +323,15 @@ def test_the_owner_is_the_nearest_box_and_then_the_nearest_centre():
     assert (owner.tolist(), away.tolist()) == ([1, 0, 0], [0, 0, 4])
 
 
+@pytest.mark.parametrize("radius", [0, 4, 8])
+def test_peaks_of_a_map_coarser_than_the_radius_are_told_apart(radius):
+    """A position exceeds its neighbours however far they are: else all are one peak, which reaches every object."""
+    coarse = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(0)) / 2
+    coarse[0, 0, 0], coarse[0, 3, 3] = 0.9, 0.8
+    peaks = Map(radius=radius).alarms(coarse, asked_of((4, 4, 2, 2)))[0]
+    assert peaks.max() == pytest.approx(0.8)
+
+
 def test_a_peak_of_a_map_belongs_to_one_object():
     heat = torch.zeros(1, 40, 40)
     heat[0, 11, 21], heat[0, 33, 33] = 0.8, 0.6

@@ -25,8 +25,8 @@ class Map(OwnAnswer):
     The map may be coarser or finer than the picture; its position nearest to the centre counts in any case. Of a map
     with several channels it is the lead of channel `target` over the largest other one, so that a threshold of 0 is the
     model's own choice of class. Of whole numbers (a mask of labels) it is 1 where the label is `target` (without one,
-    where it is not 0), else 0. A false alarm is a peak: a position that no other within `radius` exceeds; equal
-    neighbours are one peak.
+    where it is not 0), else 0. A false alarm is a peak: a position that no neighbour and no other within
+    `radius` exceeds; equal neighbours are one peak.
 
     An annotated object has an extent: the largest value within `radius` pixels of its box counts, where no other
     annotated object is nearer. A peak that reaches into these places of any object is no false alarm.
@@ -59,7 +59,7 @@ class Map(OwnAnswer):
         found = []
         for number, values in enumerate(self._maps(outputs, asked.seen).cpu().numpy()):
             steps = [_step(n, asked, axis) for axis, n in enumerate(values.shape)]
-            reach = [2 * int(self.radius / step) + 1 for step in steps]
+            reach = [2 * max(1, int(self.radius / step)) + 1 for step in steps]
             numbers, _ = label(values == maximum_filter(values, reach, mode="nearest"), np.ones((3, 3)))
             inside = in_photograph(positions(_centres(values.shape, asked)), asked, number)
             peaks = np.setdiff1d(numbers[inside & (numbers > 0)], self._matched(numbers, asked, number))
