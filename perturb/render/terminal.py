@@ -346,7 +346,7 @@ def _sensor(data: Mapping[str, Any]) -> Text:
     """What becomes of the camera's picture ahead of the network."""
     found = None if data["sensor"] is None else records.Lattice(**data["sensor"])
     style = "red" if found and found.unread else ""
-    return Text("".join(f"\n{sentence}" for sentence in sentences(found)), style)
+    return Text("".join(f"\n{sentence}" for sentence in sentences(found, own=data["period"] is not None)), style)
 
 
 def _graph(data: Mapping[str, Any]) -> RenderableType:
@@ -355,9 +355,11 @@ def _graph(data: Mapping[str, Any]) -> RenderableType:
     if data["period"]:
         head.append(f"\nThe graph's strides repeat every {data['period']} pixels of its input.")
     head.append(_sensor(data))
+    if not data["period"]:
+        head.append("\nHow often the model's own lattice repeats is not known.")
     if data["layers"]:
         head.append("\nWindows of the graph alone; `perturb map MODEL --kind response` measures what they do together.")
-    return Group(head, Text(), *_faulty(data["layers"]))
+    return Group(head, Text(), *_faulty(data["layers"])) if data["layers"] else head
 
 
 def _faulty(windows: Sequence[Mapping[str, Any]]) -> tuple[RenderableType, ...]:
