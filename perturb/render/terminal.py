@@ -113,7 +113,7 @@ def headline(found: Report) -> Text:
         (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"), "  ", (describe(found.model), "bold")
     )
     images = found.images
-    text.append(f"\n{found.suite.name}: {found.suite.description}", "dim")
+    text.append(f"\n{named(found.suite.name, found.suite.description)}", "dim")
     text.append(
         f"\n{images.judged.crops} crops of {images.judged.photographs} photographs judged, "
         f"{images.calibration.photographs} others to calibrate on, from {images.source}.{region(images)}",
@@ -122,6 +122,10 @@ def headline(found: Report) -> Text:
     if images.account:
         text.append(f"\nPictures: {images.account.words}.", "dim")
     return text
+
+
+def named(name: str, description: str) -> str:
+    return f"{name}: {description}" if description else name
 
 
 def region(images: ImagesSummary) -> str:
@@ -307,8 +311,10 @@ def _map(found: Report) -> RenderableType:
     text.append(f"liveliest / deadest phase: {ratio}\n")
     text.append(f"phases below half the mean: {summary.dead_share:.0%}\n")
     text.append("dark = dead, bright = live", "dim")
-    if any(e.balanced for e in found.experiments):
-        text.append("\nbalanced: no dead arm, places drawn at random", "green")
+    balanced = [e.name for e in found.experiments if e.balanced]
+    if balanced:
+        which = f" ({', '.join(balanced)})" if len(balanced) < len(found.experiments) else ""
+        text.append(f"\nbalanced{which}: no dead arm, places drawn at random", "green")
     grid = Table.grid(padding=(0, 3))
     grid.add_row(Lattice(summary.phases), text)
     return grid
