@@ -283,6 +283,10 @@ def test_file_and_pictures_must_go_together(folder, tmp_path):
     file = coco(tmp_path / "l.json", [{"id": 1, "file_name": "c.png"}], [{"image_id": 1, "bbox": [1, 2, 3, 4]}])
     with pytest.raises(InputError, match=r"names no picture of `.*`: it has `c\.png`, the folder `a\.png`"):
         read(folder, file)
+    header = tmp_path / "header.csv"
+    header.write_text("file,x,y,width,height,class\n")
+    with pytest.raises(InputError, match=r"header\.csv`: says nothing of any picture"):
+        read(folder, header)
     turned = {"id": 1, "file_name": "a.png", "width": 20, "height": 24}
     coco(file, [turned], [{"image_id": 1, "bbox": [1, 2, 3, 4]}])
     with pytest.raises(InputError, match=r"annotated as 24 x 20 .* shown as 20 x 24: .* EXIF orientation"):

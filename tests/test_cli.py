@@ -229,6 +229,12 @@ def test_shades_do_not_hang_on_the_last_bit():
     assert set(drawn(edges)) - {"\n"} == set("░▒▓█")
 
 
+@pytest.mark.parametrize("command", ["qualify", "lint", "tiles"])
+def test_help_names_every_kind_of_model(command):
+    said = " ".join(perturb(command, "--help").output.split())
+    assert "onnx:FILE, transformers:FOLDER, file.py:factory or package.module:factory." in said
+
+
 def test_schema_is_json_schema():
     assert json.loads(perturb("schema").stdout)["properties"]["check"]["type"] == "array"
 

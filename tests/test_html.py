@@ -14,11 +14,12 @@ import pytest
 from browser import CHROMIUM, Page
 from PIL import Image
 from torch import nn
+from toyruns import REPORT
 from toys import network, window
 
 from perturb import ContributionDisplay, DetectionDisplay, IntervalDisplay, Report, UsageError, qualify
 from perturb.files import encode
-from perturb.records import Verdict
+from perturb.records import PhaseRate, Verdict
 from perturb.render import html, notebook
 from perturb.render.trend import courses, trend
 from perturb.report import Side, from_json
@@ -290,6 +291,18 @@ def test_the_trend_page(page, found, tmp_path):
     assert EVIL in page.run("document.body.innerText")
     assert page.run("document.documentElement.scrollWidth") <= 360
     assert "No runs yet" in trend([])
+
+
+def test_a_grid_of_phases_names_its_check_on_a_phone_too():
+    """There a row is a block of its own, without the head of the table."""
+    shown = REPORT.experiments[0]
+    rates = tuple(PhaseRate(phase=(r, c), rate=shown.detected.live) for r in (0, 1) for c in (0, 1))
+    found = dataclasses.replace(
+        REPORT, experiments=tuple(dataclasses.replace(e, phases=rates) for e in REPORT.experiments)
+    )
+    text = html.report(found)
+    for one in found.experiments:
+        assert text.count(f'<td data-name="{one.name}, {one.verb}">row ') == 2
 
 
 def test_a_task_shows_its_measures_and_trainings():

@@ -384,6 +384,7 @@ def test_a_region_is_said_in_words():
         "on its mask, in 2 boxes, where the picture is brighter than 0.2, where the picture is darker than 0.5, "
         "3 pixels from the border"
     )
+    assert Region(margin=1).words == "1 pixel from the border"
 
 
 def test_suites_without_a_region_are_as_before():

@@ -193,6 +193,20 @@ def test_a_failed_control_is_told_in_place_of_how_many_passed():
     assert text[-1] == f"INVALID: {broken.name}: expected {broken.expected}; got {broken.observed}"
 
 
+def test_which_checks_are_balanced_is_told_where_not_all_are():
+    first, *others = (replace(e, balanced=False) for e in REPORT.experiments)
+    text = " ".join(printed(terminal.report(replace(REPORT, experiments=(replace(first, balanced=True), *others)))))
+    assert f"balanced ({first.name}): no dead arm" in text
+    every = tuple(replace(e, balanced=True) for e in REPORT.experiments)
+    assert "balanced: no dead arm" in " ".join(printed(terminal.report(replace(REPORT, experiments=every))))
+
+
+def test_a_suite_without_a_description_is_its_name():
+    bare = replace(REPORT, suite=replace(REPORT.suite, description=""))
+    assert terminal.headline(bare).plain.split("\n")[1] == bare.suite.name
+    assert f"\n`{bare.suite.name}`\n" in markdown.report(bare)
+
+
 def test_detection_by_arm_in_the_terminal():
     head, pixel, box = printed(terminal.rates(REPORT.experiments))
     assert head.split("  ")[0] == "check"

@@ -432,6 +432,21 @@ def test_the_command_line_says_what_is_never_read() -> None:
     assert found["phases"] == {}
 
 
+def highest():
+    return lambda x: x.amax((1, 2, 3)), Preprocessing(input_shape=(3, 64, 64))
+
+
+def test_a_model_without_a_graph_is_not_balanced_where_resizing_passes_over_pixels() -> None:
+    """What it says is of the resizing alone: nothing is known of the model's own lattice."""
+    done = CliRunner().invoke(main, ["lint", f"{__file__}:highest", "--sensor", "192x192,letterbox=64"])
+    said = " ".join(done.output.split())
+    assert said.startswith("UNBALANCED")
+    assert "Resizing alone repeats every 3 pixels of the picture. How often the model's own lattice" in said
+    assert "The lattice repeats" not in said
+    whole = CliRunner().invoke(main, ["lint", f"{__file__}:highest", "--sensor", "64x64"])
+    assert whole.output.split()[0] == "BALANCED"
+
+
 @pytest.mark.parametrize(
     ("sensor", "words"),
     [

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from perturb.model import BlackBox, Network
     from perturb.records import Images, Remedy
 
-EPILOG = "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], file.py:factory or package.module:factory."
+EPILOG = (
+    "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], onnx:FILE, transformers:FOLDER, file.py:factory or "
+    "package.module:factory."
+)
 DEVICE = click.option("--device", default="auto", show_default=True, help="Where to run: auto, cpu or cuda.")
 SENSOR = click.option(
     "--sensor",

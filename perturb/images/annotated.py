@@ -144,6 +144,8 @@ def _matched(told: Annotated, pictures: list[Path], folder: Path, where: str) ->
             raise InputError(f"{where}: `{plain(name)}` and `{plain(found[best[0]][0])}` are of one picture.")
         if best:
             found[best[0]] = (name, entry)
+    if not told.entries:
+        raise InputError(f"{where}: says nothing of any picture; expected at least one object.")
     if not found:
         named, there = (plain(next(iter(some), "nothing")) for some in (told.entries, [p.name for p in pictures]))
         raise InputError(f"{where}: names no picture of `{plain(folder)}`: it has `{named}`, the folder `{there}`.")

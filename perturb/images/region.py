@@ -36,7 +36,7 @@ class Region:
             f"in {len(self.boxes)} box{'es' * (len(self.boxes) > 1)}": bool(self.boxes),
             f"where the picture is brighter than {self.brighter_than}": self.brighter_than is not None,
             f"where the picture is darker than {self.darker_than}": self.darker_than is not None,
-            f"{self.margin} pixels from the border": self.margin > 0,
+            f"{self.margin} pixel{'s' * (self.margin > 1)} from the border": self.margin > 0,
         }
         return ", ".join(words for words, holds in said.items() if holds)
 

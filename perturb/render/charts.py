@@ -94,7 +94,7 @@ def detection(sweep: LevelCurve, experiment: Experiment) -> dict[str, Any]:
     ]
     judged = [_noticed(arm, experiment.level, getattr(experiment.detected, arm), "judged") for arm in ARMS]
     levels = alt.Axis(values=list(sweep.levels), format=".2~f", grid=False)
-    x = alt.X("level:Q", title="level (share of the pixel range)", scale=alt.Scale(type="log", nice=False), axis=levels)
+    x = alt.X("level:Q", title="level", scale=alt.Scale(type="log", nice=False), axis=levels)
     shares = alt.Axis(format=".0%", tickCount=5)
     y = alt.Y("noticed:Q", title="share noticed", scale=alt.Scale(domain=[0, 1]), axis=shares)
     key = alt.Legend(title=None, orient="top", symbolSize=110, symbolOpacity=1, symbolStrokeWidth=0)

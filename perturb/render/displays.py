@@ -76,7 +76,7 @@ class DetectionDisplay(_Display):
             low, high = [rate.low for rate in rates], [rate.high for rate in rates]
             axes.fill_between(self.sweep.levels, low, high, color=colour, alpha=0.16)
         axes.axvline(self.experiment.level, color="grey", linestyle=":", label="level used")
-        axes.set(xscale="log", ylim=(0, 1), xlabel="level (share of the pixel range)", ylabel="share noticed")
+        axes.set(xscale="log", ylim=(0, 1), xlabel="level", ylabel="share noticed")
         axes.legend()
         return self
 

@@ -1,10 +1,15 @@
 """How a network's lattice lies in pictures that are resized, cropped or padded ahead of it, in words."""
 
+from dataclasses import replace
+
 from perturb.records import Lattice
 
 
-def sentences(found: Lattice | None) -> list[str]:
-    """What nobody reads comes first; nothing where the network takes the user's picture as it is."""
+def sentences(found: Lattice | None, own: bool = True) -> list[str]:
+    """What nobody reads comes first; nothing where the network takes the user's picture as it is.
+
+    Without the network's `own` period that of the resizing alone is told.
+    """
     if found is None:
         return []
     lines = []
@@ -13,6 +18,8 @@ def sentences(found: Lattice | None) -> list[str]:
         lines.append(f"{found.unread:.0%} of {rest} are never read: resizing passes over them.")
     if found.outside:
         lines.append(f"{found.outside:.0%} of the picture lies outside the part that is taken.")
+    if not own:
+        return [*lines, f"Resizing alone repeats every {period(replace(found, input_period=0))}."]
     return [*lines, f"The lattice repeats every {period(found)}."]
 
 

@@ -114,7 +114,7 @@ def headline(found: Report) -> Text:
         (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"), "  ", (describe(found.model), "bold")
     )
     images = found.images
-    text.append(f"\n{found.suite.name}: {found.suite.description}", "dim")
+    text.append(f"\n{named(found.suite.name, found.suite.description)}", "dim")
     text.append(
         f"\n{images.judged.crops} crops of {images.judged.photographs} photographs judged, "
         f"{images.calibration.photographs} others to calibrate on, from {images.source}.{region(images)}",
@@ -123,6 +123,10 @@ def headline(found: Report) -> Text:
     if images.account:
         text.append(f"\nPictures: {images.account.words}.", "dim")
     return text
+
+
+def named(name: str, description: str) -> str:
+    return f"{name}: {description}" if description else name
 
 
 def region(images: ImagesSummary) -> str:
@@ -314,8 +318,10 @@ def _map(found: Report) -> RenderableType:
     text.append(f"liveliest / deadest phase: {ratio}\n")
     text.append(f"phases below half the mean: {summary.dead_share:.0%}\n")
     text.append("dark = dead, bright = live", "dim")
-    if any(e.balanced for e in found.experiments):
-        text.append("\nbalanced: no dead arm, places drawn at random", "green")
+    balanced = [e.name for e in found.experiments if e.balanced]
+    if balanced:
+        which = f" ({', '.join(balanced)})" if len(balanced) < len(found.experiments) else ""
+        text.append(f"\nbalanced{which}: no dead arm, places drawn at random", "green")
     grid = Table.grid(padding=(0, 3))
     grid.add_row(Lattice(summary.phases), text)
     return grid
@@ -353,7 +359,7 @@ def _sensor(data: Mapping[str, Any]) -> Text:
     """What becomes of the camera's picture ahead of the network."""
     found = None if data["sensor"] is None else records.Lattice(**data["sensor"])
     style = "red" if found and found.unread else ""
-    return Text("".join(f"\n{sentence}" for sentence in sentences(found)), style)
+    return Text("".join(f"\n{sentence}" for sentence in sentences(found, own=data["period"] is not None)), style)
 
 
 def _graph(data: Mapping[str, Any]) -> RenderableType:
@@ -362,9 +368,11 @@ def _graph(data: Mapping[str, Any]) -> RenderableType:
     if data["period"]:
         head.append(f"\nThe graph's strides repeat every {data['period']} pixels of its input.")
     head.append(_sensor(data))
+    if not data["period"]:
+        head.append("\nHow often the model's own lattice repeats is not known.")
     if data["layers"]:
         head.append("\nWindows of the graph alone; `perturb map MODEL --kind response` measures what they do together.")
-    return Group(head, Text(), *_faulty(data["layers"]))
+    return Group(head, Text(), *_faulty(data["layers"])) if data["layers"] else head
 
 
 def _faulty(windows: Sequence[Mapping[str, Any]]) -> tuple[RenderableType, ...]:

@@ -43,7 +43,8 @@ def lint_graph(model: Sees) -> dict[str, Any]:
     """What a graph's windows impose, of a model that shows no more.
 
     Keys model, period, balanced, layers and sensor, as `lint`. The period is the largest product of strides along a
-    path of the graph, in pixels of its input. Raises UsageError where neither a graph nor a sensor is known.
+    path of the graph, in pixels of its input; where the graph does not tell it is None, and
+    `sensor` is of the resizing alone. Raises UsageError where neither a graph nor a sensor is known.
     """
     windows, sensor = getattr(model, "windows", ()), sensor_of(model)
     if not windows and sensor is None:
@@ -52,12 +53,13 @@ def lint_graph(model: Sees) -> dict[str, Any]:
             "ask `perturb map --kind response --period N` or `perturb shift`."
         )
     period = getattr(model, "period", None)
+    lattice = None if sensor is None else sensor.lattice(max(period) if period else 1)
     return {
         "model": model.name,
         "period": max(period) if period else None,
-        "balanced": all(window.balanced for window in windows),
+        "balanced": all(window.balanced for window in windows) and (lattice is None or not lattice.unread),
         "layers": _layers(windows),
-        "sensor": None if sensor is None else asdict(sensor.lattice(max(period) if period else 1)),
+        "sensor": None if lattice is None else asdict(lattice),
     }
 
 
