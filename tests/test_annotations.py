@@ -81,13 +81,13 @@ def test_what_coco_leaves_out_is_said_in_one_warning(folder, tmp_path):
     assert found.objects.asked.sum() == 1
     (warning,) = told
     for words in (
-        "1 of crowds",
-        "2 of no size",
-        "1 outside their picture",
-        "1 without a box",
-        "1 of no image in the file",
-        "1 in pictures that are not in the folder",
-        "1 too large for the model's input",
+        "1 annotated objects left out, of crowds",
+        "2 annotated objects left out, of no size",
+        "1 annotated objects left out, outside their picture",
+        "1 annotated objects left out, without a box",
+        "1 annotated objects left out, of no image in the file",
+        "1 annotated objects left out, in pictures that are not in the folder",
+        "1 annotated objects left out, too large for the model's input",
     ):
         assert words in str(warning.message)
 
@@ -342,5 +342,5 @@ def test_more_objects_than_a_window_asks_about_give_more_windows(folder, tmp_pat
     )
     assert len(turns) == 8
     assert max(turns.values()) <= 2
-    with pytest.warns(PerturbWarning, match="6 beyond the windows of their photograph, annotated objects left out"):
+    with pytest.warns(PerturbWarning, match="6 annotated objects left out, beyond the windows of their photograph"):
         load_annotated(folder, file, replace(CUTTING, windows=1, each=2), seed=0)

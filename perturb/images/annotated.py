@@ -251,4 +251,4 @@ def _part(pixels: np.ndarray, top_left: np.ndarray, shape: np.ndarray) -> Float[
 def _note(ledger: Ledger, left_out: Counter[str], name: str) -> None:
     for fault, count in left_out.items():
         if count:
-            ledger.note(f"{fault}, annotated objects left out", name, count)
+            ledger.note(f"annotated objects left out, {fault}", name, count)
