@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from test_verdict import an_effect
 
+from perturb import changes
 from perturb.changes import LOSS, Change, Changes, ChangeVerdict, Pairing, RunSummary, decide, from_json, judge, overall
 from perturb.errors import InputError
 from perturb.files import encode
@@ -152,6 +153,22 @@ def test_a_regression_of_5_points_is_found():
         fallen, _ = judge([a_pairing(before, after), a_pairing(*other)], margin=0.02, seed=0)
         found += fallen.verdict == ChangeVerdict.REGRESSED
     assert found >= 25
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "verdict", "confidence"),
+    [(-0.21, 0.1, ChangeVerdict.INCONCLUSIVE, 0.975), (0.0, 0.025, ChangeVerdict.EQUIVALENT, 0.95)],
+)
+def test_two_tests_share_the_error_rate_of_a_change_alone(monkeypatch, value, error, verdict, confidence):
+    """-0.21 + 0.1 z lies below 0 at 0.95, not at 0.975; 0.025 z lies within 0.05 at 0.95, not at 0.975."""
+
+    def effect(pairing, at, seed):
+        half = stats.norm.ppf((1 + at) / 2) * error
+        return an_effect(value, value - half, value + half, confidence=at)
+
+    monkeypatch.setattr(changes, "_effect", effect)
+    found = judge([a_pairing(np.ones((4, 1)), np.ones((4, 1)))] * 2, margin=MARGIN, seed=0)
+    assert [(one.verdict, one.effect.confidence) for one in found] == [(verdict, confidence)] * 2
 
 
 def test_changes_survive_their_json():

@@ -148,6 +148,12 @@ def test_a_decided_check_frees_its_share():
     assert (near.verdict, near.effect.confidence) == (FAIL, 0.95)
 
 
+def test_a_pass_frees_no_share():
+    """Holm shares the error rate of FAIL alone: beside a clear PASS, 0.3 is read at 0.975, where it does not fail."""
+    clear, near = judge([normal(-0.9), normal(0.3)])
+    assert (clear.verdict, near.verdict, near.effect.confidence) == (PASS, INCONCLUSIVE, 0.975)
+
+
 @pytest.mark.parametrize("method", ["exact", "as measured"])
 @pytest.mark.parametrize("value", [0.05, 0.5])
 def test_effects_without_sampling_error_take_no_share(method, value):
