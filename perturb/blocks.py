@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from perturb.records import Images, Observation, Trials
-from perturb.trials import only_objects
+from perturb.trials import only
 
 Result = TypeVar("Result")
 Executor = Callable[[Callable[["Block"], Any], Iterable["Block"]], Iterator[Any]]
@@ -29,22 +29,6 @@ def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> li
     _, rank = np.unique(images.photograph, return_inverse=True)
     parts = (np.flatnonzero(rank // photographs == number) for number in range(rank.max() // photographs + 1))
     return [Block(images=only(images, part), trials=_only(trials, part)) for part in parts]
-
-
-def only(images: Images, which: np.ndarray) -> Images:
-    """These images; photographs keep their numbers. All of them are not copied."""
-    if which.dtype != bool and np.array_equal(which, np.arange(len(images.pixels))):
-        return images
-    return replace(
-        images,
-        pixels=images.pixels[which],
-        photograph=images.photograph[which],
-        crop=images.crop[which],
-        spots=None if images.spots is None else images.spots[which],
-        objects=only_objects(images.objects, which),
-        cut=None if images.cut is None else images.cut[which],
-        region=None if images.region is None else images.region[which],
-    )
 
 
 def _only(trials: Trials, which: np.ndarray) -> Trials:

@@ -109,7 +109,23 @@ def _of_objects(images: Images, objects: Objects, locations: Locations, pairs: i
     )
 
 
-def only_objects(objects: Objects | None, which: np.ndarray) -> Objects | None:
+def only(images: Images, which: np.ndarray) -> Images:
+    """These images; photographs keep their numbers. All of them are not copied."""
+    if which.dtype != bool and np.array_equal(which, np.arange(len(images.pixels))):
+        return images
+    return replace(
+        images,
+        pixels=images.pixels[which],
+        photograph=images.photograph[which],
+        crop=images.crop[which],
+        spots=None if images.spots is None else images.spots[which],
+        objects=_only_objects(images.objects, which),
+        cut=None if images.cut is None else images.cut[which],
+        region=None if images.region is None else images.region[which],
+    )
+
+
+def _only_objects(objects: Objects | None, which: np.ndarray) -> Objects | None:
     """Those of these images."""
     if objects is None:
         return None

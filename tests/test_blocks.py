@@ -7,7 +7,7 @@ import pytest
 from toys import network, window
 from toyseen import PINNED, observed
 
-from perturb.blocks import cut, joined, only, stacked
+from perturb.blocks import cut, joined, stacked
 from perturb.evaluators.change import ChangeDetector
 from perturb.images import load_images
 from perturb.incremental import Incremental
@@ -17,7 +17,7 @@ from perturb.observe import Experimenter, observe
 from perturb.perturbations.patches import Noise
 from perturb.records import Images
 from perturb.tasks.micro import Presence
-from perturb.trials import design
+from perturb.trials import design, only
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from torch import nn
 from toys import network, window
 from toyseen import a_plan, experiment
 
-from perturb.blocks import only
 from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.features import Features
 from perturb.evaluators.label import Label
@@ -28,7 +27,7 @@ from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Wanted, measure
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Presence
-from perturb.trials import design
+from perturb.trials import design, only
 from perturb.verdict import decide
 
 CLEAN, DEAD, LIVE, _ = range(len(ARMS))

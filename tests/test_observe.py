@@ -8,7 +8,7 @@ import torch
 from toys import network, window
 from toyseen import PINNED
 
-from perturb.blocks import Block, only
+from perturb.blocks import Block
 from perturb.errors import InputError, UsageError
 from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.label import Label
@@ -24,7 +24,7 @@ from perturb.showing import Exposure, show
 from perturb.stats.conformal import pin_threshold
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Intensity, Presence
-from perturb.trials import design
+from perturb.trials import design, only
 
 LABELS = OperatingPoint(false_alarms=None, clean="right", chance=0.5)
 

@@ -13,7 +13,6 @@ from PIL import Image
 from toys import network, plain
 
 from perturb import load_suite, qualify
-from perturb.blocks import only
 from perturb.errors import InputError, PerturbError, PerturbWarning, UsageError
 from perturb.images import Region, load_images
 from perturb.images.content import gathered
@@ -26,7 +25,7 @@ from perturb.render.terminal import region as in_words
 from perturb.stories.experiment import Wanted
 from perturb.stories.qualify import Context, examine
 from perturb.suite import parse_suite
-from perturb.trials import Scenes
+from perturb.trials import Scenes, only
 
 PLACES = Locations(dead=np.array([[0, 1], [3, 3]]), live=np.array([[2, 0], [1, 1], [3, 2]]), period=4, balanced=False)
 CHECK = """

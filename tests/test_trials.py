@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perturb.blocks import only
 from perturb.errors import InputError
 from perturb.images import load_images
 from perturb.locations import anywhere
 from perturb.records import Images
-from perturb.trials import design, identity, interior_cells
+from perturb.trials import design, identity, interior_cells, only
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def _pictures(network: "Network", shown: Shown) -> "Images":
     import numpy as np
     import torch
 
-    from perturb.blocks import only
+    from perturb.trials import only
 
     found = shown.load(network.input_shape)
     if network.untrained:

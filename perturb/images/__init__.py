@@ -22,7 +22,7 @@ from perturb.images.region import Region, crop_at
 from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
-from perturb.trials import only_objects
+from perturb.trials import only
 
 __all__ = ["Reading", "Region", "dead_leaves", "load_images", "split"]
 
@@ -220,19 +220,12 @@ def _unfit(photograph: Photograph, shape: tuple[int, int, int], least: float) ->
 def _subset(images: Images, photographs: np.ndarray) -> Images:
     chosen = np.sort(photographs)
     keep = np.isin(images.photograph, chosen)
-    return Images(
-        pixels=images.pixels[keep],
-        photograph=np.searchsorted(chosen, images.photograph[keep]),
-        crop=images.crop[keep],
+    kept = only(images, keep)
+    return replace(
+        kept,
+        photograph=np.searchsorted(chosen, kept.photograph),
         names=tuple(images.names[i] for i in chosen),
         digests=tuple(images.digests[i] for i in chosen),
-        source=images.source,
         labels=None if images.labels is None else images.labels[chosen],
-        classes=images.classes,
-        spots=None if images.spots is None else images.spots[keep],
-        objects=only_objects(images.objects, keep),
-        cut=None if images.cut is None else images.cut[keep],
         files=tuple(images.files[i] for i in chosen) if images.files else (),
-        account=images.account,
-        region=None if images.region is None else images.region[keep],
     )

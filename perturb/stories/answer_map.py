@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from perturb.blocks import Executor, cut, joined, only
+from perturb.blocks import Executor, cut, joined
 from perturb.contribution.period import period_of, place
 from perturb.errors import InputError
 from perturb.locations import anywhere
@@ -22,7 +22,7 @@ from perturb.sensor import sensor_of
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.prepare import Subject
 from perturb.streams import stream
-from perturb.trials import Scenes, identity
+from perturb.trials import Scenes, identity, only
 
 TARGET = 0.5  # detection over all phases at the level at which phases are told apart: neither floor nor ceiling
 PHASES = 64  # that one image is asked about, at most; further ones are spread over the images

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from perturb.blocks import Executor, cut, joined, only
+from perturb.blocks import Executor, cut, joined
 from perturb.errors import InputError
 from perturb.evaluators.reading import OwnAnswer
 from perturb.figures import LevelCurve
@@ -22,6 +22,7 @@ from perturb.quantities.measures import alarm_thresholds, curve
 from perturb.records import CLEAN, LIVE, Images, Locations, Observation, Trials
 from perturb.showing import UNPERTURBED, show
 from perturb.stats.conformal import pin_threshold
+from perturb.trials import only
 
 LEVELS = tuple(float(level) for level in np.geomspace(1 / 64, 1, 7))  # among which the calibrated level is sought
 PAIRS = 2

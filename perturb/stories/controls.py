@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from perturb.blocks import Block, only
+from perturb.blocks import Block
 from perturb.contribution import structural
 from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.label import Label
@@ -22,7 +22,7 @@ from perturb.stories.experiment import Wanted, measure
 from perturb.suite import MapTable
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Presence
-from perturb.trials import design
+from perturb.trials import design, only
 
 SIDE = 64  # of the corner that these small networks look at
 PHOTOGRAPHS = 24  # of each set, at most

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perturb.blocks import Executor, cut, joined, only, stacked
+from perturb.blocks import Executor, cut, joined, stacked
 from perturb.figures import LevelCurve
 from perturb.incremental import Engine
 from perturb.locations import choose
@@ -30,6 +30,7 @@ from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import Subject, as_shown, prepare
+from perturb.trials import only
 
 FAINT = 1 / 64  # below this level differences of float32 scores are rounding, and a given threshold is read in float64
 

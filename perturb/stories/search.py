@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from perturb.blocks import Block, only
+from perturb.blocks import Block
 from perturb.counterexample import Aim, Answer, Case, PlaceScan, WorstCase, as_images, as_trials, eight_bits
 from perturb.errors import InputError, UsageError
 from perturb.evaluators.label import Label
@@ -25,7 +25,7 @@ from perturb.stories.estimate import estimate
 from perturb.streams import stream
 from perturb.suite import CheckTable, Suite
 from perturb.tasks.labels import Labels
-from perturb.trials import interior_cells
+from perturb.trials import interior_cells, only
 
 AT_ONCE = 16  # pairs of places of one picture that are composed together
 SHRINKING = 200  # cases that hypothesis may try
