@@ -95,8 +95,9 @@ def patch_sum(phases: Phases, size: int | tuple[int, int]) -> Phases:
 
     `size` is its side, or its rows and columns.
     """
-    rows, columns = (size, size) if isinstance(size, int) else size
-    return sum(np.roll(phases, (-r, -c), (0, 1)) for r in range(rows) for c in range(columns))  # type: ignore[return-value]
+    for axis, length in enumerate((size, size) if isinstance(size, int) else size):
+        phases = np.sum([np.roll(phases, -n, axis) for n in range(length)], 0)
+    return phases
 
 
 def choose(

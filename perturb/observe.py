@@ -81,8 +81,6 @@ def _image(images: Images, trials: Trials, image: int, by: Experimenter) -> dict
     outputs = answer(torch.cat([clean, torch.from_numpy(shown.changed)]), shown.twin)
     questions = questions_about(images, trials, image, by.task, sensor_of(by.look.model))
     read = _read(by.evaluator, outputs, questions, shown, known)
-    if not np.isfinite(read["evidence"]).all():
-        raise InputError("the evaluator gives evidence that is not finite (NaN or infinity) for some pictures.")
     truth = read.pop("truth")[0, :, DEAD] if "truth" in read else questions.truth
     if by.flips:
         read |= _amplitudes(answer, shown, questions, by)
@@ -103,8 +101,8 @@ def _read(
     """The evaluator's evidence and measures. One that reads places is asked pair by pair, others picture by picture."""
 
     def read(outputs: Answers, asked: Asked) -> dict[str, np.ndarray]:
-        found = {"evidence": evaluator.evidence(outputs, asked, known), **evaluator.measures(outputs, asked)}
-        return {name: _numbers(values) for name, values in found.items()}
+        measures = {name: _numbers(values) for name, values in evaluator.measures(outputs, asked).items()}
+        return {"evidence": evidence_of(evaluator, outputs, asked, known), **measures}
 
     number = shown.number
     if not evaluator.local:
@@ -113,6 +111,14 @@ def _read(
     levels, pairs, arms = number.shape
     parts = [read(take(outputs, number[:, pair].ravel()), questions.of_pair(pair, levels)) for pair in range(pairs)]
     return {name: np.stack([part[name].reshape(levels, arms) for part in parts], 1) for name in parts[0]}
+
+
+def evidence_of(evaluator: Evaluator, outputs: Answers, asked: Asked, known: Any) -> Float[np.ndarray, " picture"]:
+    """One float64 number a picture. Raises InputError for numbers that are not finite, or of another shape."""
+    found = _numbers(evaluator.evidence(outputs, asked, known))
+    if not np.isfinite(found).all():
+        raise InputError("the evaluator gives evidence that is not finite (NaN or infinity) for some pictures.")
+    return found
 
 
 def _best(scores: np.ndarray) -> Float[np.ndarray, " rank"]:

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from perturb.comparisons import FoundWhere, PlaceRate, Places, TilePlan
 from perturb.contribution import structural
 from perturb.errors import InputError, UsageError
-from perturb.locations import fold
+from perturb.locations import fold, patch_sum
+from perturb.observe import evidence_of
 from perturb.plan import ExperimentPlan, pictures_for
 from perturb.plan import plan as plan_of
 from perturb.protocols import Asked, Differentiable, Progress, Sees, Task, Tick, quiet
@@ -45,12 +46,14 @@ def plan_structural(
     """The plan for a network's structural map: a place counts for the sum of the map under the object."""
     found = structural(model, model.find_layer(layer))
     phases = fold(found)
-    once = _under(phases, blindness.extent)
+    once = patch_sum(phases, blindness.extent)
     least = blindness.below * _live(once)
 
     def enlarged(times: int) -> Lattice:
         extent = blindness.extent[0] * times, blindness.extent[1] * times
-        return Lattice(values=_under(phases, extent), least=least, extent=extent, margin=blindness.margin, every=times)
+        return Lattice(
+            values=patch_sum(phases, extent), least=least, extent=extent, margin=blindness.margin, every=times
+        )
 
     return TilePlan(
         source=f"structural map of {model.name}, `{found.layer}`",
@@ -182,9 +185,7 @@ def _seen(
                 truth=np.full(2, task.asked(label, 0)),
                 twin=np.zeros(2, dtype=int),
             )
-            evidence.append(torch.as_tensor(evaluator.evidence(outputs, asked, None)).double().cpu().numpy())
-        if not np.isfinite(evidence).all():
-            raise InputError("the evaluator gives evidence that is not finite (NaN or infinity) for some pictures.")
+            evidence.append(evidence_of(evaluator, outputs, asked, None))
         seen.append((np.full(len(places), images.photograph[number]), places, np.stack(evidence)))
         tick(1)
     return seen
@@ -247,13 +248,6 @@ def _experiment(report: Report, check: str) -> Experiment:
     raise UsageError(
         f"check `{check}` is not in the report, expected one of {[one.name for one in report.experiments]}."
     )
-
-
-def _under(phases: Float[np.ndarray, "row column"], extent: Pair) -> Float[np.ndarray, "row column"]:
-    """The sum of the map under an object whose top left lies at each phase; the lattice repeats."""
-    for axis, size in enumerate(extent):
-        phases = np.sum([np.roll(phases, -n, axis) for n in range(size)], 0)
-    return phases
 
 
 def _live(values: np.ndarray) -> float:
