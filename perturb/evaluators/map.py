@@ -45,13 +45,11 @@ class Map(OwnAnswer):
         check_number(self.target)
 
     def evidence(self, outputs: Answers, asked: Asked, known: Any) -> Float[Tensor, " picture"]:
-        maps = self._maps(outputs, asked.seen)
-        if asked.boxes is not None:
-            return self._at_objects(maps, asked)
-        away = [_away(n, asked, axis) for axis, n in enumerate(maps.shape[1:])]
-        distance = torch.from_numpy(away[0][:, :, None] + away[1][:, None, :])
-        within = (distance <= self.radius**2) | (distance <= distance.amin((1, 2), keepdim=True))
-        return maps.masked_fill(~within.to(maps.device), -torch.inf).amax((1, 2))
+        found = [
+            largest_at(values, _centres(values.shape, asked), objects_in(asked, number), self.radius)
+            for number, values in enumerate(self._maps(outputs, asked.seen).cpu().numpy())
+        ]
+        return torch.tensor(found, dtype=torch.float64)
 
     def alarms(self, outputs: Answers, asked: Asked) -> list[np.ndarray]:
         from scipy.ndimage import label, maximum, maximum_filter
@@ -65,14 +63,6 @@ class Map(OwnAnswer):
             peaks = np.setdiff1d(numbers[inside & (numbers > 0)], self._matched(numbers, asked, number))
             found.append(np.asarray(maximum(values, numbers, peaks)))
         return found
-
-    def _at_objects(self, maps: Maps, asked: Asked) -> Float[Tensor, " picture"]:
-        """The largest value at the annotated object that each picture is about."""
-        found = [
-            largest_at(values, _centres(values.shape, asked), objects_in(asked, number), self.radius)
-            for number, values in enumerate(maps.cpu().numpy())
-        ]
-        return torch.tensor(found, dtype=torch.float64)
 
     def _matched(self, numbers: np.ndarray, asked: Asked, picture: int) -> np.ndarray:
         """The peaks, of a map of their numbers, that reach any annotated object."""
@@ -108,11 +98,6 @@ class Map(OwnAnswer):
         """1 where the label is the target."""
         chosen = labels != 0 if self.target is None else labels == self.target
         return (chosen.any(1) if chosen.ndim == 4 else chosen).double()
-
-
-def _away(positions: int, asked: Asked, axis: int) -> Float[np.ndarray, "picture position"]:
-    """Squared distance in pixels of the picture of each position's centre, along one axis."""
-    return np.asarray((asked.positions(positions, axis) - asked.centre[:, axis, None]) ** 2)
 
 
 def _centres(shape: tuple[int, ...], asked: Asked) -> list[Float[np.ndarray, " position"]]:
