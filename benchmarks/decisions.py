@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import stats
+from scipy.special import logsumexp
 
-from perturb.stats.betting import BETS, SHARES
+from perturb.stats.betting import SHARES, growth
 
 RUNS, ERROR = 10_000, 0.025
 SIZES = (8, 20, 40, 80, 200)
@@ -48,14 +49,8 @@ def _passes(kind: str, loss: float, claim: float, n: int, rng: np.random.Generat
 
 def _money(losses: Losses, claim: float) -> Losses:
     """What the bets against "the loss is the claim or more" have won after each photograph."""
-    x, m = (losses + 1) / 2, (claim + 1) / 2
-    with np.errstate(divide="ignore"):
-        return np.asarray(
-            sum(
-                share * np.exp(np.log1p(np.maximum(-1, bet * (m - x) / (1 - m))).cumsum(1))
-                for bet, share in zip(BETS, SHARES, strict=True)
-            )
-        )
+    log_money = growth((losses + 1) / 2, (claim + 1) / 2).cumsum(-1)
+    return np.asarray(np.exp(logsumexp(log_money, axis=0, b=SHARES[:, None, None])))
 
 
 def _student(losses: Losses, claim: float) -> Losses:

@@ -7,17 +7,15 @@ drawn pictures, whose photographs (brick, retina) are not in TRAINING either.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from perturb.evaluators.boxes import BoxScores
 from perturb.evaluators.map import Map
-from perturb.images.textures import texture
+from perturb.images.textures import photograph, texture
 from perturb.perturbations.shapes import Blob
 from perturb.protocols import Asked
 from perturb.quantities.statistics import rate
@@ -76,18 +74,11 @@ def block(given: int, wanted: int, *, stride: int = 1, kernel: int = 3) -> nn.Se
     return nn.Sequential(convolution, nn.BatchNorm2d(wanted), nn.ReLU())
 
 
-def photograph(name: str) -> Picture:
-    """A photograph of scikit-image in colour."""
-    with Image.open(str(files("skimage.data") / name)) as opened:
-        values = np.asarray(opened.convert("RGB"), dtype=np.float32) / 255
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
-
-
 def backgrounds(seed: int, textures: int = TEXTURES) -> list[Picture]:
     """What a network is trained on: photographs, and as many textures."""
     names = [TRAINING[i % len(TRAINING)] for i in range(textures)]
     drawn = [texture((name,), (3, 128, 128), stream(seed, f"planting/{i}")) for i, name in enumerate(names)]
-    return [*drawn, *map({name: photograph(name) for name in TRAINING}.__getitem__, names)]
+    return [*drawn, *(photograph(name, 3) for name in names)]
 
 
 def planted(background: Picture, objects: Objects, count: int, rng: np.random.Generator) -> Planted:
@@ -142,7 +133,7 @@ def train(
 
 def held_out() -> list[Picture]:
     """Photographs that nothing was trained on."""
-    return [photograph(name) for name in HELD_OUT]
+    return [photograph(name, 3) for name in HELD_OUT]
 
 
 def tried(

@@ -46,9 +46,15 @@ def texture(
 
 
 @cache
-def _opened(name: str, channels: int) -> Picture:
+def photograph(name: str, channels: int) -> Picture:
+    """One of scikit-image's photographs, in grey or in colour."""
     with Image.open(str(files("skimage.data") / name)) as opened:
         values = np.asarray(opened.convert("RGB" if channels == 3 else "L"), dtype=np.float32) / 255
-    values = values.reshape(*values.shape[:2], channels).transpose(2, 0, 1)
+    return np.ascontiguousarray(values.reshape(*values.shape[:2], channels).transpose(2, 0, 1))
+
+
+def _opened(name: str, channels: int) -> Picture:
+    """The part of it that a texture may come from."""
+    values = photograph(name, channels)
     rows, columns = (slice(n // 4, n - n // 4) if n > LARGE else slice(None) for n in values.shape[1:])
     return values[:, rows, columns]

@@ -37,7 +37,7 @@ def betting_interval(values: Values, bounds: tuple[float, float], confidence: fl
 
 def log_money(values: Values, mean: float) -> float:
     """Logarithm of the money won against "the mean is `mean` or more", for values in [0, 1] and `mean` below 1."""
-    return float(logsumexp(_growth(values, mean).sum(1), b=SHARES))
+    return float(logsumexp(growth(values, mean).sum(-1), b=SHARES))
 
 
 def values_to_decide(values: Values, mean: float, error: float) -> float:
@@ -45,14 +45,15 @@ def values_to_decide(values: Values, mean: float, error: float) -> float:
 
     The first n at which a bet, growing at its mean rate, wins 1 / error: n = log(1 / (error share)) / rate.
     """
-    rate = _growth(values, mean).mean(1)
+    rate = growth(values, mean).mean(-1)
     wanted = np.log(1 / (error * SHARES))
     return float(np.where(rate > 0, wanted / np.where(rate > 0, rate, 1), math.inf).min())
 
 
-def _growth(values: Values, mean: float) -> Float[np.ndarray, "bet value"]:
+def growth(values: Float[np.ndarray, "... value"], mean: float) -> Float[np.ndarray, "bet ... value"]:
+    """Logarithm of what each bet multiplies its money by, for values in [0, 1] and `mean` below 1."""
     with np.errstate(divide="ignore"):  # the largest bet loses everything on the largest value
-        return np.asarray(np.log1p(np.maximum(-1, BETS[:, None] * (mean - values) / (1 - mean))))
+        return np.asarray(np.log1p(np.maximum(-1, np.multiply.outer(BETS, (mean - values) / (1 - mean)))))
 
 
 def _upper(values: Values, error: float) -> float:
