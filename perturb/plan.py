@@ -106,13 +106,18 @@ class CheckPlan:
 
 def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
     """The pictures to calibrate on and those to judge, split by photograph; `shape` is the model's input."""
-    asked = suite.images
-    if asked.annotations is not None:
-        return _annotated_pictures(suite, asked.annotations, shape)
-    put = perturbation_for(suite.check[0].perturbation, suite.folder)
+    told = suite.images.annotations
+    images = _to_put_into(suite, shape) if told is None else _annotated(suite, told, shape)
+    calibration, judged = split(images, share=suite.images.calibration, seed=suite.seed)
+    return Pictures(calibration=calibration, judged=judged)
+
+
+def _to_put_into(suite: Suite, shape: tuple[int, int, int]) -> Images:
+    """Pictures that an object is put into; of a digit, pictures of its own size."""
+    asked, put = suite.images, perturbation_for(suite.check[0].perturbation, suite.folder)
     if isinstance(put, Digit):
         shape = (shape[0], put.size, put.size)
-    images = load_images(
+    return load_images(
         asked.source,
         shape=shape,
         crops=asked.crops,
@@ -122,11 +127,9 @@ def pictures_for(suite: Suite, shape: tuple[int, int, int]) -> Pictures:
         reading=Reading(range=asked.range, frames=asked.frames),
         region=region_for(suite),
     )
-    calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
-    return Pictures(calibration=calibration, judged=judged)
 
 
-def _annotated_pictures(suite: Suite, annotations: str, shape: tuple[int, int, int]) -> Pictures:
+def _annotated(suite: Suite, annotations: str, shape: tuple[int, int, int]) -> Images:
     """Windows around annotated objects that can move by a period, or by LARGEST_PERIOD where none is given."""
     asked, given = suite.images, suite.map.period
     kind, _, folder = asked.source.partition(":")
@@ -134,7 +137,7 @@ def _annotated_pictures(suite: Suite, annotations: str, shape: tuple[int, int, i
         raise UsageError(f"[images] annotations: expected source = 'folder:PATH', got {asked.source!r}.")
     period = (math.lcm(*given) if isinstance(given, tuple) else given) or LARGEST_PERIOD
     period *= -(-SMALLEST_CELL // period)  # on a balanced map arms are drawn in so large a cell
-    images = load_annotated(
+    return load_annotated(
         _beside(folder, suite.folder),
         _beside(annotations, suite.folder),
         Cutting(shape=shape, room=period - 1, windows=asked.crops, each=max(check.pairs for check in suite.check)),
@@ -142,8 +145,6 @@ def _annotated_pictures(suite: Suite, annotations: str, shape: tuple[int, int, i
         seed=suite.seed,
         reading=Reading(range=asked.range, frames=asked.frames),
     )
-    calibration, judged = split(images, share=asked.calibration, seed=suite.seed)
-    return Pictures(calibration=calibration, judged=judged)
 
 
 def seen_by(suite: Suite, model: Any) -> Any:
@@ -278,10 +279,10 @@ def region_for(suite: Suite) -> Region | None:
     options = table.model_dump(exclude={"masks"})
     if table.masks is None:
         return Region(**options)
-    for folder in (suite.folder / table.masks, Path(table.masks)):
-        if folder.is_dir():
-            return Region(masks=folder, **options)
-    raise UsageError(f"{suite.name}: [region] masks = {table.masks!r} is no folder, beside the suite or here.")
+    masks = _beside(table.masks, suite.folder)
+    if not masks.is_dir():
+        raise UsageError(f"{suite.name}: [region] masks = {table.masks!r} is no folder, beside the suite or here.")
+    return Region(masks=masks, **options)
 
 
 def perturbation_for(table: PerturbationTable, folder: Path) -> Any:

@@ -35,11 +35,7 @@ def published(
     """
     first = load(reference, weights=weights, device=device)
     bench, name = set_up(suite, first.input_shape), slug(reference) if weights is None else weights.stem
-    drawn = (
-        weights is None
-        and isinstance(first, Network)
-        and load_network(reference, device=device, seed=1).digest != first.digest
-    )
+    drawn = weights is None and _is_drawn(first, reference, device)
     if suite.task is not None or not drawn:
         yield name, qualify(first, suite, Context(bench=bench, wanted=Wanted(progress=progress), command=command))
         return
