@@ -1,15 +1,17 @@
 """A baseline: the accepted outcomes that later runs of the same trials are compared with. A small file, fit for git.
 
 It keeps what a run must repeat (suite, pictures, places, level) and a bit for each trial, of the accepted run and of
-the best one yet: many small steps down are seen against the best.
+the best one yet: many small steps down are seen against the best. Two runs judge photographs in the same order, so one
+that stopped early is compared on those that both judged.
 """
 
 import base64
 import binascii
 import hashlib
+import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,25 @@ from perturb.quantities.detection import FLOOR, detected, saturation
 from perturb.records import Arm, Conditions, Locations, Measurement
 from perturb.runs import Run
 
-SCHEMA = 2
-UPGRADES: Mapping[int, Upgrade] = {1: dict}  # 2 has several seeds, and trials drawn by the identity of a crop
+SCHEMA = 3
+DIGEST = 8  # hexadecimal digits that tell a crop's pixels, or a photograph's trials or evidence, from others
+
+
+def _per_photograph(data: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 had one digest for all photographs, so that it agrees with no later run."""
+
+    def arms(old: dict[str, Any], images: int) -> dict[str, Any]:
+        return {arm: kept | {"images": images} for arm, kept in old.items()}
+
+    def tracked(old: dict[str, Any]) -> dict[str, Any]:
+        images, pairs = old.pop("shape")
+        images //= len(old["dead_phases"].split(SEEDS))
+        return old | {"pairs": pairs} | {key: arms(old[key], images) for key in ("accepted", "best")}
+
+    return data | {"experiments": {check: tracked(old) for check, old in data["experiments"].items()}}
+
+
+UPGRADES: Mapping[int, Upgrade] = {1: dict, 2: _per_photograph}
 PHASES = re.compile(r"(\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?( \| (\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?)*")
 SEEDS = " | "  # between the phases of one seed and of the next
 MARGIN = 0.05  # a change of detection up to it counts as none, unless the file says otherwise
@@ -36,7 +55,8 @@ class Detected:
 
     run: str
     rate: float  # for who reads the file's difference
-    detected: str  # a bit for each trial, image by image; base64
+    images: int
+    detected: str  # a bit for each trial, by seed, image and pair; base64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +68,9 @@ class Tracked:
     balanced: bool
     dead_phases: str  # "row,column row,column ..." for each seed
     live_phases: str
-    shape: tuple[int, int]  # images times seeds, pairs on each
-    trials: str  # a digest of places, photographs, seed and purpose
-    evidence: str  # a digest of what the accepted run's evaluator gave
+    pairs: int  # on each image
+    trials: str  # for each photograph a digest of places, seed and purpose
+    evidence: str  # for each photograph a digest of what the accepted run's evaluator gave
     accepted: Mapping[str, Detected]  # by arm: dead and live
     best: Mapping[str, Detected]  # the accepted run that detected most; each arm's own
     runs: int  # accepted so far, of which it is the best
@@ -72,7 +92,7 @@ class Baseline:
     schema: int
     suite: SuiteKey
     seed: int
-    pictures: str  # a digest of all judged crops
+    pictures: str  # a digest of each judged crop
     margin: float
     accepted: RunSummary
     experiments: Mapping[str, Tracked]
@@ -93,7 +113,8 @@ def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | No
     for check, own in run.measured.items():
         past = known.get(check)
         again = past and _same_trials(past, run, check)
-        experiments[check] = _track(name, again or own, past if again and check not in fallen else None)
+        kept = past if again and check not in fallen else None
+        experiments[check] = _track(name, again or own, kept, len(run.photographs))
     return Baseline(
         schema=SCHEMA,
         suite=SuiteKey(name=run.report.suite.name, digest=run.report.suite.digest),
@@ -130,13 +151,15 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
 
     Raises InputError where the baseline holds no trials.
     """
-    if not baseline.experiments or any(0 in past.shape for past in baseline.experiments.values()):
+    if not baseline.experiments or not all(_size(past) for past in baseline.experiments.values()):
         raise InputError("the baseline holds no trials.")
     found = {check: _same_trials(past, run, check) for check, past in baseline.experiments.items()}
     differs = _unlike(baseline, run) or tuple(
         _how_unlike(check, baseline.experiments[check], run) for check, again in found.items() if again is None
     )
-    pairings = [] if differs else [p for check, again in found.items() for p in _pairings(check, baseline, again)]
+    pairings = (
+        [] if differs else [p for check, again in found.items() if again for p in _pairings(check, baseline, again)]
+    )
     judged = changes.judge(pairings, margin=baseline.margin, seed=baseline.seed)
     return Changes(
         schema=changes.SCHEMA,
@@ -148,6 +171,14 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
         changes=judged,
         differs=differs,
     )
+
+
+def decided(baseline: Baseline, found: Mapping[str, Measurement]) -> bool:
+    """Whether every change since the baseline is decided by these measurements at its conditions."""
+    known = ((check, again) for check, again in found.items() if check in baseline.experiments)
+    pairings = [p for check, again in known for p in _pairings(check, baseline, again)]
+    judged = changes.judge(pairings, margin=baseline.margin, seed=baseline.seed)
+    return changes.overall(judged) != ChangeVerdict.INCONCLUSIVE
 
 
 def from_json(text: str, where: object = "baseline.json") -> Baseline:
@@ -167,10 +198,10 @@ def _faults(baseline: Baseline) -> Iterator[str]:
             if set(arms) != set(TESTED):
                 yield f"{at}.{name}: expected {list(TESTED)}, got {sorted(arms)[:4]}"
             for which, arm in arms.items():
-                yield from _of_arm(f"{at}.{name}.{which}", arm, past.shape)
+                yield from _of_arm(f"{at}.{name}.{which}", arm, past)
 
 
-def _of_arm(at: str, arm: Detected, shape: tuple[int, int]) -> Iterator[str]:
+def _of_arm(at: str, arm: Detected, past: Tracked) -> Iterator[str]:
     if not 0 <= arm.rate <= 1:
         yield f"{at}.rate: expected a number within 0 and 1, got {arm.rate:g}"
     try:
@@ -178,43 +209,55 @@ def _of_arm(at: str, arm: Detected, shape: tuple[int, int]) -> Iterator[str]:
     except (binascii.Error, ValueError):
         yield f"{at}.detected: not base64"
         return
-    if min(shape) < 0 or size != -(-shape[0] * shape[1] // 8):
-        yield f"{at}.detected: {shape[0]} x {shape[1]} trials do not fit {size} bytes"
+    seeds = _seeds(past)
+    if min(arm.images, past.pairs) < 0 or size != -(-seeds * arm.images * past.pairs // 8):
+        yield f"{at}.detected: {seeds} x {arm.images} x {past.pairs} trials do not fit {size} bytes"
 
 
-def _track(name: str, found: Measurement, past: Tracked | None) -> Tracked:
+def _track(name: str, found: Measurement, past: Tracked | None, photographs: int) -> Tracked:
     locations = found.conditions.locations
     if any(one.pixels for one in locations):
         raise UsageError(
             "the lattice has no whole period in the picture, and a baseline keeps phases: resize by a whole ratio."
         )
     accepted: dict[str, Detected] = {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
-    best = {arm: max(kept, past.best[arm], key=lambda a: a.rate) if past else kept for arm, kept in accepted.items()}
-    return Tracked(
+    tracked = Tracked(
         level=found.conditions.level,
         period=locations[0].period,
         balanced=any(one.balanced for one in locations),
         dead_phases=SEEDS.join(_written(one.dead) for one in locations),
         live_phases=SEEDS.join(_written(one.live) for one in locations),
-        shape=_shape(found),
-        trials=_design(found),
-        evidence=_evidence(found),
+        pairs=found.seen.evidence.shape[3],
+        trials=_design(found, photographs),
+        evidence=_evidence(found, photographs),
         accepted=accepted,
-        best=best,
+        best=accepted,
         runs=past.runs + 1 if past else 1,
         area=locations[0].area,
     )
+    if past is None:
+        return tracked
+    return replace(tracked, best={arm: _better(tracked, accepted[arm], past.best[arm]) for arm in TESTED})
 
 
-def _pairings(check: str, baseline: Baseline, again: Measurement | None) -> Iterator[Pairing]:
-    assert again is not None
+def _better(past: Tracked, own: Detected, other: Detected) -> Detected:
+    """The one that detected more on the images that both judged; of the other no more than these are kept."""
+    both = min(own.images, other.images)
+    mine, theirs = (_bits(arm, past)[:, :both] for arm in (own, other))
+    return own if mine.mean() >= theirs.mean() else _arm(other.run, theirs)
+
+
+def _pairings(check: str, baseline: Baseline, again: Measurement) -> Iterator[Pairing]:
+    """Of the images that both runs judged, in the same order."""
     past = baseline.experiments[check]
-    before = {arm: _bits(past.accepted[arm], past.shape) for arm in TESTED}
+    before = {arm: _bits(past.accepted[arm], past) for arm in TESTED}
     after = {arm: _seen(again, arm) for arm in TESTED}
-    identical = past.evidence == _evidence(again)
+    identical = _agree(past.evidence, _evidence(again, int(again.seen.photograph.max()) + 1))
 
     def paired(quantity: str, against: Against, one: np.ndarray, other: np.ndarray, **more: Any) -> Pairing:
-        cluster = np.tile(again.seen.photograph, len(again.trials))
+        both = min(one.shape[1], other.shape[1])
+        one, other = (values[:, :both].reshape(-1, past.pairs) for values in (one, other))
+        cluster = np.tile(again.seen.photograph[:both], len(again.trials))
         return Pairing(
             check=check, quantity=quantity, against=against, before=one, after=other, photograph=cluster, **more
         )
@@ -223,7 +266,7 @@ def _pairings(check: str, baseline: Baseline, again: Measurement | None) -> Iter
         saturated = saturation(before["live"], before["dead"], FLOOR)
         yield paired(quantity, "accepted", before[arm], after[arm], saturated=saturated, identical=identical)
         if past.best[arm].detected != past.accepted[arm].detected:
-            yield paired(quantity, "best", _bits(past.best[arm], past.shape), after[arm], among=past.runs)
+            yield paired(quantity, "best", _bits(past.best[arm], past), after[arm], among=past.runs)
     yield paired(LOSS, "accepted", before["live"] - before["dead"], after["live"] - after["dead"])
 
 
@@ -233,7 +276,7 @@ def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
     if run.report.suite.digest != baseline.suite.digest:
         one, other = baseline.suite, run.report.suite
         unlike.append(f"suites: {one.name} {one.digest[:12]} and {other.name} {other.digest[:12]}")
-    elif _pictures(run) != baseline.pictures:
+    elif not _agree(_pictures(run), baseline.pictures):
         unlike.append("judged pictures: their pixels differ")
     return tuple(unlike)
 
@@ -241,16 +284,17 @@ def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
 def _same_trials(past: Tracked, run: Run, check: str) -> Measurement | None:
     """The run's own measurement of them, or its repetition at the baseline's conditions."""
     found = (series[check] for series in (run.repeated, run.measured) if check in series)
-    return next((m for m in found if m.conditions.level == past.level and _design(m) == past.trials), None)
+    alike = (m for m in found if m.conditions.level == past.level and m.seen.evidence.shape[3] == past.pairs)
+    return next((m for m in alike if _agree(_design(m, len(run.photographs)), past.trials)), None)
 
 
 def _how_unlike(check: str, past: Tracked, run: Run) -> str:
     if check not in run.measured:
         return f"{check}: not measured"
     own = run.measured[check]
-    level, shape = own.conditions.level, _shape(own)
-    if shape != past.shape:
-        return f"{check}: {past.shape[0]} x {past.shape[1]} pairs and {shape[0]} x {shape[1]}"
+    level, (seeds, *_, pairs) = own.conditions.level, _seen(own, "dead").shape
+    if (seeds, pairs) != (_seeds(past), past.pairs):
+        return f"{check}: {past.pairs} pairs an image with {_seeds(past)} seeds, and {pairs} with {seeds}"
     what = f"levels {past.level:.4g} and {level:.4g}" if level != past.level else "dead and live places"
     return f"{check}: {what}; measure the candidate with --baseline, at the baseline's own"
 
@@ -266,42 +310,64 @@ def _who(run: Run, name: str) -> RunSummary:
     )
 
 
+def _agree(one: str, other: str) -> bool:
+    """Whether the digests of two runs are the same for all that both judged."""
+    return all(mine == theirs for mine, theirs in zip(one.split(), other.split(), strict=False))
+
+
 def _pictures(run: Run) -> str:
-    return hashlib.sha256(" ".join(run.pictures).encode()).hexdigest()
+    return " ".join(digest[:DIGEST] for digest in run.pictures)
 
 
-def _seen(found: Measurement, arm: Arm) -> Float[np.ndarray, "image pair"]:
-    """Whether each trial was detected; seeds one after another."""
-    return detected(found.seen, arm)[:, 0].reshape(_shape(found))
+def _seen(found: Measurement, arm: Arm) -> Float[np.ndarray, "seed image pair"]:
+    """Whether each trial was detected."""
+    return detected(found.seen, arm)[:, 0]
 
 
-def _shape(found: Measurement) -> tuple[int, int]:
-    seeds, images = found.seen.threshold.shape
-    return seeds * images, found.seen.evidence.shape[3]
+def _design(found: Measurement, photographs: int) -> str:
+    """A digest of each photograph's trials."""
+
+    def part(number: int) -> bytes:
+        mine = [(t, t.photograph == number) for t in found.trials]
+        places = [arm[which].astype("<i4").tobytes() for t, which in mine for arm in (t.dead, t.live)]
+        return b"".join([*(f"{t.seed} {t.purpose} ".encode() for t in found.trials), *places])
+
+    return _digests([part(number) for number in range(photographs)])
 
 
-def _design(found: Measurement) -> str:
-    digest = hashlib.sha256()
-    for trials in found.trials:
-        digest.update(f"{trials.seed} {trials.purpose} {trials.dead.shape}".encode())
-        for part in (trials.dead, trials.live, trials.photograph):
-            digest.update(part.astype("<i4").tobytes())
-    return digest.hexdigest()
+def _evidence(found: Measurement, photographs: int) -> str:
+    """A digest of what the evaluator gave for each photograph."""
+    seen = found.seen
+
+    def part(number: int) -> bytes:
+        mine = seen.photograph == number
+        return b"".join(v.astype("<f8").tobytes() for v in (seen.evidence[:, :, mine], seen.threshold[:, mine]))
+
+    return _digests([part(number) for number in range(photographs)])
 
 
-def _evidence(found: Measurement) -> str:
-    parts = (found.seen.evidence, found.seen.threshold)
-    return hashlib.sha256(b"".join(part.astype("<f8").tobytes() for part in parts)).hexdigest()
+def _digests(parts: Sequence[bytes]) -> str:
+    return " ".join(hashlib.sha256(part).hexdigest()[:DIGEST] for part in parts)
 
 
-def _arm(name: str, seen: Float[np.ndarray, "image pair"]) -> Detected:
+def _arm(name: str, seen: Float[np.ndarray, "seed image pair"]) -> Detected:
     packed = base64.b64encode(np.packbits(seen.astype(bool)).tobytes()).decode()
-    return Detected(run=name, rate=round(float(seen.mean()), 6), detected=packed)
+    return Detected(run=name, rate=round(float(seen.mean()), 6), images=seen.shape[1], detected=packed)
 
 
-def _bits(arm: Detected, shape: tuple[int, int]) -> Float[np.ndarray, "image pair"]:
+def _bits(arm: Detected, past: Tracked) -> Float[np.ndarray, "seed image pair"]:
     packed = np.frombuffer(base64.b64decode(arm.detected), dtype=np.uint8)
-    return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(float)
+    shape = (_seeds(past), arm.images, past.pairs)
+    return np.unpackbits(packed, count=math.prod(shape)).reshape(shape).astype(float)
+
+
+def _seeds(past: Tracked) -> int:
+    return len(past.dead_phases.split(SEEDS))
+
+
+def _size(past: Tracked) -> int:
+    """How many trials it has."""
+    return _seeds(past) * past.accepted["dead"].images * past.pairs
 
 
 def _written(phases: np.ndarray) -> str:

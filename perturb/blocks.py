@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from perturb.records import Images, Observation, Trials
-from perturb.trials import only
+from perturb.trials import only, only_trials
 
 Result = TypeVar("Result")
 Executor = Callable[[Callable[["Block"], Any], Iterable["Block"]], Iterator[Any]]
@@ -28,18 +28,7 @@ def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> li
     """Blocks of so many photographs, in the images' order; the crops of a photograph stay together."""
     _, rank = np.unique(images.photograph, return_inverse=True)
     parts = (np.flatnonzero(rank // photographs == number) for number in range(rank.max() // photographs + 1))
-    return [Block(images=only(images, part), trials=_only(trials, part)) for part in parts]
-
-
-def _only(trials: Trials, which: np.ndarray) -> Trials:
-    return replace(
-        trials,
-        dead=trials.dead[which],
-        live=trials.live[which],
-        photograph=trials.photograph[which],
-        scene=None if trials.scene is None else trials.scene[which],
-        asked=None if trials.asked is None else trials.asked[which],
-    )
+    return [Block(images=only(images, part), trials=only_trials(trials, part)) for part in parts]
 
 
 def joined(parts: Sequence[Observation]) -> Observation:

@@ -54,6 +54,7 @@ class ImagesSummary:
     region: str = ""  # where an object could be put, in words; empty: anywhere but near the edge
     allowed: float | None = None  # the region's share of the judged crops' pixels
     account: PictureAccount | None = None  # what was done to the user's files; None where nothing was
+    at_most: int | None = None  # photographs to judge until each check is decided; None: a given number was judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

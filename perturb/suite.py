@@ -1,6 +1,7 @@
 """A suite: what is asked of a model, in TOML. Every mistake is named with its file and key."""
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Collection
@@ -31,6 +32,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
+
+DEFAULTS = 1  # version of the tables' defaults; raise it where one of them changes what is asked
 
 MAPS = [name for name in contribution.KINDS if name != "centre"]  # the map of one unit judges no pixel
 
@@ -90,6 +93,14 @@ class ImagesTable(_Table):
     frames: Literal["first", "all"] = Field(
         "first", description="of a file with several pages or frames; all of them are one photograph"
     )
+    until_decided: bool = Field(False, description="judge photograph after photograph until each check is decided")
+    at_most: int | None = Field(None, ge=2, description="with until_decided, the most photographs that are judged")
+
+    @model_validator(mode="after")
+    def _at_most_of_what(self) -> Self:
+        if self.at_most is not None and not self.until_decided:
+            raise PydanticCustomError("at_most", "at_most goes with until_decided = true")
+        return self
 
     @field_validator("range")
     @classmethod
@@ -312,15 +323,25 @@ class Suite(_Table):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that the suite asks, defaults included; not of which models and what is expected."""
-        left_out = {"description", "models", "expected_failures"} | ({"sensor"} if self.sensor is None else set())
-        asked = self.model_dump_json(exclude=left_out)
-        return hashlib.sha256(asked.encode()).hexdigest()
+        """SHA-256 of what the suite asks of each photograph; not of how many are judged, of which models, what for.
+
+        A key that has its default counts as not given, so a later key changes no digest.
+        """
+        left_out = {"description", "models", "expected_failures"}
+        same = self.images.model_copy(update={"until_decided": False, "at_most": None})
+        whole = self.model_copy(update={"images": same})
+        asked = whole.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+        return hashlib.sha256(f"{DEFAULTS} {json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
 
     def reading(self, source: str | None) -> "Suite":
         """This suite on pictures from another source; itself where none is named."""
         images = self.images.model_copy(update={"source": source or self.images.source})
         return self.model_copy(update={"images": images})
+
+    def until_decided(self, at_most: int | None) -> "Suite":
+        """This suite, judging photographs until each check is decided, and at most so many."""
+        stop = {"until_decided": True, "at_most": at_most or self.images.at_most}
+        return self.model_copy(update={"images": self.images.model_copy(update=stop)})
 
     def taught(self, recipe: str | None) -> "Suite":
         """This suite with another recipe of training; itself where none is named."""

@@ -109,9 +109,9 @@ def _of_objects(images: Images, objects: Objects, locations: Locations, pairs: i
     )
 
 
-def only(images: Images, which: np.ndarray) -> Images:
-    """These images; photographs keep their numbers. All of them are not copied."""
-    if which.dtype != bool and np.array_equal(which, np.arange(len(images.pixels))):
+def only(images: Images, which: np.ndarray | slice) -> Images:
+    """These images; photographs keep their numbers. All of them are not copied, and neither are those of a slice."""
+    if not isinstance(which, slice) and which.dtype != bool and np.array_equal(which, np.arange(len(images.pixels))):
         return images
     return replace(
         images,
@@ -125,7 +125,19 @@ def only(images: Images, which: np.ndarray) -> Images:
     )
 
 
-def _only_objects(objects: Objects | None, which: np.ndarray) -> Objects | None:
+def only_trials(trials: Trials, which: np.ndarray | slice) -> Trials:
+    """The trials of these images."""
+    return replace(
+        trials,
+        dead=trials.dead[which],
+        live=trials.live[which],
+        photograph=trials.photograph[which],
+        scene=None if trials.scene is None else trials.scene[which],
+        asked=None if trials.asked is None else trials.asked[which],
+    )
+
+
+def _only_objects(objects: Objects | None, which: np.ndarray | slice) -> Objects | None:
     """Those of these images."""
     if objects is None:
         return None

@@ -46,6 +46,7 @@ WEIGHS, LIES = (
 )
 OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_trials.py", "tests/test_blocks.py"
 OF_SHOWING = "tests/test_showing.py"
+OF_UNTIL, OF_BASELINE = "tests/test_until_decided.py", "tests/test_baseline.py"
 OF_OBJECTS, OF_PLACING = "tests/test_perturbations.py", "tests/test_placing.py"
 OF_OBSERVE, OF_EVALUATORS, OF_EXPERIMENT = (
     "tests/test_observe.py",
@@ -357,6 +358,13 @@ MUTANTS = [
     Mutant("a margin of one less", "perturb/images/region.py", "2 * margin + 1", "2 * margin - 1", OF_PLACING),
     Mutant("a box of the piece", "perturb/images/region.py", "return pixels, cut + np.array([top, left, 0, 0])", "return pixels, cut", OF_PLACING),
     Mutant("either rule", "perturb/images/region.py", "            found &= inside\n", "            found |= inside\n", OF_PLACING),
+    Mutant("stops undecided", "perturb/stories/run_checks.py", "if all(f.verdict != Verdict.INCONCLUSIVE", "if any(f.verdict != Verdict.INCONCLUSIVE", OF_UNTIL),
+    Mutant("stops before the change is decided", "perturb/stories/run_checks.py", " and wanted.decided(asked):", ":", OF_UNTIL),
+    Mutant("photographs in the order of their names", "perturb/images/__init__.py", "of_photographs(images, order[first:])", "of_photographs(images, np.sort(order[first:]))", OF_UNTIL),
+    Mutant("at most, forgotten", "perturb/stories/qualify.py", "suite.images.at_most or len(judged.names)", "len(judged.names)", OF_UNTIL),
+    Mutant("how many changes what", "perturb/suite.py", 'update={"until_decided": False, "at_most": None})', "update={})", "tests/test_suite.py"),
+    Mutant("more than both judged", "perturb/baseline.py", "both = min(one.shape[1], other.shape[1])", "both = max(one.shape[1], other.shape[1])", OF_BASELINE),
+    Mutant("undecided change", "perturb/baseline.py", "return changes.overall(judged) != ChangeVerdict.INCONCLUSIVE", "return changes.overall(judged) == ChangeVerdict.INCONCLUSIVE", OF_BASELINE),
     Mutant("visits outside the region", "perturb/stories/answer_map.py", "if images.region is None or scenes:", "if True:", OF_PLACING),
 ]
 # fmt: on

@@ -7,7 +7,7 @@ import pytest
 from test_changes import twice
 from toyruns import a_measurement, a_run
 
-from perturb.baseline import SuiteKey, accept, compare, conditions, from_json
+from perturb.baseline import SuiteKey, accept, compare, conditions, decided, from_json
 from perturb.changes import ChangeVerdict
 from perturb.errors import InputError
 from perturb.files import encode
@@ -52,8 +52,7 @@ def test_a_fall_at_dead_places_is_a_regression_whatever_live_places_do():
         (a_run(detecting(0.8, row=1)), "pixel: dead and live places; measure"),
         (a_run(detecting(0.8), pictures="others"), "judged pictures: their pixels differ"),
         (a_run(detecting(0.8), verdict="INVALID"), "the candidate's run is INVALID"),
-        (a_run(a_measurement(FULL[:200], FULL[:200])), "pixel: 300 x 2 pairs and 200 x 2"),
-        (a_run(a_measurement(FULL[:, :1], FULL[:, :1])), "pixel: 300 x 2 pairs and 300 x 1"),
+        (a_run(a_measurement(FULL[:, :1], FULL[:, :1])), "pixel: 2 pairs an image with 1 seeds, and 1 with 1"),
         (replace(a_run(), measured={}), "pixel: not measured"),
     ],
 )
@@ -64,6 +63,31 @@ def test_unlike_runs_are_incomparable_and_say_why(candidate, words):
     assert found.changes == ()
 
 
+@pytest.mark.parametrize(("before", "after"), [(300, 120), (120, 300)])
+def test_a_run_that_stopped_early_is_compared_on_the_photographs_that_both_judged(before, after):
+    def run(rate, photographs):
+        luck = np.random.default_rng(0).random((2, 300, 2))[:, :photographs]
+        return a_run(a_measurement(luck[0] < rate, luck[1] < 0.9))
+
+    baseline = accept(run(0.8, before), "one")
+    found = compare(baseline, run(0.8, after), "two")
+    assert (found.verdict, found.changes[0].effect.n) == (ChangeVerdict.EQUIVALENT, 120)
+    assert "the very same evidence" in found.changes[0].reason
+    found = compare(baseline, run(0.5, after), "two")
+    assert (found.verdict, found.changes[0].effect.n) == (ChangeVerdict.REGRESSED, 120)
+    kept = accept(run(0.79, after), "two", before=baseline).experiments["pixel"]
+    assert {arm.images for arm in kept.accepted.values()} == {after}
+    assert kept.best["dead"].run == "one"
+    assert kept.best["dead"].images == 120
+
+
+def test_a_change_is_decided_or_not():
+    baseline = accept(a_run(detecting(0.8)), "one")
+    assert decided(baseline, {"pixel": detecting(0.8)})
+    assert decided(baseline, {"pixel": detecting(0.5)})
+    assert not decided(baseline, {"pixel": a_measurement(FULL[:4], FULL[:4])})
+
+
 def test_other_suites_are_incomparable():
     baseline = accept(a_run(detecting(0.8)), "one")
     other = replace(baseline, suite=SuiteKey(name="other", digest="0" * 64))
@@ -71,11 +95,11 @@ def test_other_suites_are_incomparable():
     assert (found.verdict, found.differs[0][:27]) == (ChangeVerdict.INCOMPARABLE, "suites: other 000000000000 ")
 
 
-@pytest.mark.parametrize("shape", [(0, 2), (3, 0)])
-def test_a_baseline_without_trials_is_an_error(shape):
+def test_a_baseline_without_trials_is_an_error():
     baseline = accept(a_run(detecting(0.8)), "one")
-    empty = {"pixel": replace(baseline.experiments["pixel"], shape=shape)}
-    for experiments in (empty, {}):
+    past = baseline.experiments["pixel"]
+    none = {arm: replace(kept, images=0) for arm, kept in past.accepted.items()}
+    for experiments in ({"pixel": replace(past, accepted=none)}, {"pixel": replace(past, pairs=0)}, {}):
         with pytest.raises(InputError, match="holds no trials"):
             compare(replace(baseline, experiments=experiments), a_run(detecting(0.8)), "two")
 
@@ -84,7 +108,7 @@ def test_bits_and_phases_are_checked_when_the_file_is_read():
     baseline = accept(a_run(detecting(0.8)), "one")
     text, bits = encode(baseline), baseline.experiments["pixel"].accepted["dead"].detected
     for broken, words in (
-        (text.replace(bits, bits[:40]), "300 x 2 trials do not fit 30 bytes"),
+        (text.replace(bits, bits[:40]), "1 x 300 x 2 trials do not fit 30 bytes"),
         (text.replace(bits, bits[:41]), "base64"),
         (text.replace('"0,0"', '"0,0 1"'), 'dead_phases: expected "row,column'),
         (text.replace('"live": {', '"other": {', 1), "accepted: expected .'dead', 'live'., got .'dead', 'other'."),
@@ -158,11 +182,11 @@ def test_an_invalid_run_is_no_baseline():
 
 
 def test_the_file_survives_and_is_small():
-    """600 trials: under 3 kB, of which a bit for each trial and arm."""
+    """300 photographs with 2 trials: 27 bytes of digests each, and a bit for each trial and arm."""
     baseline = accept(a_run(detecting(0.8)), "0" * 64, margin=0.02)
     text = encode(baseline)
     assert from_json(text) == baseline
-    assert len(text) < 3000
-    for broken in ("", "[]", "{}", text.replace('"schema": 2', '"schema": 3'), text.replace('"margin"', '"margins"')):
+    assert len(text) < 300 * 27 + 3000
+    for broken in ("", "[]", "{}", text.replace('"schema": 3', '"schema": 4'), text.replace('"margin"', '"margins"')):
         with pytest.raises(InputError, match=r"^`baseline\.json`: [^\n]+$"):
             from_json(broken)

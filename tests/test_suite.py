@@ -1,10 +1,13 @@
 """Suite files: what is shipped, and how mistakes are told."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from perturb.errors import UsageError
 from perturb.shipped import shipped
-from perturb.suite import load_suite, parse_suite
+from perturb.suite import DEFAULTS, TABLES, Suite, load_suite, parse_suite
 
 CHECK = (
     '[[check]]\nname = "x"\nperturbation = { kind = "pixel" }\nclaim = { quantity = "accuracy-loss", at_most = 0.1 }\n'
@@ -65,6 +68,20 @@ def test_the_digest_knows_every_key():
     base = parse_suite('name = "s"\n' + CHECK, "x")
     assert base.digest == parse_suite('name = "s"\nseed = 0\n' + CHECK, "x").digest
     assert base.digest != parse_suite('name = "s"\nseed = 1\n' + CHECK, "x").digest
+    told = "[images]\nuntil_decided = true\nat_most = 9\n"
+    assert base.digest == parse_suite('name = "s"\n' + told + CHECK, "x").digest  # how many is no part of what
+
+
+def test_the_digest_relies_on_defaults_that_stay():
+    """Keys with their default are no part of a digest. Where one changes, raise `DEFAULTS` here and there."""
+    kept = json.loads((Path(__file__).parent / "kept" / "defaults.json").read_text())
+    now = {
+        f"{name}.{key}": repr(field.default)
+        for name, table in {"suite": Suite, **TABLES}.items()
+        for key, field in table.model_fields.items()
+    }
+    assert kept.pop("DEFAULTS") == DEFAULTS
+    assert {key: now[key] for key in kept} == kept
 
 
 def test_a_kind_of_ones_own_takes_its_own_keys():

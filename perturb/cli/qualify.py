@@ -3,6 +3,7 @@
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from perturb.cli.files import HISTORY, folder, kept, save
 from perturb.cli.models import EPILOG, Choice, model_options
 from perturb.cli.options import as_record
 from perturb.cli.terminal import console, progress
+from perturb.errors import UsageError
 from perturb.training.recipe import RECIPES
 
 if TYPE_CHECKING:
@@ -30,11 +32,16 @@ class Question:
     images: str | None
     recipe: str | None
     baseline: str | None
+    until_decided: bool
+    at_most: int | None
 
     def load(self) -> "Suite":
         from perturb.suite import load_suite
 
-        return load_suite(self.suite).reading(self.images).taught(self.recipe)
+        suite = load_suite(self.suite).reading(self.images).taught(self.recipe)
+        if self.at_most and not self.until_decided and not suite.images.until_decided:
+            raise UsageError("--at-most goes with --until-decided.")
+        return suite.until_decided(self.at_most) if self.until_decided or self.at_most else suite
 
     def words(self) -> list[str]:
         """The options that say the same again."""
@@ -43,8 +50,10 @@ class Question:
             "--images": self.images,
             "--recipe": self.recipe,
             "--baseline": self.baseline,
+            "--at-most": str(self.at_most or ""),
         }
-        return [word for option, value in given.items() if value for word in (option, value)]
+        words = [word for option, value in given.items() if value for word in (option, value)]
+        return words + ["--until-decided"] * self.until_decided
 
 
 question_options = as_record(
@@ -60,6 +69,12 @@ question_options = as_record(
     click.option("--recipe", type=click.Choice(list(RECIPES)), help="Training recipe in place of the suite's."),
     click.option(
         "--baseline", type=click.Path(dir_okay=False), help="Also show what changed since this baseline file."
+    ),
+    click.option(
+        "--until-decided", is_flag=True, help="Judge photograph after photograph, and stop once each check is decided."
+    ),
+    click.option(
+        "--at-most", type=click.IntRange(2), help="With --until-decided, the most photographs that are judged."
     ),
 )
 
@@ -88,7 +103,7 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
     suite, where = question.load(), folder(out)
     past = read_baseline(question.baseline, suite) if question.baseline else None
 
-    from perturb.baseline import compare, conditions
+    from perturb.baseline import compare, conditions, decided
     from perturb.render import terminal
     from perturb.render.changes import changes
     from perturb.runs import encode
@@ -100,6 +115,7 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
     with progress() as begin:
         wanted = Wanted(
             conditions=conditions(past) if past else {},
+            decided=partial(decided, past) if past else lambda found: True,
             engine=engine,
             keep=where and where / "training",
             progress=begin,

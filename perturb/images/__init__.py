@@ -24,7 +24,7 @@ from perturb.records import Images
 from perturb.streams import stream
 from perturb.trials import only
 
-__all__ = ["Reading", "Region", "dead_leaves", "load_images", "split"]
+__all__ = ["Reading", "Region", "dead_leaves", "load_images", "of_photographs", "split"]
 
 AS_IT_IS = Reading()
 
@@ -125,6 +125,7 @@ def load_images(
 def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
     """Two sets with no photograph in common; the first gets `share` of the photographs, both at least two.
 
+    The photographs of the second lie in a random order, so that the first n of them are a random sample of it.
     Raises InputError with fewer than four photographs.
     """
     n = len(images.names)
@@ -135,7 +136,7 @@ def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
         )
     order = stream(seed, "images/split").permutation(n)
     first = min(max(2, round(share * n)), n - 2)
-    return _subset(images, order[:first]), _subset(images, order[first:])
+    return of_photographs(images, np.sort(order[:first])), of_photographs(images, order[first:])
 
 
 def _drawn(draw: Draw, source: str, shape: tuple[int, int, int], count: int, seed: int) -> Images:
@@ -217,13 +218,15 @@ def _unfit(photograph: Photograph, shape: tuple[int, int, int], least: float) ->
     return ""
 
 
-def _subset(images: Images, photographs: np.ndarray) -> Images:
-    chosen = np.sort(photographs)
-    keep = np.isin(images.photograph, chosen)
-    kept = only(images, keep)
+def of_photographs(images: Images, chosen: np.ndarray) -> Images:
+    """The images of these photographs, in this order."""
+    rank = np.full(len(images.names), len(chosen))
+    rank[chosen] = np.arange(len(chosen))
+    order = np.argsort(rank[images.photograph], kind="stable")
+    kept = only(images, order[: np.isin(images.photograph, chosen).sum()])
     return replace(
         kept,
-        photograph=np.searchsorted(chosen, kept.photograph),
+        photograph=rank[kept.photograph],
         names=tuple(images.names[i] for i in chosen),
         digests=tuple(images.digests[i] for i in chosen),
         labels=None if images.labels is None else images.labels[chosen],

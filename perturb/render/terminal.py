@@ -116,13 +116,22 @@ def headline(found: Report) -> Text:
     images = found.images
     text.append(f"\n{named(found.suite.name, found.suite.description)}", "dim")
     text.append(
-        f"\n{images.judged.crops} crops of {images.judged.photographs} photographs judged, "
+        f"\n{images.judged.crops} crops of {images.judged.photographs} photographs judged{until(images)}, "
         f"{images.calibration.photographs} others to calibrate on, from {images.source}.{region(images)}",
         "dim",
     )
     if images.account:
         text.append(f"\nPictures: {images.account.words}.", "dim")
     return text
+
+
+def until(images: ImagesSummary) -> str:
+    """When the run stopped, in words; empty where it judged a given number of photographs."""
+    if images.at_most is None:
+        return ""
+    if images.judged.photographs < images.at_most:
+        return f" (then each check was decided; at most {images.at_most})"
+    return f" (all {images.at_most} that there were, until decided)"
 
 
 def named(name: str, description: str) -> str:

@@ -1,6 +1,6 @@
 """One experiment: prepare the model, find its dead and live places, calibrate on some pictures, judge on others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, observe
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
-from perturb.protocols import Progress, Sees, Taps, quiet
+from perturb.protocols import Progress, Sees, Taps, Tick, quiet
 from perturb.records import (
     Conditions,
     Contribution,
@@ -30,7 +30,7 @@ from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import Subject, as_shown, prepare
-from perturb.trials import only
+from perturb.trials import only, only_trials
 
 FAINT = 1 / 64  # below this level differences of float32 scores are rounding, and a given threshold is read in float64
 
@@ -44,6 +44,8 @@ class Wanted:
 
     places: Mapping[str, Locations] = field(default_factory=dict)  # by check, in place of those that the map chooses
     conditions: Mapping[str, Conditions] = field(default_factory=dict)  # of a baseline, measured at as well
+    decided: Callable[[Mapping[str, Measurement]], bool] = lambda found: True  # of what else is asked of the
+    # experiments, before a run that goes on until it is decided may stop
     engine: Engine = "auto"
     keep: Path | None = None  # where trainings leave their checkpoints
     executor: Executor = map
@@ -65,22 +67,40 @@ class Measured:
     training: tuple[Training, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Part:
-    """One observation of the judged images with one seed, and the conditions that it was made under."""
+    """The judged images with one seed's trials under one set of conditions, to be observed in turn."""
 
     level: float
     locations: Locations
     judged: Images  # those that have room for their trials
     trials: Trials
-    seen: Observation
     by: Experimenter
     sweep: LevelCurve | None
+    executor: Executor
+    tick: Tick
+    seen: list[Observation] = field(default_factory=list)  # so far
+
+    @property
+    def photographs(self) -> int:
+        """Observed so far."""
+        return sum(len(np.unique(part.photograph)) for part in self.seen)
+
+    def first(self, photographs: int, *, after: int = 0) -> tuple[Images, Trials]:
+        """The images of the first photographs, without those of the first `after`, and their trials."""
+        which = slice(*np.searchsorted(self.judged.photograph, (after, photographs)))
+        return only(self.judged, which), only_trials(self.trials, which)
+
+    def observe(self, photographs: int, *, after: int) -> None:
+        """Observe these as well."""
+        images, trials = self.first(photographs, after=after)
+        if len(images.pixels):
+            self.seen.extend(self.executor(lambda block: observe(block, self.by, self.tick), cut(images, trials)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seed:
-    """What one seed gave: its own part, and the part at the conditions of a baseline where one was given."""
+    """One seed: its own part, and the part at the conditions of a baseline where one was given."""
 
     parts: tuple[_Part, ...]
     contribution: Contribution
@@ -89,17 +109,37 @@ class _Seed:
 
 
 def measure(model: Sees, plan: ExperimentPlan, pictures: Pictures, wanted: Wanted, maps: Maps) -> Measured:
-    """One experiment, whole. Everything that is learnt is learnt on the calibration pictures.
+    """One experiment, on all judged photographs; see `measure_in_turn`."""
+    (found,) = measure_in_turn(model, plan, pictures, wanted, maps, looks=[len(pictures.judged.names)])
+    assert found is not None
+    return found
 
-    Maps that are estimated are added to `maps`; a map of the model as it is, is taken from there.
+
+def measure_in_turn(
+    model: Sees, plan: ExperimentPlan, pictures: Pictures, wanted: Wanted, maps: Maps, *, looks: Sequence[int]
+) -> Iterator[Measured | None]:
+    """One experiment on the first n judged photographs, for each n of `looks`, which ascend; None below two of them.
+
+    Everything that is learnt is learnt on the calibration pictures, once. Maps that are estimated are added to `maps`;
+    a map of the model as it is, is taken from there.
     Raises InputError where calibration finds no level at which a number can be had.
     """
-    seeds = [_measure_seed(model, plan, pictures, wanted, maps, number) for number in range(plan.training.seeds)]
-    own, *again = (_together(parts) for parts in zip(*(seed.parts for seed in seeds), strict=True))
+    seeds = [_seed(model, plan, pictures, wanted, maps, number) for number in range(plan.training.seeds)]
+    for before, photographs in zip([0, *looks], looks, strict=False):
+        parts = dict.fromkeys(part for seed in seeds for part in seed.parts)  # a baseline's may be the very same
+        for part in parts:
+            part.observe(photographs, after=before)
+        few = any(part.photographs < 2 for part in parts)
+        yield None if few else _measured(plan, seeds, photographs)
+
+
+def _measured(plan: ExperimentPlan, seeds: Sequence[_Seed], photographs: int) -> Measured:
+    """What was seen on the first photographs."""
+    own, *again = (_together(parts, photographs) for parts in zip(*(seed.parts for seed in seeds), strict=True))
     first = seeds[0]
     return Measured(
         plan=plan,
-        judged=first.parts[0].judged,
+        judged=first.parts[0].first(photographs)[0],
         measurement=own,
         repeated=again[0] if again else None,
         contribution=first.contribution,
@@ -110,9 +150,7 @@ def measure(model: Sees, plan: ExperimentPlan, pictures: Pictures, wanted: Wante
     )
 
 
-def _measure_seed(
-    model: Sees, whole: ExperimentPlan, pictures: Pictures, wanted: Wanted, maps: Maps, number: int
-) -> _Seed:
+def _seed(model: Sees, whole: ExperimentPlan, pictures: Pictures, wanted: Wanted, maps: Maps, number: int) -> _Seed:
     plan = replace(whole, seed=whole.seed + number)
     subject = prepare(model, plan, pictures.calibration, plan.seed, keep=wanted.keep, progress=wanted.progress)
     given = plan.point.false_alarms is None
@@ -170,7 +208,7 @@ def _part(
     wanted: Wanted,
     known: Calibration | None = None,
 ) -> _Part:
-    """Calibrate at these places, unless that is known, then observe the judged images."""
+    """Calibrate at these places, unless that is known, and draw the judged images' trials."""
     images = pictures.calibration
     setting = Setting(
         plan=plan,
@@ -201,20 +239,24 @@ def _part(
         purpose=f"{plan.name}/judged",
         scenes=plan.scenes,
     )
-    judged = only(pictures.judged, which)
-    tick = wanted.progress(f"{plan.name}: judging", len(which))
-    seen = joined(list(wanted.executor(lambda block: observe(block, by, tick), cut(judged, trials))))
     return _Part(
-        level=found.level, locations=locations, judged=judged, trials=trials, seen=seen, by=by, sweep=found.sweep
+        level=found.level,
+        locations=locations,
+        judged=only(pictures.judged, which),
+        trials=trials,
+        by=by,
+        sweep=found.sweep,
+        executor=wanted.executor,
+        tick=wanted.progress(f"{plan.name}: judging", len(which)),
     )
 
 
-def _together(parts: tuple[_Part, ...]) -> Measurement:
+def _together(parts: tuple[_Part, ...], photographs: int) -> Measurement:
     """The parts of all seeds as one measurement."""
     return Measurement(
         conditions=Conditions(level=parts[0].level, locations=tuple(part.locations for part in parts)),
-        trials=tuple(part.trials for part in parts),
-        seen=stacked([part.seen for part in parts]),
+        trials=tuple(part.first(photographs)[1] for part in parts),
+        seen=stacked([joined(part.seen) for part in parts]),
     )
 
 

@@ -1,11 +1,13 @@
 """The main job: does this model lose accuracy at its dead pixels, and is that within the claim?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
 from perturb.figures import Figures
+from perturb.images import of_photographs
 from perturb.plan import CheckPlan, pictures_for, plan, region_for, seen_by
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Control, Experiment, Pictures, Remedy
@@ -17,9 +19,9 @@ from perturb.stories.experiment_record import experiment_record
 from perturb.stories.gallery import specimens
 from perturb.stories.prepare import as_shown
 from perturb.stories.report_parts import describe, describe_images, describe_suite, provenance, summary, windows_of
-from perturb.stories.run_checks import run_checks
+from perturb.stories.run_checks import looks_at, run_checks
 from perturb.suite import Suite
-from perturb.verdict import judge, overall
+from perturb.verdict import overall
 
 FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidence, the threshold did not carry over
 
@@ -74,20 +76,26 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     checks, judged = plan(suite, model, pictures.judged), pictures.judged
     bench = context.bench or _prove(suite, pictures)
     settle(model, checks[0], pictures)
-    results = run_checks(model, checks, pictures, context.wanted)
+    most = min(suite.images.at_most or len(judged.names), len(judged.names))
+    looks = looks_at(most, until_decided=suite.images.until_decided)
+    results = run_checks(model, checks, pictures, context.wanted, looks=looks)
+    judged = of_photographs(judged, np.arange(results.photographs))
     experiments = tuple(experiment_record(each) for each in results.measured)
     controls = (*bench.controls, *_false_alarms(results.measured, experiments))
-    findings = judge(results.questions)
     first = results.measured[0].contribution
     windows = windows_of(model, first)
     report = Report(
         schema=SCHEMA,
         suite=describe_suite(suite),
         model=describe(model, context.remedy, taught=any(e.training for e in experiments)),
-        images=describe_images(pictures, where.words if (where := region_for(suite)) else ""),
-        verdict=overall(findings, controls),
+        images=describe_images(
+            replace(pictures, judged=judged),
+            where.words if (where := region_for(suite)) else "",
+            at_most=most if suite.images.until_decided else None,
+        ),
+        verdict=overall(results.findings, controls),
         map=summary(first, windows),
-        findings=tuple(findings),
+        findings=results.findings,
         experiments=experiments,
         controls=controls,
         provenance=provenance(model, suite, context.command),

@@ -66,10 +66,10 @@ def describe_suite(suite: Suite) -> SuiteSummary:
     return SuiteSummary(name=suite.name, description=suite.description, digest=suite.digest)
 
 
-def describe_images(pictures: Pictures, region: str) -> ImagesSummary:
+def describe_images(pictures: Pictures, region: str, *, at_most: int | None) -> ImagesSummary:
     """Where they are from, how many were calibrated on and judged, and what was done to their files.
 
-    `region` says where in them an object could be put.
+    `region` says where in them an object could be put, `at_most` how many could have been judged until it was decided.
     """
     calibration, judged = (_sample(images) for images in (pictures.calibration, pictures.judged))
     within = pictures.judged.region
@@ -80,6 +80,7 @@ def describe_images(pictures: Pictures, region: str) -> ImagesSummary:
         region=region,
         allowed=None if within is None else float(within.mean()),
         account=pictures.judged.account,
+        at_most=at_most,
     )
 
 

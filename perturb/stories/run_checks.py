@@ -1,20 +1,23 @@
 """Run the checks of a suite on one model. Checks that differ by their claim alone share one experiment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from perturb.plan import CheckPlan, experiments
 from perturb.protocols import Sees
-from perturb.records import Contribution, Effect, Measurement, Pictures
-from perturb.stories.experiment import Measured, Wanted, measure
-from perturb.verdict import Question
+from perturb.records import Contribution, Effect, Finding, Measurement, Pictures, Verdict
+from perturb.stories.experiment import Maps, Measured, Wanted, measure_in_turn
+from perturb.verdict import Question, judge
+
+STEP = 20  # a look after each photograph, then each time that their number has grown by 1 / STEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """What the checks gave."""
 
-    questions: tuple[Question, ...]
+    findings: tuple[Finding, ...]
+    photographs: int  # judged
     measured: tuple[Measured, ...]
     maps: Mapping[str, Contribution]
 
@@ -24,17 +27,41 @@ class Results:
         return {each.plan.name: each.repeated for each in self.measured if each.repeated}
 
 
-def run_checks(model: Sees, checks: Sequence[CheckPlan], pictures: Pictures, wanted: Wanted) -> Results:
-    """Measure each experiment, and make each check's claim a question."""
-    maps: dict[str, Contribution] = {}
-    found = {each.name: measure(model, each, pictures, wanted, maps) for each in experiments(checks)}
+def run_checks(
+    model: Sees, checks: Sequence[CheckPlan], pictures: Pictures, wanted: Wanted, *, looks: Sequence[int]
+) -> Results:
+    """Measure each experiment, and judge each check's claim.
+
+    Looks at the first n judged photographs for each n of `looks`, and stops where every check is decided. The verdict's
+    intervals hold however often one looks (see `stats.betting`). Raises InputError where nothing could be judged.
+    """
+    maps: Maps = {}
+    in_turn = [measure_in_turn(model, each, pictures, wanted, maps, looks=looks) for each in experiments(checks)]
     counts = [len(images.names) for images in (pictures.calibration, pictures.judged)]
     supply = sum(counts) / counts[1]
-    return Results(
-        questions=tuple(_question(check, found[check.experiment.name], supply) for check in checks),
-        measured=tuple(found.values()),
-        maps=maps,
-    )
+    for photographs, measured in zip(looks, zip(*in_turn, strict=True), strict=True):
+        found = {each.plan.name: each for each in measured if each}
+        if len(found) < len(measured):
+            continue
+        findings = judge([_question(check, found[check.experiment.name], supply) for check in checks])
+        results = Results(findings=tuple(findings), photographs=photographs, measured=tuple(found.values()), maps=maps)
+        asked = results.repeated or {name: each.measurement for name, each in found.items()}
+        if all(f.verdict != Verdict.INCONCLUSIVE for f in findings) and wanted.decided(asked):
+            break
+    return results
+
+
+def looks_at(photographs: int, *, until_decided: bool) -> list[int]:
+    """After how many photographs to look: after all, or until it is decided from two on."""
+    return [*_growing(photographs)] if until_decided else [photographs]
+
+
+def _growing(photographs: int) -> Iterator[int]:
+    n = min(2, photographs)
+    while n < photographs:
+        yield n
+        n += 1 + n // STEP
+    yield photographs
 
 
 def _question(check: CheckPlan, found: Measured, supply: float) -> Question:
