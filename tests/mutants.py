@@ -259,7 +259,7 @@ MUTANTS = [
     Mutant("measures not joined", "perturb/blocks.py", "measures={name: np.concatenate([part.measures[name] for part in parts], axis) for name in parts[0].measures},", "", OF_BLOCKS),
     Mutant("realised not joined", "perturb/blocks.py", "        realised=np.concatenate([part.realised for part in parts], axis),\n", "", OF_BLOCKS),
     Mutant("crops of a photograph apart", "perturb/blocks.py", "_, rank = np.unique(images.photograph, return_inverse=True)", "rank = np.arange(len(images.photograph))", OF_BLOCKS),
-    Mutant("all trials in each block", "perturb/blocks.py", "trials=_only(trials, part)", "trials=trials", OF_BLOCKS),
+    Mutant("all trials in each block", "perturb/blocks.py", "trials=only_trials(trials, part)", "trials=trials", OF_BLOCKS),
     Mutant("crops keep their order", "perturb/trials.py", "        crop=images.crop[which],\n", "", OF_TRIALS),
     Mutant("noise by position", "perturb/showing.py", 'name, pairs = f"{trials.purpose}/{identity(images, image)}"', 'name, pairs = f"{trials.purpose}/{image}"', OF_BLOCKS),
     Mutant("twin is the first clean picture", "perturb/showing.py", "twin[number[..., PERTURBED]] = number[..., UNPERTURBED]", "twin[number[..., PERTURBED]] = 0", OF_OBSERVE),
