@@ -290,7 +290,7 @@ def _design(found: Measurement) -> str:
 
 
 def _evidence(found: Measurement) -> str:
-    parts = (found.seen.evidence, found.seen.threshold)
+    parts = (found.seen.evidence[:, :1], found.seen.threshold)
     return hashlib.sha256(b"".join(part.astype("<f8").tobytes() for part in parts)).hexdigest()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from perturb.plan import CheckPlan, experiments
 from perturb.protocols import Sees
+from perturb.quantities.levels import OfLevels, own_level
 from perturb.records import Contribution, Effect, Measurement, Pictures
 from perturb.stories.experiment import Measured, Wanted, measure
 from perturb.verdict import Question
@@ -38,7 +39,9 @@ def run_checks(model: Sees, checks: Sequence[CheckPlan], pictures: Pictures, wan
 
 
 def _question(check: CheckPlan, found: Measured, supply: float) -> Question:
-    quantity, seen = check.quantity, found.measurement.seen
+    quantity = check.quantity
+    every = found.measurement.seen
+    seen = every if isinstance(quantity, OfLevels) else own_level(every)
 
     def effect_at(confidence: float) -> Effect:
         effect = quantity.effect(seen, found.contribution, confidence=confidence, seed=check.experiment.seed)
