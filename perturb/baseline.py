@@ -341,7 +341,7 @@ def _evidence(found: Measurement, photographs: int) -> str:
 
     def part(number: int) -> bytes:
         mine = seen.photograph == number
-        return b"".join(v.astype("<f8").tobytes() for v in (seen.evidence[:, :, mine], seen.threshold[:, mine]))
+        return b"".join(v.astype("<f8").tobytes() for v in (seen.evidence[:, 0, mine], seen.threshold[:, mine]))
 
     return _digests([part(number) for number in range(photographs)])
 

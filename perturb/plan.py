@@ -26,6 +26,7 @@ from perturb.model import behind
 from perturb.perturbations.annotated import Annotated
 from perturb.perturbations.digit import Digit
 from perturb.protocols import Differentiable, Evaluator, Quantity, Sees, Taps, Task, TaskSetting
+from perturb.quantities.levels import OfLevels
 from perturb.records import Claim, Design, Images, OperatingPoint, Pictures
 from perturb.suite import CheckTable, EvaluatorTable, MapTable, PerturbationTable, Suite, TrainingTable
 from perturb.tasks.micro import Digits, Presence
@@ -66,6 +67,7 @@ class ExperimentPlan:
     alarm_rate: float = 0.05  # of the pinned threshold, also beside one that is given
     alarms_per_picture: float = 1.0  # the same of annotated objects
     design: Design = "object"
+    curve: tuple[float, ...] = ()  # levels at which the judged pictures are asked besides
 
     @property
     def scenes(self) -> Scenes | None:
@@ -180,6 +182,8 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
     design = check.design or suite.design.kind
     if suite.task is None:
         faults = {
+            "[levels] is not for annotated objects, which have no level: remove [levels].": annotated
+            and suite.levels is not None,
             "[training] needs a [task].": learns,
             f"evaluator.kind = {kind!r} needs a [task].": evaluator.needs_task,
             "search needs a [task].": check.search,
@@ -190,6 +194,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
             "kind = 'label'.": not given,
             "[design] kind = 'picture' is for suites without [task].": design == "picture",
             "[region] is for suites without [task].": suite.region is not None,
+            "[levels] is for suites without [task]: remove [levels].": suite.levels is not None,
             "level = 'calibrated' is for suites without [task]: give a number.": level is None,
             f"{model.name} shows its outputs alone, so it cannot learn: remove [training].": learns
             and not isinstance(model, Differentiable),
@@ -218,7 +223,14 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         alarm_rate=table.false_alarms,
         alarms_per_picture=table.alarms_per_picture,
         design="picture" if annotated else design,
+        curve=curve_levels(suite),
     )
+
+
+def curve_levels(suite: Suite) -> tuple[float, ...]:
+    """The levels of the suite's [levels], ascending; none without that table."""
+    table = suite.levels
+    return () if table is None else tuple(float(level) for level in np.geomspace(table.low, table.high, table.count))
 
 
 def _check_annotated(suite: Suite, check: CheckTable, evaluator: Any) -> None:
@@ -353,7 +365,20 @@ def _claimed(check: CheckTable, experiment: ExperimentPlan, folder: Path) -> Che
     if misfit := quantity.misfit(experiment.point):
         fitting = [k for k in quantities.KINDS if not load_kind(k, quantities.KINDS).misfit(experiment.point)]
         raise UsageError(f"claim.quantity = {claim.quantity!r} {misfit}; expected one of {fitting}.")
+    if isinstance(quantity, OfLevels):
+        _check_levels(claim, quantity, experiment)
     return CheckPlan(name=check.name, experiment=experiment, claim=claim, quantity=quantity)
+
+
+def _check_levels(claim: Claim, quantity: OfLevels, experiment: ExperimentPlan) -> None:
+    """Levels are measured, and the claim is a level or a number of dB that one can mean."""
+    low, high = quantity.margins
+    if not experiment.curve:
+        raise UsageError(f"claim.quantity = {claim.quantity!r} is about several levels: add a table [levels].")
+    if not low <= claim.at_most <= high:
+        raise UsageError(
+            f"claim.at_most = {claim.at_most:g} of {claim.quantity!r}: expected a number between {low:g} and {high:g}."
+        )
 
 
 def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tuple[Training, Any]:

@@ -196,7 +196,7 @@ class Observation:
     realised: Float[np.ndarray, "seed level image pair arm"]  # mean change of the patch; a fraction of the range
     threshold: Float[np.ndarray, "seed image"]
     measures: Mapping[str, Float[np.ndarray, "seed level image pair arm"]]  # what the evaluator tells besides
-    levels: tuple[float, ...]
+    levels: tuple[float, ...]  # the check's own first, then those of the suite's [levels]
     photograph: Int[np.ndarray, " image"]
     point: OperatingPoint
     truth: Int[np.ndarray, "seed image pair"]  # the class that is right
@@ -373,6 +373,53 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FittedCurve:
+    """POD(a) = guess + (1 - guess - lapse) F(intercept + slope ln a), F logistic."""
+
+    intercept: float
+    slope: float
+    guess: float  # the measured rate of false alarms
+    lapse: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """The level from which on a share of the objects is detected: a50, a90."""
+
+    share: float
+    value: float | None  # of the fitted curve, moved into the interval; None: not reached at the tested levels
+    low: float  # it is shown to lie above; 0: nothing is shown
+    high: float | None  # it is shown to lie there or below; None: nothing is shown
+    moved: bool = False  # the fitted curve's own value lay outside the interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmLevels:
+    """Detection against level in one arm."""
+
+    rates: tuple[Rate, ...]  # by level, with intervals that hold for every distribution of photographs
+    fit: FittedCurve | None  # None where detection is not shown to rise with the level
+    a50: Reached
+    a90: Reached
+    surely: float | None  # a90/95, one-sided; None: does not exist
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelTable:
+    """Probability of detection at the levels of a suite's [levels], in both arms."""
+
+    levels: tuple[float, ...]
+    dead: ArmLevels
+    live: ArmLevels
+    penalty: Effect  # 20 log10(a90 dead / a90 live), in dB
+    method: str  # of the bounds
+    enough: int  # photographs without any miss, at least, that show a90/95
+    warnings: tuple[str, ...] = ()  # where less is detected at a higher level, against the assumption
+    side: int = 0  # of the object, in pixels
+    series: str = ""  # the same for experiments that differ by their object's size alone; empty: it has no size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """One perturbation measured on one model: the numbers behind one or more findings."""
 
@@ -404,6 +451,7 @@ class Experiment:
     clipped: Mapping[str, float] = field(default_factory=dict)  # share of the object that clipping took at "dead" and
     # "live" places
     recall: Recall | None = None  # of annotated objects
+    levels: LevelTable | None = None  # where the suite has [levels]
 
     @property
     def detected(self) -> Measure:

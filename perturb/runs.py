@@ -62,6 +62,7 @@ class TrialsHead:
     counted: bool = False  # whether false alarms anywhere in a picture were kept
     area: tuple[int, int, int, int] | None = None  # of the locations, as below
     pixels: bool = False
+    levels: tuple[float, ...] = ()  # beside the check's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +194,14 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
         )
         for seed in range(seeds)
     )
+
+    def at_levels(name: str, own: np.ndarray) -> np.ndarray:
+        """With the axis of levels: the check's own, then the others."""
+        whole = [own[:, None]]
+        if told.levels:
+            whole.append(stored.take(f"levels/{name}", "f", seeds, len(told.levels), *shape[1:]))
+        return np.concatenate(whole, 1).astype(float)
+
     return Measurement(
         conditions=Conditions(level=told.level, locations=locations),
         trials=tuple(
@@ -208,13 +217,14 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             for number, seed in enumerate(told.seeds)
         ),
         seen=Observation(
-            evidence=evidence[:, None].astype(float),
-            realised=stored.take("realised", "f", *shape)[:, None].astype(float),
+            evidence=at_levels("evidence", evidence),
+            realised=at_levels("realised", stored.take("realised", "f", *shape)),
             threshold=stored.take("threshold", "f", seeds, images).astype(float),
             measures={
-                name: stored.take(f"measures/{name}", "f", *shape)[:, None].astype(float) for name in told.measures
+                name: at_levels(f"measures/{name}", stored.take(f"measures/{name}", "f", *shape))
+                for name in told.measures
             },
-            levels=(told.level,),
+            levels=(told.level, *told.levels),
             photograph=photograph,
             point=told.point,
             truth=truth,
@@ -297,14 +307,18 @@ def _trials(run: Run) -> bytes:
                 counted=seen.alarms is not None,
                 area=locations[0].area,
                 pixels=locations[0].pixels,
+                levels=seen.levels[1:],
             )
             parts = {"photograph": seen.photograph, "threshold": seen.threshold, "truth": seen.truth}
             if seen.alarms is not None:
                 parts["alarms"] = seen.alarms
             if found.trials[0].scene is not None:
                 parts["places/scene"] = np.stack([t.scene for t in found.trials if t.scene is not None])
-            parts |= {"evidence": seen.evidence[:, 0], "realised": seen.realised[:, 0]}
-            parts |= {f"measures/{key}": values[:, 0] for key, values in seen.measures.items()}
+            by_level = {"evidence": seen.evidence, "realised": seen.realised}
+            by_level |= {f"measures/{key}": values for key, values in seen.measures.items()}
+            parts |= {key: values[:, 0] for key, values in by_level.items()}
+            if seen.levels[1:]:
+                parts |= {f"levels/{key}": values[:, 1:] for key, values in by_level.items()}
             for arm in ("dead", "live"):
                 parts[f"places/{arm}"] = np.stack([getattr(trials, arm) for trials in found.trials])
                 parts |= {f"phases/{seed}/{arm}": getattr(one, arm) for seed, one in enumerate(locations)}

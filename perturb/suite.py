@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -175,6 +176,21 @@ class DesignTable(_Table):
     )
 
 
+class LevelsTable(_Table):
+    """Levels at which every check is asked besides its own, evenly spaced on a logarithmic axis."""
+
+    low: Annotated[float, Field(gt=0, lt=1)] = Field(1 / 64, description="lowest level, a fraction of the pixel range")
+    high: Annotated[float, Field(gt=0, le=1)] = Field(1, description="highest level")
+    count: int = Field(13, ge=3, le=60, description="number of levels; 13 from 1/64 to 1 are 3 dB apart")
+
+    @field_validator("high")
+    @classmethod
+    def _above(cls, high: float, info: ValidationInfo) -> float:
+        if high <= (low := info.data.get("low", 0.0)):
+            raise PydanticCustomError("levels", "expected more than low = {low}", {"low": low})
+        return high
+
+
 class MapTable(_Table):
     kind: kind_of(MAPS, custom=False) = Field(  # type: ignore[valid-type]
         "energy", description="how the contribution is estimated; a model without gradients takes response by default"
@@ -303,6 +319,9 @@ class Suite(_Table):
     sensor: SensorTable | None = Field(None, description="the camera's pictures, and how they become the model's input")
     map: MapTable = MapTable()
     design: DesignTable = DesignTable()
+    levels: LevelsTable | None = Field(
+        None, description="levels at which detection is measured as well, beside each check's own"
+    )
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
     evaluator: EvaluatorTable = EvaluatorTable()
     training: TrainingTable | None = Field(
@@ -436,6 +455,7 @@ TABLES: dict[str, type[_Table]] = {
     "sensor": SensorTable,
     "map": MapTable,
     "design": DesignTable,
+    "levels": LevelsTable,
     "task": TaskTable,
     "training": TrainingTable,
     "evaluator": EvaluatorTable,

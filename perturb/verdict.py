@@ -87,7 +87,7 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
         own, effect = effect.confidence, question.effect_at(shared)
         verdict, reason = decide(question.claim, effect)
         if verdict != Verdict.FAIL:
-            reason += f"; above it at {own:.4g} alone, not at the {shared:.4g} that several checks ask for"
+            reason += f"; above it at {own:.4g} alone, not at the {effect.confidence:.4g} that several checks ask for"
     return Finding(
         check=question.check,
         claim=question.claim,
@@ -99,7 +99,12 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
 
 
 def _needed(question: Question, effect: Effect) -> Needed | None:
-    """Photographs to supply that would decide, if the value is what was measured, give or take a standard error."""
+    """Photographs to supply that would decide, if the value is what was measured, give or take a standard error.
+
+    None for a quantity without bounds, such as a level: what decides it is not the mean of a number by photograph.
+    """
+    if not all(map(math.isfinite, question.bounds)):
+        return None
     margin, error = question.claim.at_most, effect.spread / effect.n**0.5
     away = math.copysign(error, effect.value - margin)
 

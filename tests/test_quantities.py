@@ -247,10 +247,11 @@ def test_every_kind_says_what_it_is_and_where_it_fits():
         point.clean + str(point.false_alarms): [n for n, k in kinds.items() if not k.misfit(point)]
         for point in (PINNED, PRESENCE, LABELS, INTENSITY)
     }
+    levels = ["a50", "a90", "a90-95", "penalty-db"]
     of_map = ["imbalance", "dead-share", "unread-share"]
     assert fits == {
-        "absent0.05": ["accuracy-loss", "accuracy-loss-2afc", "miss-rate", *of_map],
-        "absentNone": ["accuracy-loss", *of_map],
+        "absent0.05": ["accuracy-loss", "accuracy-loss-2afc", "miss-rate", *levels, *of_map],
+        "absentNone": ["accuracy-loss", *levels, *of_map],
         "rightNone": ["flip-rate", *of_map],
         "noneNone": ["accuracy-loss", *of_map],
     }

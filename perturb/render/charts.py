@@ -4,14 +4,16 @@ Colours are the page's own variables, so that light and dark are the page's affa
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+import numpy as np
 
 from perturb.figures import LevelCurve
-from perturb.records import Experiment, Finding, Rate, Verdict
+from perturb.records import Experiment, Finding, LevelTable, Rate, Verdict
+from perturb.stats.detection_curve import probability
 
 INK, FAINT, LINE, PAPER = "var(--ink)", "var(--faint)", "var(--line)", "var(--paper)"
 DEAD, LIVE, MARGIN = "var(--dead)", "var(--live)", "var(--margin)"
@@ -28,6 +30,7 @@ ARMS = ["dead", "live"]
 WORDS = ("label", "verdict", "places", "pictures")  # the others are numbers
 ESTIMATE = ("verdict", "estimate", "from", "to", "claimed at most")
 ROW = 46  # pixels for each interval
+POINTS = 101  # of a fitted curve
 FINITE = 1e300  # an effect beyond it, such as the imbalance of a strictly dead phase, has no place on an axis
 
 
@@ -93,8 +96,7 @@ def detection(sweep: LevelCurve, experiment: Experiment) -> dict[str, Any]:
         for level, rate in zip(sweep.levels, getattr(sweep, arm), strict=True)
     ]
     judged = [_noticed(arm, experiment.level, getattr(experiment.detected, arm), "judged") for arm in ARMS]
-    levels = alt.Axis(values=list(sweep.levels), format=".2~f", grid=False)
-    x = alt.X("level:Q", title="level", scale=alt.Scale(type="log", nice=False), axis=levels)
+    x = alt.X("level:Q", title="level", scale=alt.Scale(type="log", nice=False), axis=_levels(sweep.levels))
     shares = alt.Axis(format=".0%", tickCount=5)
     y = alt.Y("noticed:Q", title="share noticed", scale=alt.Scale(domain=[0, 1]), axis=shares)
     key = alt.Legend(title=None, orient="top", symbolSize=110, symbolOpacity=1, symbolStrokeWidth=0)
@@ -114,6 +116,71 @@ def detection(sweep: LevelCurve, experiment: Experiment) -> dict[str, Any]:
         hollow.encode(y=y, color=colour, shape=shape),
     )
     return _dressed(chart, height=280)
+
+
+def probability_of_detection(found: LevelTable, verb: str) -> dict[str, Any]:
+    """Both arms against level: marks with intervals, the fitted curves, and where each reaches 90 %."""
+    seen = [
+        _noticed(arm, level, rate, "judged")
+        for arm in ARMS
+        for level, rate in zip(found.levels, getattr(found, arm).rates, strict=True)
+    ]
+    x = alt.X("level:Q", title="level", scale=alt.Scale(type="log", nice=False), axis=_levels(found.levels))
+    shares = alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 0.9, 1])
+    y = alt.Y("noticed:Q", title=f"share {verb}", scale=alt.Scale(domain=[0, 1]), axis=shares)
+    key = alt.Legend(title=None, orient="top", symbolSize=110, symbolOpacity=1, symbolStrokeWidth=0)
+    colour = alt.Color("places:N", scale=alt.Scale(domain=ARMS, range=[DEAD, LIVE]), legend=key)
+    shape = alt.Shape("places:N", scale=alt.Scale(domain=ARMS, range=["triangle-down", "circle"]), legend=key)
+    dash = alt.StrokeDash("places:N", scale=alt.Scale(domain=ARMS, range=[[5, 3], [1, 0]]), legend=key)
+    marks = alt.Chart(alt.InlineData(values=seen)).encode(
+        x=x, color=colour, tooltip=_told("places", "pictures", "level", "noticed", "from", "to")
+    )
+    curves = alt.Chart(alt.InlineData(values=list(_fitted(found)))).encode(x=x, color=colour)
+    reached = alt.Chart(alt.InlineData(values=list(_reached(found)))).encode(
+        color=colour, tooltip=_told("places", "a90", "from", "to")
+    )
+    chart = alt.layer(
+        alt.Chart(alt.InlineData(values=[{"share": 0.9}]))
+        .mark_rule(color=FAINT, strokeDash=[2, 3])
+        .encode(y="share:Q"),
+        reached.mark_rule(strokeWidth=7, opacity=0.28, strokeCap="round").encode(
+            x=alt.X("from:Q", title="level"), x2="to:Q", y=alt.Y("row:Q", title=f"share {verb}")
+        ),
+        reached.mark_rule(strokeWidth=1.5).encode(x="a90:Q", y="bottom:Q", y2="row:Q", strokeDash=dash),
+        curves.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash),
+        marks.mark_rule(strokeWidth=1.5, opacity=0.7).encode(y="from:Q", y2="to:Q"),
+        marks.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape),
+    )
+    return _dressed(chart, height=320)
+
+
+def _levels(levels: Sequence[float]) -> alt.Axis:
+    return alt.Axis(values=list(levels), format=".2~f", grid=False, labelOverlap="greedy")
+
+
+def _fitted(found: LevelTable) -> Iterator[dict[str, Any]]:
+    """Points on each arm's curve, where there is one."""
+    levels = np.geomspace(found.levels[0], found.levels[-1], POINTS)
+    for arm in ARMS:
+        if fit := getattr(found, arm).fit:
+            for level, share in zip(levels, probability(fit, levels), strict=True):
+                yield {"places": arm, "level": float(level), "noticed": float(share)}
+
+
+def _reached(found: LevelTable) -> Iterator[dict[str, Any]]:
+    """a90 of each arm and its interval, drawn within the levels that were tried."""
+    least, most = found.levels[0], found.levels[-1]
+    for arm in ARMS:
+        a90 = getattr(found, arm).a90
+        if a90.value is not None:
+            yield {
+                "places": arm,
+                "a90": a90.value,
+                "from": max(a90.low, least),
+                "to": most if a90.high is None else a90.high,
+                "row": 0.9,
+                "bottom": 0.0,
+            }
 
 
 def svg(spec: dict[str, Any], width: int = 640) -> str:

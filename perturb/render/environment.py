@@ -4,7 +4,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from perturb.render import changes, headline
+from perturb.render import changes, headline, levels
 from perturb.render.lattice import sentences
 from perturb.render.terminal import (
     clean,
@@ -37,6 +37,8 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, quantity=headline.quantity, clean=clean)
     made.filters.update(design=moved, phase_grid=phase_grid, region=region, until=until, limits=limits, loss=loss)
+    made.filters.update(reached=levels.rows, decibels=levels.decibels, remarks=levels.remarks, spacing=levels.spacing)
+    made.filters.update(size_laws=lambda experiments: list(levels.size_laws(experiments)))
     made.filters.update(sentences=sentences, would_decide=would_decide)
     made.filters.update(who=changes.who, change=changes.title, moved=changes.moved, why=changes.why)
     return made

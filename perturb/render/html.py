@@ -38,6 +38,7 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
         whole=_whole(figures) if figures else None,
         period=_period(found),
         sweeps=_sweeps(found),
+        curves=[(e, charts.probability_of_detection(e.levels, e.verb)) for e in found.experiments if e.levels],
         gallery=_gallery([s for s in figures.specimens if s.experiment == experiment.name] if figures else []),
         networks=networks,
         before_after=_before_after(sides) if len(networks) > 1 else None,
@@ -49,7 +50,7 @@ def intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     ordered = sorted(findings, key=lambda f: f.claim.quantity)
     for _, group in groupby(ordered, key=lambda f: f.claim.quantity):
         checks = list(group)
-        rows = [charts.interval(f, f.check) for f in checks if f.effect.high < charts.FINITE]
+        rows = [charts.interval(f, f.check) for f in checks if max(-f.effect.low, f.effect.high) < charts.FINITE]
         if rows:
             yield charts.intervals(rows, quantity(checks[0].effect))
 

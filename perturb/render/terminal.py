@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perturb import records
+from perturb.quantities.of_map import LARGEST
 from perturb.records import (
     Bin,
     Breakdown,
@@ -24,6 +25,7 @@ from perturb.records import (
     Training,
     Verdict,
 )
+from perturb.render import levels
 from perturb.render.colour import paint
 from perturb.render.lattice import sentences
 from perturb.report import ImagesSummary, ModelSummary, Report
@@ -70,8 +72,8 @@ def _characters(count: int) -> int:
 
 def _shaded(values: np.ndarray, high: float) -> Text:
     shares = np.round(values / high, 6)  # a share at the edge of a shade is drawn alike by every machine
-    levels = np.clip(shares * len(SHADES), 0, len(SHADES) - 1).astype(int)
-    return Text("\n".join("".join(_characters(len(row)) * SHADES[v] for v in row) for row in levels))
+    shades = np.clip(shares * len(SHADES), 0, len(SHADES) - 1).astype(int)
+    return Text("\n".join("".join(_characters(len(row)) * SHADES[v] for v in row) for row in shades))
 
 
 def _coloured(values: np.ndarray, high: float) -> Text:
@@ -100,6 +102,8 @@ def report(found: Report) -> RenderableType:
         parts += [Text(), phases(e)] if phase_grid(e)[0] else []
         for row in e.recall.breakdowns if e.recall else ():
             parts += [Text(), breakdown(e, row)]
+    for table in levels.tables(found.experiments):
+        parts += [Text(), table]
     parts += [Text(), _map(found)]
     failed = [control for control in found.controls if not control.passed]
     if failed:
@@ -310,8 +314,11 @@ def rate(found: Rate) -> str:
 
 
 def number(value: float) -> str:
-    if abs(value) >= 1e308:
-        return "infinite"
+    """Two decimals; two digits of what is smaller than 0.1, three of what is larger than 100."""
+    if abs(value) >= LARGEST:
+        return "infinite" if value > 0 else "-infinite"
+    if 0 < abs(value) < 0.1:
+        return f"{value:.2g}"
     return f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
 
 

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 from scipy.stats import beta
@@ -38,6 +38,15 @@ def betting_interval(values: Values, bounds: tuple[float, float], confidence: fl
 def log_money(values: Values, mean: float) -> float:
     """Logarithm of the money won against "the mean is `mean` or more", for values in [0, 1] and `mean` below 1."""
     return float(logsumexp(growth(values, mean).sum(-1), b=SHARES))
+
+
+def excludes(values: Float[np.ndarray, "... value"], mean: float, error: float) -> Bool[np.ndarray, "..."]:
+    """Whether values in [0, 1] exclude "the mean is `mean` or more": wrongly with probability `error` at most.
+
+    The same rule as the end of an interval: `betting_interval` ends below `mean` where this holds.
+    """
+    shares = SHARES.reshape(-1, *[1] * (values.ndim - 1))
+    return np.asarray(logsumexp(growth(values, mean).sum(-1), axis=0, b=shares) >= -math.log(error))
 
 
 def values_to_decide(values: Values, mean: float, error: float) -> float:

@@ -154,7 +154,8 @@ def _seed(model: Sees, whole: ExperimentPlan, pictures: Pictures, wanted: Wanted
     plan = replace(whole, seed=whole.seed + number)
     subject = prepare(model, plan, pictures.calibration, plan.seed, keep=wanted.keep, progress=wanted.progress)
     given = plan.point.false_alarms is None
-    faint = given and plan.training.regime == "as-is" and plan.level is not None and plan.level < FAINT
+    lowest = min((1.0 if plan.level is None else plan.level, *plan.curve))
+    faint = given and plan.training.regime == "as-is" and lowest < FAINT
     engine = "dense" if plan.annotated else wanted.engine  # no picture is a changed copy of another
     look = look_at(subject.model, subject.evaluator.layer, engine, double=faint)
     known: Calibration | None = None
@@ -174,7 +175,7 @@ def _seed(model: Sees, whole: ExperimentPlan, pictures: Pictures, wanted: Wanted
     if (asked := wanted.conditions.get(plan.name)) is not None:
         there = asked.locations[min(number, len(asked.locations) - 1)]
         same = asked.level == parts[0].level and _same(there, locations)
-        anew = replace(plan, level=asked.level)
+        anew = replace(plan, level=asked.level, curve=())  # a baseline is compared at the check's own level
         parts.append(parts[0] if same else _part(subject, anew, look, there, pictures, wanted))
     return _Seed(parts=tuple(parts), contribution=contribution, look=look, training=subject.training)
 
@@ -223,7 +224,7 @@ def _part(
         look=look,
         evaluator=found.evaluator,
         task=plan.task,
-        levels=(found.level,),
+        levels=(found.level, *plan.curve),
         point=plan.point,
         threshold=found.threshold,
         pinned=found.pinned,

@@ -1,9 +1,13 @@
 """What a report says of one experiment: how it came about and what was seen, by arm."""
 
+from dataclasses import fields, is_dataclass, replace
+
 import numpy as np
 
 from perturb.locations import middle_cell
 from perturb.plan import ExperimentPlan
+from perturb.quantities.level_table import level_table
+from perturb.quantities.levels import own_level
 from perturb.quantities.measures import free_response, measures
 from perturb.quantities.recall import recall
 from perturb.records import (
@@ -11,6 +15,7 @@ from perturb.records import (
     LIVE,
     Contribution,
     Experiment,
+    LevelTable,
     Locations,
     Miss,
     Observation,
@@ -18,10 +23,12 @@ from perturb.records import (
 )
 from perturb.stories.experiment import Measured
 
+SIZES = frozenset(["size", "sigma", "diameter", "width", "length", "longest", "font_size"])  # keys of perturbations
+
 
 def experiment_record(found: Measured) -> Experiment:
     """The record of an experiment. Places are those of its first seed."""
-    plan, seen = found.plan, found.measurement.seen
+    plan, seen = found.plan, own_level(found.measurement.seen)
     locations = found.measurement.conditions.locations[0]
     put = plan.task.perturbation
     return Experiment(
@@ -52,7 +59,27 @@ def experiment_record(found: Measured) -> Experiment:
         phases=found.contribution.rates,
         clipped=_clipped(seen),
         recall=recall(seen, found.measurement.trials[0], found.judged, seed=plan.seed),
+        levels=_levels(found),
     )
+
+
+def _levels(found: Measured) -> LevelTable | None:
+    """Detection by level where the suite asks for levels."""
+    plan = found.plan
+    if not plan.curve:
+        return None
+    table = level_table(found.measurement.seen, found.contribution, seed=plan.seed)
+    return replace(table, side=max(plan.task.extent), series=_series(plan))
+
+
+def _series(plan: ExperimentPlan) -> str:
+    """What the experiment has in common with those whose object alone has another size; empty for an object of one."""
+    put = plan.task.perturbation
+    keys = [key.name for key in fields(put)] if is_dataclass(put) else []
+    if not set(keys) & SIZES:
+        return ""
+    alike = {key: getattr(put, key) for key in keys if key not in SIZES}
+    return f"{type(put).__name__} {alike}, {plan.evaluator!r}, {plan.design}"
 
 
 def _clipped(seen: Observation) -> dict[str, float]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from perturb.plan import CheckPlan, experiments
 from perturb.protocols import Sees
+from perturb.quantities.levels import OfLevels, own_level
 from perturb.records import Contribution, Effect, Finding, Measurement, Pictures, Verdict
 from perturb.stories.experiment import Maps, Measured, Wanted, measure_in_turn
 from perturb.verdict import Question, judge
@@ -65,7 +66,9 @@ def _growing(photographs: int) -> Iterator[int]:
 
 
 def _question(check: CheckPlan, found: Measured, supply: float) -> Question:
-    quantity, seen = check.quantity, found.measurement.seen
+    quantity = check.quantity
+    every = found.measurement.seen
+    seen = every if isinstance(quantity, OfLevels) else own_level(every)
 
     def effect_at(confidence: float) -> Effect:
         effect = quantity.effect(seen, found.contribution, confidence=confidence, seed=check.experiment.seed)
