@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Float
 
 from perturb import changes
-from perturb.changes import LOSS, TESTED, Against, Changes, ChangeVerdict, Pairing, RunSummary
+from perturb.changes import LOSS, OWN, TESTED, Against, Asked, Changes, ChangeVerdict, Pairing, RunSummary
 from perturb.errors import InputError, UsageError
 from perturb.files import Upgrade, decode
 from perturb.quantities.detection import FLOOR, detected, saturation
-from perturb.records import Arm, Conditions, Locations, Measurement
+from perturb.records import Arm, Conditions, Locations, Measurement, Measurements
 from perturb.runs import Run
 
 SCHEMA = 3
@@ -74,6 +74,7 @@ class Tracked:
     accepted: Mapping[str, Detected]  # by arm: dead and live
     best: Mapping[str, Detected]  # the accepted run that detected most; each arm's own
     runs: int  # accepted so far, of which it is the best
+    own: Mapping[str, Detected] | None = None  # the accepted run at its own places, where these are others
     area: tuple[int, int, int, int] | None = None  # of a resized picture: top, left, bottom, right of what is taken
 
 
@@ -112,9 +113,11 @@ def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | No
     experiments = {}
     for check, own in run.measured.items():
         past = known.get(check)
-        again = past and _same_trials(past, run, check)
+        again = past and _same_trials(past, _measurements(run), check, len(run.photographs))
         kept = past if again and check not in fallen else None
-        experiments[check] = _track(name, again or own, kept, len(run.photographs))
+        tracked = _track(name, again or own, kept, len(run.photographs))
+        elsewhere = again and _elsewhere(again, _measurements(run), check)
+        experiments[check] = replace(tracked, own=_arms(name, elsewhere)) if elsewhere else tracked
     return Baseline(
         schema=SCHEMA,
         suite=SuiteKey(name=run.report.suite.name, digest=run.report.suite.digest),
@@ -153,13 +156,14 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
     """
     if not baseline.experiments or not all(_size(past) for past in baseline.experiments.values()):
         raise InputError("the baseline holds no trials.")
-    found = {check: _same_trials(past, run, check) for check, past in baseline.experiments.items()}
+    seen = _measurements(run)
+    found = {
+        check: _same_trials(past, seen, check, len(run.photographs)) for check, past in baseline.experiments.items()
+    }
     differs = _unlike(baseline, run) or tuple(
         _how_unlike(check, baseline.experiments[check], run) for check, again in found.items() if again is None
     )
-    pairings = (
-        [] if differs else [p for check, again in found.items() if again for p in _pairings(check, baseline, again)]
-    )
+    pairings = [] if differs else _all_pairings(baseline, seen, found)
     judged = changes.judge(pairings, margin=baseline.margin, seed=baseline.seed)
     return Changes(
         schema=changes.SCHEMA,
@@ -170,13 +174,14 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
         candidate=_who(run, name),
         changes=judged,
         differs=differs,
+        warnings=() if differs else tuple(_warnings(baseline, run, found)),
     )
 
 
-def decided(baseline: Baseline, found: Mapping[str, Measurement]) -> bool:
-    """Whether every change since the baseline is decided by these measurements at its conditions."""
-    known = ((check, again) for check, again in found.items() if check in baseline.experiments)
-    pairings = [p for check, again in known for p in _pairings(check, baseline, again)]
+def decided(baseline: Baseline, seen: Measurements) -> bool:
+    """Whether every change since the baseline is decided by what was seen so far."""
+    found = {check: seen.repeated.get(check, seen.measured.get(check)) for check in baseline.experiments}
+    pairings = _all_pairings(baseline, seen, found)
     judged = changes.judge(pairings, margin=baseline.margin, seed=baseline.seed)
     return changes.overall(judged) != ChangeVerdict.INCONCLUSIVE
 
@@ -194,7 +199,7 @@ def _faults(baseline: Baseline) -> Iterator[str]:
         for name, phases in (("dead_phases", past.dead_phases), ("live_phases", past.live_phases)):
             if not PHASES.fullmatch(phases):
                 yield f'{at}.{name}: expected "row,column row,column ...", got {phases[:40]!r}'
-        for name, arms in (("accepted", past.accepted), ("best", past.best)):
+        for name, arms in (("accepted", past.accepted), ("best", past.best), ("own", past.own or past.accepted)):
             if set(arms) != set(TESTED):
                 yield f"{at}.{name}: expected {list(TESTED)}, got {sorted(arms)[:4]}"
             for which, arm in arms.items():
@@ -220,13 +225,13 @@ def _track(name: str, found: Measurement, past: Tracked | None, photographs: int
         raise UsageError(
             "the lattice has no whole period in the picture, and a baseline keeps phases: resize by a whole ratio."
         )
-    accepted: dict[str, Detected] = {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
+    accepted = _arms(name, found)
     tracked = Tracked(
         level=found.conditions.level,
         period=locations[0].period,
         balanced=any(one.balanced for one in locations),
-        dead_phases=SEEDS.join(_written(one.dead) for one in locations),
-        live_phases=SEEDS.join(_written(one.live) for one in locations),
+        dead_phases=_written_of(found)[0],
+        live_phases=_written_of(found)[1],
         pairs=found.seen.evidence.shape[3],
         trials=_design(found, photographs),
         evidence=_evidence(found, photographs),
@@ -247,8 +252,27 @@ def _better(past: Tracked, own: Detected, other: Detected) -> Detected:
     return own if mine.mean() >= theirs.mean() else _arm(other.run, theirs)
 
 
-def _pairings(check: str, baseline: Baseline, again: Measurement) -> Iterator[Pairing]:
-    """Of the images that both runs judged, in the same order."""
+def _all_pairings(baseline: Baseline, seen: Measurements, found: Mapping[str, Measurement | None]) -> list[Pairing]:
+    known = ((check, again) for check, again in found.items() if again)
+    return [p for check, again in known for p in _pairings(check, baseline, again, _elsewhere(again, seen, check))]
+
+
+def _measurements(run: Run) -> Measurements:
+    return Measurements(measured=run.measured, repeated=run.repeated, own=run.own)
+
+
+def _elsewhere(again: Measurement, seen: Measurements, check: str) -> Measurement | None:
+    """The run at its own places and the same level; None where these are the very places of `again`."""
+    level = again.conditions.level
+    found = (series[check] for series in (seen.own, seen.measured) if check in series)
+    own = next((m for m in found if m.conditions.level == level), None)
+    if own is None or _written_of(own) == _written_of(again):
+        return None
+    return own if np.array_equal(own.seen.photograph, again.seen.photograph) else None
+
+
+def _pairings(check: str, baseline: Baseline, again: Measurement, own: Measurement | None) -> Iterator[Pairing]:
+    """Of the images that both runs judged, in the same order; `own`: the candidate at places of its own."""
     past = baseline.experiments[check]
     before = {arm: _bits(past.accepted[arm], past) for arm in TESTED}
     after = {arm: _seen(again, arm) for arm in TESTED}
@@ -262,12 +286,37 @@ def _pairings(check: str, baseline: Baseline, again: Measurement) -> Iterator[Pa
             check=check, quantity=quantity, against=against, before=one, after=other, photograph=cluster, **more
         )
 
+    each_own = own is not None or past.own is not None
+    asked: dict[Arm, Asked] = {"dead": "a fall", "live": "nothing"} if each_own else dict.fromkeys(TESTED, "any change")
     for arm, quantity in TESTED.items():
-        saturated = saturation(before["live"], before["dead"], FLOOR)
-        yield paired(quantity, "accepted", before[arm], after[arm], saturated=saturated, identical=identical)
-        if past.best[arm].detected != past.accepted[arm].detected:
-            yield paired(quantity, "best", _bits(past.best[arm], past), after[arm], among=past.runs)
-    yield paired(LOSS, "accepted", before["live"] - before["dead"], after["live"] - after["dead"])
+        at = {"saturated": saturation(before["live"], before["dead"], FLOOR), "identical": identical}
+        yield paired(quantity, "accepted", before[arm], after[arm], asked=asked[arm], **at)
+        if past.best[arm].detected != past.accepted[arm].detected and asked[arm] != "nothing":
+            yield paired(quantity, "best", _bits(past.best[arm], past), after[arm], among=past.runs, asked="a fall")
+    if each_own:
+        before = {arm: _bits((past.own or past.accepted)[arm], past) for arm in TESTED}
+        after = {arm: _seen(own or again, arm) for arm in TESTED}
+        for arm, quantity in OWN.items():
+            saturated = saturation(before["live"], before["dead"], FLOOR)
+            yield paired(quantity, "accepted", before[arm], after[arm], saturated=saturated)
+    yield paired(LOSS, "accepted", before["live"] - before["dead"], after["live"] - after["dead"], asked="nothing")
+
+
+def _warnings(baseline: Baseline, run: Run, found: Mapping[str, Measurement | None]) -> Iterator[str]:
+    """What limits a comparison at the baseline's places."""
+    one, other = baseline.accepted.model, run.report.model.reference
+    if one != other:
+        yield f"the baseline is of `{one}`, another network: its places say little of `{other}`"
+    for check, again in found.items():
+        past, own = baseline.experiments[check], again and _elsewhere(again, _measurements(run), check)
+        if past.balanced:
+            yield f"{check}: the baseline's map is flat: its places are random, and show no lattice of the candidate"
+        if own:
+            there, here = (set(text.split(SEEDS)[0].split()) for text in (past.dead_phases, _written_of(own)[0]))
+            yield (
+                f"{check}: the two maps have {len(there & here)} of {len(there)} dead phases in common, so each model "
+                "is judged at its own places"
+            )
 
 
 def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
@@ -281,11 +330,11 @@ def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
     return tuple(unlike)
 
 
-def _same_trials(past: Tracked, run: Run, check: str) -> Measurement | None:
+def _same_trials(past: Tracked, seen: Measurements, check: str, photographs: int) -> Measurement | None:
     """The run's own measurement of them, or its repetition at the baseline's conditions."""
-    found = (series[check] for series in (run.repeated, run.measured) if check in series)
+    found = (series[check] for series in (seen.repeated, seen.measured) if check in series)
     alike = (m for m in found if m.conditions.level == past.level and m.seen.evidence.shape[3] == past.pairs)
-    return next((m for m in alike if _agree(_design(m, len(run.photographs)), past.trials)), None)
+    return next((m for m in alike if _agree(_design(m, photographs), past.trials)), None)
 
 
 def _how_unlike(check: str, past: Tracked, run: Run) -> str:
@@ -350,6 +399,10 @@ def _digests(parts: Sequence[bytes]) -> str:
     return " ".join(hashlib.sha256(part).hexdigest()[:DIGEST] for part in parts)
 
 
+def _arms(name: str, found: Measurement) -> dict[str, Detected]:
+    return {arm: _arm(name, _seen(found, arm)) for arm in TESTED}
+
+
 def _arm(name: str, seen: Float[np.ndarray, "seed image pair"]) -> Detected:
     packed = base64.b64encode(np.packbits(seen.astype(bool)).tobytes()).decode()
     return Detected(run=name, rate=round(float(seen.mean()), 6), images=seen.shape[1], detected=packed)
@@ -368,6 +421,13 @@ def _seeds(past: Tracked) -> int:
 def _size(past: Tracked) -> int:
     """How many trials it has."""
     return _seeds(past) * past.accepted["dead"].images * past.pairs
+
+
+def _written_of(found: Measurement) -> tuple[str, str]:
+    """Dead and live phases of each seed."""
+    locations = found.conditions.locations
+    dead, live = (SEEDS.join(_written(getattr(one, arm)) for one in locations) for arm in TESTED)
+    return dead, live
 
 
 def _written(phases: np.ndarray) -> str:

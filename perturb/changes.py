@@ -2,6 +2,10 @@
 
 Tested are detection at dead and at live places, each pair of outcomes being one trial in both runs. The loss is shown
 and not tested: it is their difference, and it rises too where a model merely sees more at live places.
+
+Places that one model's map chose favour the other: they are the worst of the one alone. Where the maps of two models
+choose different places, each is tested at its own, paired by photograph. At the baseline's dead places a fall alone
+counts, and at its live places nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +30,11 @@ UPGRADES: Mapping[int, Upgrade] = {}
 CONFIDENCE = 0.95  # that nothing is called REGRESSED or IMPROVED by chance, over all tests of a comparison
 LOSS = "loss"
 TESTED: dict[Arm, str] = {"dead": "detection at dead places", "live": "detection at live places"}  # by arm
+OWN: dict[Arm, str] = {
+    "dead": "detection at each model's own dead places",
+    "live": "detection at each model's own live places",
+}
+Asked = Literal["any change", "a fall", "nothing"]
 
 
 class ChangeVerdict(StrEnum):
@@ -52,6 +61,7 @@ class Pairing:
     photograph: Int[np.ndarray, " image"]
     saturated: Saturation = ""
     identical: bool = False  # the detector gave the same evidence in every trial
+    asked: Asked = "any change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +76,7 @@ class Change:
     effect: Effect
     fell: int  # photographs whose mean is lower than before
     rose: int
-    verdict: ChangeVerdict | None  # None where nothing is claimed: of the loss, and of the best where no drift is shown
+    verdict: ChangeVerdict | None  # None where nothing is asked, or a fall alone and none is shown
     reason: str
     needed: int | None = None  # judged photographs that would decide an INCONCLUSIVE
 
@@ -94,6 +104,7 @@ class Changes:
     candidate: RunSummary
     changes: tuple[Change, ...]
     differs: tuple[str, ...] = ()  # what makes them INCOMPARABLE
+    warnings: tuple[str, ...] = ()  # what limits the comparison
 
 
 def judge(pairings: Sequence[Pairing], *, margin: float, seed: int) -> tuple[Change, ...]:
@@ -110,7 +121,7 @@ def judge(pairings: Sequence[Pairing], *, margin: float, seed: int) -> tuple[Cha
     def moves_at(i: int) -> Callable[[float], bool]:
         return lambda confidence: _decide(pairings[i], effect(i, confidence), margin)[0] in MOVED
 
-    tested = [i for i, pairing in enumerate(pairings) if pairing.quantity != LOSS]
+    tested = [i for i, pairing in enumerate(pairings) if pairing.asked != "nothing"]
     shared = dict(zip(tested, holm([moves_at(i) for i in tested], [CONFIDENCE] * len(tested)), strict=True))
     used = [shared[i] if i in shared and moves_at(i)(CONFIDENCE) else CONFIDENCE for i in range(len(pairings))]
     return tuple(_change(p, effect(i, used[i]), margin) for i, p in enumerate(pairings))
@@ -159,11 +170,11 @@ def _contradictions(found: Changes) -> Iterator[str]:
 
 
 def _decide(pairing: Pairing, effect: Effect, margin: float) -> tuple[ChangeVerdict | None, str]:
-    if pairing.quantity == LOSS:
+    if pairing.asked == "nothing":
         return None, ""
     verdict, reason = decide(effect, margin, identical=pairing.identical)
-    if pairing.against == "best" and verdict != ChangeVerdict.REGRESSED:
-        return None, "no drift shown"
+    if pairing.asked == "a fall" and verdict != ChangeVerdict.REGRESSED:
+        return None, "no fall shown, and nothing else is asked here"
     return verdict, reason
 
 

@@ -223,6 +223,15 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measurements:
+    """The experiments of a run by name, under its own conditions and under those of a baseline."""
+
+    measured: Mapping[str, Measurement]
+    repeated: Mapping[str, Measurement]  # at a baseline's places and level
+    own: Mapping[str, Measurement]  # at the run's own places and a baseline's level, where both are others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """A share with its interval."""
 

@@ -6,7 +6,7 @@ gives the columns that a data frame is made of.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Run:
     pictures: tuple[str, ...]  # a digest of each judged crop's pixels
     measured: Mapping[str, Measurement]  # by experiment
     repeated: Mapping[str, Measurement]  # the same at the places and levels of a baseline, where one was given
+    own: Mapping[str, Measurement]  # at the run's own places and the level of a baseline, where both are others
     maps: Mapping[str, Contribution]  # by layer or by check and layer; their windows are not kept
 
 
@@ -74,6 +75,7 @@ class TrialsFile:
     pictures: tuple[str, ...]
     measured: Mapping[str, TrialsHead]
     repeated: Mapping[str, TrialsHead]
+    own: Mapping[str, TrialsHead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
         pictures=head.pictures,
         measured=series("measured", head.measured),
         repeated=series("repeated", head.repeated),
+        own=series("own", head.own),
         maps={m.key: _map(Stored(drawn, str(i), maps), m) for i, m in enumerate(named.maps)},
     )
 
@@ -290,11 +293,11 @@ def _keyed(data: dict[str, Any]) -> dict[str, Any]:
 
 def _trials(run: Run) -> bytes:
     arrays: dict[str, np.ndarray] = {}
-    heads: dict[str, dict[str, TrialsHead]] = {"measured": {}, "repeated": {}}
-    for kind, series in (("measured", run.measured), ("repeated", run.repeated)):
-        for name, found in series.items():
+    heads: dict[str, dict[str, TrialsHead]] = {"measured": {}, "repeated": {}, "own": {}}
+    for kind, series in heads.items():
+        for name, found in getattr(run, kind).items():
             seen, locations = found.seen, found.conditions.locations
-            heads[kind][name] = TrialsHead(
+            series[name] = TrialsHead(
                 level=found.conditions.level,
                 purpose=found.trials[0].purpose,
                 seeds=tuple(trials.seed for trials in found.trials),

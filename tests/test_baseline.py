@@ -11,6 +11,7 @@ from perturb.baseline import SuiteKey, accept, compare, conditions, decided, fro
 from perturb.changes import ChangeVerdict
 from perturb.errors import InputError
 from perturb.files import encode
+from perturb.records import Measurements
 
 FULL = np.ones((300, 2))
 
@@ -83,9 +84,64 @@ def test_a_run_that_stopped_early_is_compared_on_the_photographs_that_both_judge
 
 def test_a_change_is_decided_or_not():
     baseline = accept(a_run(detecting(0.8)), "one")
-    assert decided(baseline, {"pixel": detecting(0.8)})
-    assert decided(baseline, {"pixel": detecting(0.5)})
-    assert not decided(baseline, {"pixel": a_measurement(FULL[:4], FULL[:4])})
+
+    def seen(one):
+        return Measurements(measured={"pixel": one}, repeated={}, own={})
+
+    assert decided(baseline, seen(detecting(0.8)))
+    assert decided(baseline, seen(detecting(0.5)))
+    assert not decided(baseline, seen(a_measurement(FULL[:4], FULL[:4])))
+
+
+def test_each_model_is_judged_at_its_own_places():
+    """A new lattice: the old dead places are seen again, and the new ones are as dead as the old ones were."""
+    baseline = accept(a_run(detecting(0.6)), "one")
+    moved = a_run(detecting(0.6, level=0.1, row=1), repeated=detecting(0.9), own=detecting(0.6, row=1))
+    found = compare(baseline, moved, "two")
+    assert verdicts(found) == {
+        ("detection at dead places", "accepted"): None,
+        ("detection at live places", "accepted"): None,
+        ("detection at each model's own dead places", "accepted"): ChangeVerdict.EQUIVALENT,
+        ("detection at each model's own live places", "accepted"): ChangeVerdict.EQUIVALENT,
+        ("loss", "accepted"): None,
+    }
+    assert found.verdict == ChangeVerdict.EQUIVALENT
+    assert found.warnings == (
+        "pixel: the two maps have 0 of 1 dead phases in common, so each model is judged at its own places",
+    )
+    deader = a_run(detecting(0.6, row=1), repeated=detecting(0.9), own=detecting(0.4, row=1))
+    assert compare(baseline, deader, "two").verdict == ChangeVerdict.REGRESSED
+    mended = a_run(detecting(0.6, row=1), repeated=detecting(0.9), own=detecting(0.9, row=1))
+    assert compare(baseline, mended, "two").verdict == ChangeVerdict.IMPROVED
+    fallen = a_run(detecting(0.6, row=1), repeated=detecting(0.4), own=detecting(0.6, row=1))
+    assert compare(baseline, fallen, "two").verdict == ChangeVerdict.REGRESSED
+
+
+def test_places_of_its_own_are_accepted_with_a_run():
+    """A third model with the lattice of the second is compared with it at their places."""
+    first = accept(a_run(detecting(0.6)), "one")
+    moved = a_run(detecting(0.6, level=0.1, row=1), repeated=detecting(0.9), own=detecting(0.6, row=1))
+    second = accept(moved, "two", before=first)
+    assert second.experiments["pixel"].own["dead"].rate == pytest.approx(0.6, abs=0.05)
+    assert from_json(encode(second)) == second
+    deader = a_run(detecting(0.6, row=1), repeated=detecting(0.9), own=detecting(0.4, row=1))
+    assert compare(second, moved, "again").verdict == ChangeVerdict.EQUIVALENT
+    found = compare(second, deader, "three")
+    assert found.verdict == ChangeVerdict.REGRESSED
+    assert verdicts(found)["detection at each model's own dead places", "accepted"] == ChangeVerdict.REGRESSED
+
+
+def test_what_limits_a_comparison_is_said():
+    flat = a_measurement(FULL, FULL)
+    (place,) = flat.conditions.locations
+    flat = replace(flat, conditions=replace(flat.conditions, locations=(replace(place, balanced=True),)))
+    other = a_run(a_measurement(FULL, FULL))
+    report = replace(other.report, model=replace(other.report.model, reference="another"))
+    found = compare(accept(a_run(flat), "one"), replace(other, report=report), "two")
+    assert found.verdict == ChangeVerdict.EQUIVALENT
+    network, lattice = found.warnings
+    assert network.endswith("another network: its places say little of `another`")
+    assert lattice == "pixel: the baseline's map is flat: its places are random, and show no lattice of the candidate"
 
 
 def test_other_suites_are_incomparable():

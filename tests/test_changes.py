@@ -94,7 +94,7 @@ def test_the_loss_is_shown_and_not_judged():
     found = judge(
         [
             a_pairing(live.astype(float), better.astype(float), quantity="detection at live places"),
-            a_pairing(live.astype(float) - dead, better.astype(float) - dead, quantity=LOSS),
+            a_pairing(live.astype(float) - dead, better.astype(float) - dead, quantity=LOSS, asked="nothing"),
         ],
         margin=MARGIN,
         seed=0,

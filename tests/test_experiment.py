@@ -258,6 +258,11 @@ def test_a_baselines_conditions_are_measured_anew_only_where_they_differ(leaves)
     assert there.repeated.seen.levels == (0.5,)
     assert (there.repeated.trials[0].dead % 2 == [1, 0]).all()
     np.testing.assert_array_equal(there.measurement.seen.evidence, own.measurement.seen.evidence)
+    assert (again.own, own.own) == (None, None)
+    stronger, _ = experiment(window(3, padding=1), leaves, level=0.5)
+    assert there.own.conditions.level == 0.5
+    np.testing.assert_array_equal(there.own.trials[0].dead, own.measurement.trials[0].dead)
+    np.testing.assert_array_equal(there.own.seen.evidence, stronger.measurement.seen.evidence)
 
 
 def test_a_faint_level_is_read_in_double_precision(leaves):

@@ -45,7 +45,7 @@ def a_measurement(dead, live, *, level=0.5, row=0, crops=1):
     )
 
 
-def a_run(measured=None, *, repeated=None, pictures="p", **changes):
+def a_run(measured=None, *, repeated=None, own=None, pictures="p", **changes):
     """`changes` go into the provenance of its report, but for its verdict."""
     measured = measured or a_measurement(np.ones((4, 2)), np.ones((4, 2)))
     return Run(
@@ -54,5 +54,6 @@ def a_run(measured=None, *, repeated=None, pictures="p", **changes):
         pictures=(pictures,),
         measured={"pixel": measured},
         repeated={"pixel": repeated} if repeated else {},
+        own={"pixel": own} if own else {},
         maps={},
     )

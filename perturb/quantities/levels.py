@@ -37,12 +37,12 @@ class Answers:
 
 def own_level(seen: Observation) -> Observation:
     """What was seen at the check's own level alone."""
-    return _at(seen, slice(0, 1))
+    return at_levels(seen, slice(0, 1))
 
 
 def answers(seen: Observation, arm: ByArm) -> Answers:
     """One arm at the levels of the suite's [levels]; the check's own level is left out."""
-    there = _at(seen, slice(1, None))
+    there = at_levels(seen, slice(1, None))
     values = detected(there, arm)
     return Answers(
         levels=there.levels,
@@ -52,7 +52,8 @@ def answers(seen: Observation, arm: ByArm) -> Answers:
     )
 
 
-def _at(seen: Observation, which: slice) -> Observation:
+def at_levels(seen: Observation, which: slice) -> Observation:
+    """What was seen at some of the levels."""
     return replace(
         seen,
         evidence=seen.evidence[:, which],

@@ -29,12 +29,24 @@ def changes(found: Changes) -> RenderableType:
         f"places and level; a change up to {found.margin:g} counts as none.{_devices(found)}",
         "dim",
     )
-    return Group(head, Text(), *[change(each) for each in found.changes])
+    head.append(f"\n{deciding(found)}")
+    warned = [Text(f"Mind: {warning}.", "yellow") for warning in found.warnings]
+    return Group(head, *warned, Text(), *[change(each) for each in found.changes])
+
+
+def deciding(found: Changes) -> str:
+    """The tests that make the verdict, by name."""
+    if found.verdict == ChangeVerdict.EQUIVALENT:
+        return "Every test is EQUIVALENT."
+    names = [title(each) for each in found.changes if each.verdict == found.verdict]
+    return f"{found.verdict} by: {'; '.join(names)}."
 
 
 def summary(found: Changes) -> str:
     """The same in plain lines."""
     lines = [f"{found.verdict}: {who(found.candidate)} beside {who(found.baseline)}", *found.differs]
+    lines += [deciding(found)] if found.changes else []
+    lines += found.warnings
     told = [f"{each.verdict or ''}: {title(each)}: {moved(each)}; {why(each)}" for each in found.changes]
     return "\n  ".join(lines + told)
 

@@ -40,7 +40,9 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(reached=levels.rows, decibels=levels.decibels, remarks=levels.remarks, spacing=levels.spacing)
     made.filters.update(size_laws=lambda experiments: list(levels.size_laws(experiments)))
     made.filters.update(sentences=sentences, would_decide=would_decide)
-    made.filters.update(who=changes.who, change=changes.title, moved=changes.moved, why=changes.why)
+    made.filters.update(
+        who=changes.who, change=changes.title, moved=changes.moved, why=changes.why, deciding=changes.deciding
+    )
     return made
 
 

@@ -15,12 +15,14 @@ from perturb.observe import Experimenter, observe
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Progress, Sees, Taps, Tick, quiet
+from perturb.quantities.levels import at_levels
 from perturb.records import (
     Conditions,
     Contribution,
     Images,
     Locations,
     Measurement,
+    Measurements,
     Observation,
     Pictures,
     Training,
@@ -44,7 +46,7 @@ class Wanted:
 
     places: Mapping[str, Locations] = field(default_factory=dict)  # by check, in place of those that the map chooses
     conditions: Mapping[str, Conditions] = field(default_factory=dict)  # of a baseline, measured at as well
-    decided: Callable[[Mapping[str, Measurement]], bool] = lambda found: True  # of what else is asked of the
+    decided: Callable[[Measurements], bool] = lambda found: True  # of what else is asked of the
     # experiments, before a run that goes on until it is decided may stop
     engine: Engine = "auto"
     keep: Path | None = None  # where trainings leave their checkpoints
@@ -60,6 +62,7 @@ class Measured:
     judged: Images  # those of the judged images that have room for their trials
     measurement: Measurement  # on them
     repeated: Measurement | None  # the same at the places and level of a baseline
+    own: Measurement | None  # at its own places and the level of a baseline, where both are others
     contribution: Contribution  # of the first seed, which chose its places
     sweep: LevelCurve | None  # on the calibration images; None where the level was given
     experimenter: Experimenter  # of the first seed
@@ -135,13 +138,16 @@ def measure_in_turn(
 
 def _measured(plan: ExperimentPlan, seeds: Sequence[_Seed], photographs: int) -> Measured:
     """What was seen on the first photographs."""
-    own, *again = (_together(parts, photographs) for parts in zip(*(seed.parts for seed in seeds), strict=True))
-    first = seeds[0]
+    asked = slice(0, 1 + len(plan.curve))
+    own, *again = (_together(p, photographs, asked) for p in zip(*(seed.parts for seed in seeds), strict=True))
+    beyond, first = slice(asked.stop, None), seeds[0]
+    more = first.parts[0].by.levels[beyond]
     return Measured(
         plan=plan,
         judged=first.parts[0].first(photographs)[0],
         measurement=own,
         repeated=again[0] if again else None,
+        own=_together([seed.parts[0] for seed in seeds], photographs, beyond) if more else None,
         contribution=first.contribution,
         sweep=first.parts[0].sweep,
         experimenter=first.parts[0].by,
@@ -171,10 +177,13 @@ def _seed(model: Sees, whole: ExperimentPlan, pictures: Pictures, wanted: Wanted
         seed=plan.seed,
     )
     known = known if plan.level is not None else None  # a given level was calibrated with the map
-    parts = [_part(subject, plan, look, locations, pictures, wanted, known)]
-    if (asked := wanted.conditions.get(plan.name)) is not None:
-        there = asked.locations[min(number, len(asked.locations) - 1)]
-        same = asked.level == parts[0].level and _same(there, locations)
+    asked = wanted.conditions.get(plan.name)
+    there = asked.locations[min(number, len(asked.locations) - 1)] if asked else None
+    elsewhere = there is not None and not _same(there, locations)
+    besides = asked.level if asked and elsewhere else None
+    parts = [_part(subject, plan, look, locations, pictures, wanted, known, besides)]
+    if asked and there:
+        same = asked.level == parts[0].level and not elsewhere
         anew = replace(plan, level=asked.level, curve=())  # a baseline is compared at the check's own level
         parts.append(parts[0] if same else _part(subject, anew, look, there, pictures, wanted))
     return _Seed(parts=tuple(parts), contribution=contribution, look=look, training=subject.training)
@@ -208,8 +217,12 @@ def _part(
     pictures: Pictures,
     wanted: Wanted,
     known: Calibration | None = None,
+    besides: float | None = None,
 ) -> _Part:
-    """Calibrate at these places, unless that is known, and draw the judged images' trials."""
+    """Calibrate at these places, unless that is known, and draw the judged images' trials.
+
+    They are also asked at the level `besides`, where it is another.
+    """
     images = pictures.calibration
     setting = Setting(
         plan=plan,
@@ -224,7 +237,7 @@ def _part(
         look=look,
         evaluator=found.evaluator,
         task=plan.task,
-        levels=(found.level, *plan.curve),
+        levels=(found.level, *plan.curve, *([] if besides in (None, found.level) else [besides])),
         point=plan.point,
         threshold=found.threshold,
         pinned=found.pinned,
@@ -252,12 +265,12 @@ def _part(
     )
 
 
-def _together(parts: tuple[_Part, ...], photographs: int) -> Measurement:
-    """The parts of all seeds as one measurement."""
+def _together(parts: Sequence[_Part], photographs: int, levels: slice) -> Measurement:
+    """The parts of all seeds as one measurement, at some of their levels."""
     return Measurement(
-        conditions=Conditions(level=parts[0].level, locations=tuple(part.locations for part in parts)),
+        conditions=Conditions(level=parts[0].by.levels[levels][0], locations=tuple(part.locations for part in parts)),
         trials=tuple(part.first(photographs)[1] for part in parts),
-        seen=stacked([joined(part.seen) for part in parts]),
+        seen=at_levels(stacked([joined(part.seen) for part in parts]), levels),
     )
 
 

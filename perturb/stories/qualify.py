@@ -115,8 +115,9 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         report=report,
         photographs=judged.names,
         pictures=digests(judged),
-        measured={each.plan.name: each.measurement for each in results.measured},
-        repeated=results.repeated,
+        measured=results.measurements.measured,
+        repeated=results.measurements.repeated,
+        own=results.measurements.own,
         maps=results.maps,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from perturb.plan import CheckPlan, experiments
 from perturb.protocols import Sees
 from perturb.quantities.levels import OfLevels, own_level
-from perturb.records import Contribution, Effect, Finding, Measurement, Pictures, Verdict
+from perturb.records import Contribution, Effect, Finding, Measurements, Pictures, Verdict
 from perturb.stories.experiment import Maps, Measured, Wanted, measure_in_turn
 from perturb.verdict import Question, judge
 
@@ -23,9 +23,13 @@ class Results:
     maps: Mapping[str, Contribution]
 
     @property
-    def repeated(self) -> dict[str, Measurement]:
-        """The experiments that were measured at the conditions of a baseline, too."""
-        return {each.plan.name: each.repeated for each in self.measured if each.repeated}
+    def measurements(self) -> Measurements:
+        """Each experiment under all conditions."""
+        return Measurements(
+            measured={each.plan.name: each.measurement for each in self.measured},
+            repeated={each.plan.name: each.repeated for each in self.measured if each.repeated},
+            own={each.plan.name: each.own for each in self.measured if each.own},
+        )
 
 
 def run_checks(
@@ -46,8 +50,7 @@ def run_checks(
             continue
         findings = judge([_question(check, found[check.experiment.name], supply) for check in checks])
         results = Results(findings=tuple(findings), photographs=photographs, measured=tuple(found.values()), maps=maps)
-        asked = results.repeated or {name: each.measurement for name, each in found.items()}
-        if all(f.verdict != Verdict.INCONCLUSIVE for f in findings) and wanted.decided(asked):
+        if all(f.verdict != Verdict.INCONCLUSIVE for f in findings) and wanted.decided(results.measurements):
             break
     return results
 
