@@ -62,9 +62,13 @@ def twice(rng, images, pairs, *, before, after, agree=0.8, spread=0.1):
     return found
 
 
-def a_pairing(before, after, *, check="pixel", quantity="detection at dead places", against="accepted", crops=1):
+def a_pairing(
+    before, after, *, check="pixel", quantity="detection at dead places", against="accepted", crops=1, **more
+):
     photograph = np.arange(len(before)) // crops
-    return Pairing(check=check, quantity=quantity, against=against, before=before, after=after, photograph=photograph)
+    return Pairing(
+        check=check, quantity=quantity, against=against, before=before, after=after, photograph=photograph, **more
+    )
 
 
 def test_counts_and_means_of_a_change():
