@@ -74,7 +74,7 @@ MUTANTS = [
     Mutant('what would decide without its price', STATS + "betting.py", 'np.log(1 / (error * SHARES))', 'np.log(1 / error) / 2 + 0 * SHARES', OF_STATS),
     Mutant('as many as did not decide', STATS + "power.py", 'max(have + 1, math.ceil(found))', 'math.ceil(found)', OF_STATS),
     Mutant('above the margin as below', STATS + "power.py", 'mean, limit = 1 - mean, 1 - limit', 'pass', OF_STATS),
-    Mutant('spread does not matter', STATS + "power.py", 'return np.asarray(beta(mean * weight, (1 - mean) * weight).ppf(SAMPLE))', 'return np.full(1, mean)', OF_STATS),
+    Mutant('spread does not matter', STATS + "power.py", 'return np.asarray(betaincinv(mean * weight, (1 - mean) * weight, quantiles))', 'return np.full(1, mean)', OF_STATS),
     Mutant('a loss within 0 and 1', QUANTITIES + "statistics.py", 'betting_interval(means, (-limit, limit), confidence)', 'betting_interval(means.clip(0), (0, limit), confidence)', OF_QUANTITIES),
     Mutant('a share within -1 and 1', QUANTITIES + "statistics.py", 'betting_interval(means, (0, 1), confidence)', 'betting_interval(means, (-1, 1), confidence)', OF_QUANTITIES),
     Mutant('the first seed alone', QUANTITIES + "statistics.py", '    means = table.mean(0)\n    if math', '    means = table[0]\n    if math', OF_QUANTITIES),
