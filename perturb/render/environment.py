@@ -17,6 +17,7 @@ from perturb.render.terminal import (
     region,
     scaled,
     trained,
+    unproven,
     would_decide,
 )
 
@@ -36,7 +37,7 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, quantity=headline.quantity, clean=clean)
     made.filters.update(design=moved, phase_grid=phase_grid, region=region, limits=limits, loss=loss)
-    made.filters.update(sentences=sentences, would_decide=would_decide)
+    made.filters.update(sentences=sentences, would_decide=would_decide, unproven=unproven)
     made.filters.update(who=changes.who, change=changes.title, moved=changes.moved, why=changes.why)
     return made
 
