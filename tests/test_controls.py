@@ -1,10 +1,13 @@
 """Controls: networks whose answer is known find a fault of the instrument, and nothing else."""
 
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from toyseen import observed
 
 from perturb.blocks import joined
 from perturb.evaluators.boxes import BoxScores
@@ -14,10 +17,13 @@ from perturb.evaluators.score import Score
 from perturb.evaluators.text import Text
 from perturb.images import load_images, split
 from perturb.images.content import gathered
-from perturb.records import CLEAN, DEAD, Images, Pictures
-from perturb.stories import controls, experiment
+from perturb.records import CLEAN, DEAD, Images, OperatingPoint, Pictures
+from perturb.stats.chances import Rule, chances, spread_like
+from perturb.stories import controls, experiment, false_alarms
 from perturb.stories.answer_controls import ANSWERS, prove_answers
 from perturb.stories.controls import balanced_kernels, pixel_plan, prove, prove_classifier
+from perturb.stories.false_alarms import keeps_its_rate
+from perturb.streams import stream
 
 NAMES = (
     "chance at strictly dead pixels",
@@ -135,3 +141,61 @@ def test_other_evaluators_have_no_such_control():
     """Change is proven anyway; a function of the user's is nothing that can be imitated."""
     mine = OwnFunction(function=lambda answer, row, column: 0.0)
     assert prove_answers([pixel_plan("x", seed=0, pairs=4), asked(mine)], seed=0) == ()
+
+
+def alarmed(rates, *, pinned=0.05):
+    """A run of photographs with these rates of false alarms, in 20 pairs each, as the control takes it."""
+    clean = (np.arange(20) < np.array(rates)[:, None] * 20).astype(float)
+    seen = observed(np.zeros_like(clean), np.ones_like(clean), clean)
+    point = replace(seen.point, false_alarms=pinned)
+    return SimpleNamespace(
+        plan=replace(pixel_plan("toy", seed=0, pairs=20), point=point),
+        measurement=SimpleNamespace(seen=replace(seen, point=point)),
+    )
+
+
+def test_false_alarms_fail_where_they_are_shown():
+    """Of 40 photographs: as pinned, and at twice that, passes; at six times it is shown to be above twice."""
+    kept, limit, broken = (keeps_its_rate(alarmed([rate] * 40)) for rate in (0.05, 0.1, 0.3))
+    assert kept.passed
+    assert limit.passed
+    assert not broken.passed
+    assert "0.300 [0." in broken.observed
+    assert "would have caught 0.1" in kept.observed
+    assert "at most 2.5% of runs" in kept.expected
+
+
+def test_so_few_photographs_say_that_they_would_have_caught_a_gross_rate_alone():
+    assert "would have caught 0.92 or more" in keeps_its_rate(alarmed([0.05, 0.0])).observed
+    assert "would have caught no rate" in keeps_its_rate(alarmed([0.05, 0.0], pinned=0.45)).observed
+
+
+def test_the_rate_that_would_have_been_caught_is_caught_so_often():
+    """By simulation, with the spread that was measured: 30 photographs whose rates differ."""
+    rates = np.resize([0.0, 0.05, 0.1, 0.25], 30)
+    caught = float(re.search(r"caught ([0-9.]+)", keeps_its_rate(alarmed(rates)).observed)[1])
+    rule = Rule(margin=0.1, passes=0.025, fails=0.025)
+    like = spread_like(caught + 0.005, float(rates.std(ddof=1)), (0, 1))
+    assert chances(like, 30, rule, stream(0, "caught"))[1] >= 0.78
+
+
+def test_false_alarms_at_the_limit_fail_as_often_as_is_printed_at_most(monkeypatch):
+    """150 runs of 24 photographs at twice the pinned rate, most of them without an alarm."""
+    monkeypatch.setattr(false_alarms, "least_mean_found", lambda *_, **__: None)  # slow, and not asked here
+    rng = np.random.default_rng(0)
+    runs = (rng.random(24) < 0.1 for _ in range(150))
+    failed = np.mean([not keeps_its_rate(alarmed(run.astype(float))).passed for run in runs])
+    assert failed <= 0.025 + 3 * (0.025 / 150) ** 0.5
+
+
+def test_reports_of_no_object_count_up_to_a_number():
+    """Of annotated objects: 1 a picture is pinned, 2 are allowed, 8 of a picture count at most."""
+    seen = alarmed([0.0] * 40)
+    point = OperatingPoint(false_alarms=1.0, clean="unmatched", chance=0.0)
+    for reports, passes in ((2, True), (6, False)):
+        alarms = np.where(np.arange(64) < reports, 1.0, -np.inf)[None, None].repeat(40, 1)
+        found = replace(seen.measurement.seen, alarms=alarms, point=point)
+        run = SimpleNamespace(plan=replace(seen.plan, point=point), measurement=SimpleNamespace(seen=found))
+        assert keeps_its_rate(run).passed == passes
+    none = SimpleNamespace(plan=run.plan, measurement=SimpleNamespace(seen=replace(found, alarms=None)))
+    assert keeps_its_rate(none) is None

@@ -29,15 +29,17 @@ SCANNED = 0.029  # of a picture's pixels that a response map asks for
 def stages(plan: ExperimentPlan, crops: int, judged: int, shape: tuple[int, int, int]) -> tuple[Stage, ...]:
     """The stages of one experiment with so many crops to calibrate on and to judge; empty ones are left out.
 
-    Levels that calibration tries in between, and searches for the smallest amplitude, are not counted.
+    Of the levels that calibration tries in between, one is counted; searches for the smallest amplitude are not.
     """
     lessons = math.ceil(TRAINING_SHARE * crops) * len(plan.task.truths(0))
     epochs = plan.training.recipe.epochs if plan.training.recipe else 0
-    shots, levels, seeds = plan.evaluator.shots, _levels(plan), plan.training.seeds
+    shots, seeds = plan.evaluator.shots, plan.training.seeds
+    passes = _passes(plan)
+    level = sum(shots + _shown(plan, PAIRS, levels) for levels in passes)
     counted = (
         ("training", lessons * epochs, 0),
         ("map", _map(plan, crops, shape), 0),
-        ("calibration", crops * (shots + _shown(plan, PAIRS, levels)) if levels else 0, crops * shots if levels else 0),
+        ("calibration", crops * level, crops * shots * len(passes)),
         ("judged", judged * (shots + _shown(plan, plan.pairs, 1)), judged * shots),
     )
     return tuple(
@@ -47,12 +49,12 @@ def stages(plan: ExperimentPlan, crops: int, judged: int, shape: tuple[int, int,
     )
 
 
-def _levels(plan: ExperimentPlan) -> int:
-    """How many levels calibration tries; 0 where there is nothing to calibrate."""
+def _passes(plan: ExperimentPlan) -> tuple[int, ...]:
+    """How many levels calibration tries each time that it looks at its crops; empty where there is nothing to find."""
+    learns = hasattr(plan.evaluator, "learn")
     if plan.level is None:
-        return len(LEVELS)
-    evaluator = plan.evaluator
-    return int(evaluator.threshold == "common" or isinstance(evaluator, OwnAnswer) or hasattr(evaluator, "learn"))
+        return (len(LEVELS),) if learns else (len(LEVELS), 1)
+    return (1,) if learns or plan.evaluator.threshold == "common" or isinstance(plan.evaluator, OwnAnswer) else ()
 
 
 def _shown(plan: ExperimentPlan, pairs: int, levels: int) -> int:
@@ -66,13 +68,21 @@ def _map(plan: ExperimentPlan, crops: int, shape: tuple[int, int, int]) -> int:
     """Pictures that the map takes; a gradient's pass counts as one."""
     used = min(plan.map.images, crops)
     if plan.answers:
-        level = crops * (plan.evaluator.shots + _shown(plan, PAIRS, _levels(plan)))
-        return level + crops * _shown(plan, PHASES // 2, 1)
+        shots = plan.evaluator.shots
+        level = sum(shots + _shown(plan, PAIRS, levels) for levels in _passes(plan))
+        return crops * (level + shots + _shown(plan, -(-_phases(plan) // 2), 1))
     if plan.map.kind in ("structural", "sensor"):
         return 0
     if plan.map.kind == "response":
         return used * (1 + math.ceil(SCANNED * shape[1] * shape[2]))
     return used * (plan.map.probes if plan.map.kind == "energy" else 1)
+
+
+def _phases(plan: ExperimentPlan) -> int:
+    """How many phases one crop is asked about; a period that is not given counts as a long one."""
+    given = plan.map.period
+    rows, columns = given if isinstance(given, tuple) else (given or PHASES, given or PHASES)
+    return min(PHASES, rows * columns)
 
 
 def seconds(model: Sees, plans: Sequence[ExperimentPlan], images: Images, crops: int, judged: int) -> float | None:
@@ -91,7 +101,7 @@ def _seconds(model: Sees, plan: ExperimentPlan, images: Images, crops: int, judg
     ready = perf_counter() - begun
     levels = LEVELS if plan.level is None else (plan.level,)
     a_judged = _a_crop(look, plan, images, levels[-1:], plan.pairs)
-    calibrated = _a_crop(look, plan, images, levels, PAIRS) if _levels(plan) else 0.0
+    calibrated = sum(_a_crop(look, plan, images, levels[-count:], PAIRS) for count in _passes(plan))
     mapped = calibrated * crops if plan.answers else _a_map(model, plan, images, crops)
     return ready + mapped + crops * calibrated + judged * a_judged
 
