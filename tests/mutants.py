@@ -81,7 +81,7 @@ MUTANTS = [
     Mutant('half as many would pass', STATS + "chances.py", 'if enough(middle) else (middle, most)', 'if not enough(middle) else (middle, most)', OF_STATS + "::test_so_many_clusters_without_a_loss_pass"),
     Mutant('found in a fifth of all runs', STATS + "power.py", 'ndtri(1 - power)', 'ndtri(power)', OF_STATS + "::test_the_least_mean_that_is_found_is_found_so_often"),
     Mutant('found without the price of a bet', STATS + "power.py", ' + np.log(SHARES[open_])', '', OF_STATS + "::test_the_least_mean_that_is_found_is_found_so_often"),
-    Mutant('FAIL beside no other check', "perturb/stories/operating.py", 'fails=error / sampled', 'fails=error * sampled', OF_OUTLINE + "::test_chances_are_those_of_real_verdicts"),
+    Mutant('FAIL beside no other check', "perturb/stories/operating.py", 'fails=error / sampled', 'fails=error * sampled', OF_OUTLINE + "::test_beside_other_checks_a_check_fails_less_often"),
     Mutant('photographs to judge, not to supply', "perturb/stories/operating.py", 'ceil(judged * supply.a_judged)', 'ceil(judged)', OF_OUTLINE + "::test_so_many_photographs_pass_as_often_as_is_told"),
     Mutant('one clean twin for all pairs', "perturb/stories/cost.py", 'else pairs if plan.evaluator.noise', 'else 1 if plan.evaluator.noise', OF_OUTLINE + "::test_the_pictures_of_a_given_level_are_counted_exactly"),
     Mutant('a balanced window of two sizes', CONTROLS, 'hadamard(size)[:, : 4 * channels]', 'hadamard(size)[:, : 4 * channels] + 1', OF_CONTROLS + "::test_pixels_of_the_balanced_window_can_be_exchanged"),

@@ -118,7 +118,7 @@ def test_seconds_are_told_unless_something_learns(pictures):
 
 @pytest.mark.parametrize(("loss", "judged"), [(0.0, 60), (0.5, 60)])
 def test_chances_are_those_of_real_verdicts(loss, judged, monkeypatch):
-    """100 simulated runs through the quantity's interval and `judge`, beside another sampled check that passes."""
+    """60 simulated runs through the quantity's interval and `judge`, beside another sampled check that passes."""
     for slow in ("clusters_to_decide", "least_mean_found"):  # and not asked here
         monkeypatch.setattr(verdict, slow, lambda *_, **__: None)
     suite = a_suite()
@@ -127,13 +127,24 @@ def test_chances_are_those_of_real_verdicts(loss, judged, monkeypatch):
     told = {chance.true: chance for chance in pixel.usual}
     true = min(told, key=lambda value: abs(value - loss * 0.2 / 0.25))
     clusters, rng = difference_of(4, 0.85, true, CORRELATION), np.random.default_rng(0)
+    passed = question(np.zeros(judged))
+    low = replace(passed.effect_at(0.95), confidence=0.95)
+    passed = replace(passed, effect_at=lambda confidence: low)
     verdicts = [
-        judge([question(rng.choice(clusters.values, judged, p=clusters.shares)), question(np.zeros(judged))])[0].verdict
-        for _ in range(100)
+        judge([question(rng.choice(clusters.values, judged, p=clusters.shares)), passed])[0].verdict for _ in range(60)
     ]
     for wanted, chance in ((Verdict.PASS, told[true].passes), (Verdict.FAIL, told[true].fails)):
         share = np.mean([one == wanted for one in verdicts])
-        assert share == pytest.approx(chance, abs=4 * max(0.01, (chance * (1 - chance) / 100) ** 0.5))
+        assert share == pytest.approx(chance, abs=4 * max(0.01, (chance * (1 - chance) / 60) ** 0.5))
+
+
+def test_beside_other_checks_a_check_fails_less_often():
+    """Holm's procedure: the error of FAIL is shared, that of PASS is not; a map's number takes no part."""
+    checks = plan(a_suite(), network(window(1)), load_images("noise", shape=(3, 64, 64), count=4))
+    supply = Supply(judged=20, a_judged=1.7, crops=1.0)
+    (alone, _), (beside, *_) = (outlooks(some, supply, {}) for some in (checks[:2], checks))
+    assert [chance.passes for chance in alone.usual] == [chance.passes for chance in beside.usual]
+    assert alone.usual[4].fails > beside.usual[4].fails + 0.02
 
 
 def question(losses):
