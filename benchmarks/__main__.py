@@ -13,6 +13,7 @@ SECTIONS = {
     "start": "Waiting times",
     "decisions": "How often a claim is decided, bets / Student's t",
     "levels": "A curve of levels against one level, ResNet-18; how often bounds by level are wrong",
+    "controls": "How often the controls fail of themselves",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }
 

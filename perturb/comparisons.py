@@ -1,4 +1,4 @@
-"""The records of `perturb remedy`, `rf`, `shift` and `tiles`: remedies, receptive fields, translation, tiles."""
+"""The records of `perturb remedy`, `rf`, `shift`, `tiles` and `plan`: remedies, receptive fields, ..., prospects."""
 
 from dataclasses import dataclass
 
@@ -108,3 +108,64 @@ class FoundWhere:
 
     by_look: tuple[PlaceRate, ...]  # empty where the values by phase are not known
     by_depth: tuple[PlaceRate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of a run and the pictures that it shows to the model, at most."""
+
+    name: str
+    pictures: int
+    shots: int  # clean shots among them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """What becomes of a claim if this is true: probabilities, by simulation."""
+
+    true: float
+    passes: float
+    fails: float
+
+    @property
+    def open(self) -> float:
+        """The probability of INCONCLUSIVE."""
+        return max(0.0, 1 - self.passes - self.fails)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enough:
+    """Photographs to supply, with which a claim passes with this probability if nothing is lost."""
+
+    probability: float
+    photographs: int | None  # None: more than were tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What one check can decide."""
+
+    check: str
+    quantity: str
+    at_most: float
+    error: float  # of a wrong PASS
+    judged: int  # photographs
+    assumed: str  # how photographs differ, in words; or why nothing was simulated
+    usual: tuple[Chance, ...]
+    rare: tuple[Chance, ...]  # a share of photographs loses everything, the others nothing
+    enough: tuple[Enough, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """What a suite would take and could decide, before anything is measured."""
+
+    suite: str
+    model: str  # empty: none was named
+    source: str
+    calibration: tuple[int, int]  # photographs, crops
+    judged: tuple[int, int]
+    trials: int  # pairs that are judged
+    stages: tuple[Stage, ...]
+    seconds: float | None  # of all stages with the model, as timed; None: it was not
+    outlooks: tuple[Outlook, ...]

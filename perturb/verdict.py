@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from perturb.records import Claim, Control, Effect, Finding, Needed, Verdict
 from perturb.stats.multiplicity import holm
-from perturb.stats.power import clusters_to_decide
+from perturb.stats.power import clusters_to_decide, least_mean_found
 
+POWER = 0.8  # with which a report says what its photographs would FAIL
 WITHOUT_ERROR = ("exact", "as measured")  # methods of effects that have no sampling error
 SATURATED = {
     "floor": "too little is seen even at live places for a small loss to mean anything; use a larger perturbation, a "
@@ -88,6 +89,8 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
         verdict, reason = decide(question.claim, effect)
         if verdict != Verdict.FAIL:
             reason += f"; above it at {own:.4g} alone, not at the {effect.confidence:.4g} that several checks ask for"
+    elif shared is not None and all(map(math.isfinite, question.bounds)):
+        reason += f"; {_would_fail(question, effect, shared)}"
     return Finding(
         check=question.check,
         claim=question.claim,
@@ -96,6 +99,15 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
         reason=reason,
         needed=_needed(question, effect) if verdict == Verdict.INCONCLUSIVE and not effect.saturated else None,
     )
+
+
+def _would_fail(question: Question, effect: Effect, shared: float) -> str:
+    """The smallest true value that so many photographs would FAIL, if they spread as these do."""
+    error = (1 - shared) / 2
+    value = least_mean_found(effect.spread, question.claim.at_most, question.bounds, error, have=effect.n, power=POWER)
+    if value is None:
+        return f"so few photographs FAIL no value in {POWER:.0%} of runs"
+    return f"a true {value:.2f} or more would FAIL in {POWER:.0%} of such runs"
 
 
 def _needed(question: Question, effect: Effect) -> Needed | None:

@@ -47,6 +47,7 @@ WEIGHS, LIES = (
 OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_trials.py", "tests/test_blocks.py"
 OF_SHOWING = "tests/test_showing.py"
 OF_UNTIL, OF_BASELINE = "tests/test_until_decided.py", "tests/test_baseline.py"
+CONTROLS, OF_CONTROLS, OF_OUTLINE = "perturb/stories/controls.py", "tests/test_controls.py", "tests/test_outline.py"
 OF_OBJECTS, OF_PLACING = "tests/test_perturbations.py", "tests/test_placing.py"
 OF_OBSERVE, OF_EVALUATORS, OF_EXPERIMENT = (
     "tests/test_observe.py",
@@ -73,9 +74,26 @@ MUTANTS = [
     Mutant('the lower end of the upper', STATS + "betting.py", 'low, high = 1 - _upper(1 - scaled, error), _upper(scaled, error)', 'low, high = 2 * scaled.mean() - _upper(scaled, error), _upper(scaled, error)', OF_STATS),
     Mutant('values beyond their bounds', STATS + "betting.py", 'if not (len(values) and', 'if not (True or', OF_STATS),
     Mutant('what would decide without its price', STATS + "betting.py", 'np.log(1 / (error * SHARES))', 'np.log(1 / error) / 2 + 0 * SHARES', OF_STATS),
+    Mutant('counted bets at twice the error', STATS + "betting.py", '>= -math.log(error))', '>= -math.log(2 * error))', OF_STATS + "::test_counted_bets_decide_as_the_interval_does"),
+    Mutant('a claim of everything is open', STATS + "betting.py", 'if mean >= 1:', 'if mean > 1:', OF_STATS + "::test_counted_bets_decide_as_the_interval_does"),
+    Mutant('PASS and FAIL at one error', STATS + "chances.py", '1 - margin, rule.fails)', '1 - margin, rule.passes)', OF_STATS + "::test_pass_and_fail_are_told_by_their_own_error"),
+    Mutant('correlation as its complement', STATS + "chances.py", 'weight = (1 - correlation) / correlation', 'weight = correlation / (1 - correlation)', OF_STATS + "::test_simulated_clusters_have_the_mean_and_the_spread_that_they_are_said_to_have"),
+    Mutant('dead places gain what they lose', STATS + "chances.py", 'detections(trials, live - loss,', 'detections(trials, live + loss,', OF_STATS + "::test_simulated_clusters_have_the_mean_and_the_spread_that_they_are_said_to_have"),
+    Mutant('half as many would pass', STATS + "chances.py", 'if enough(middle) else (middle, most)', 'if not enough(middle) else (middle, most)', OF_STATS + "::test_so_many_clusters_without_a_loss_pass"),
+    Mutant('found in a fifth of all runs', STATS + "power.py", 'ndtri(1 - power)', 'ndtri(power)', OF_STATS + "::test_the_least_mean_that_is_found_is_found_so_often"),
+    Mutant('found without the price of a bet', STATS + "power.py", ' + np.log(SHARES[open_])', '', OF_STATS + "::test_the_least_mean_that_is_found_is_found_so_often"),
+    Mutant('FAIL beside no other check', "perturb/stories/operating.py", 'fails=error / sampled', 'fails=error * sampled', OF_OUTLINE + "::test_beside_other_checks_a_check_fails_less_often"),
+    Mutant('photographs to judge, not to supply', "perturb/stories/operating.py", 'ceil(judged * supply.a_judged)', 'ceil(judged)', OF_OUTLINE + "::test_so_many_photographs_pass_as_often_as_is_told"),
+    Mutant('one clean twin for all pairs', "perturb/stories/cost.py", 'else pairs if plan.evaluator.noise', 'else 1 if plan.evaluator.noise', OF_OUTLINE + "::test_the_pictures_of_a_given_level_are_counted_exactly"),
+    Mutant('a balanced window of two sizes', CONTROLS, 'hadamard(size)[:, : 4 * channels]', 'hadamard(size)[:, : 4 * channels] + 1', OF_CONTROLS + "::test_pixels_of_the_balanced_window_can_be_exchanged"),
+    Mutant('corners as they lie', CONTROLS, 'rng.integers(SIDE, size=2), (1, 2))', 'rng.integers(1, size=2), (1, 2))', OF_CONTROLS + "::test_corners_are_moved_around_a_torus"),
+    Mutant('any loss on a balanced network', CONTROLS, 'passed=effect.low <= 0 <= effect.high', 'passed=effect.low <= 1', OF_CONTROLS + "::test_an_arm_that_is_not_looked_at_makes_the_balanced_controls_fail"),
+    Mutant('a planted answer need not be found', "perturb/stories/answer_controls.py", 'passed=lost.value > 0.25', 'passed=lost.value > -0.25', OF_CONTROLS + "::test_an_evaluator_that_reads_nothing_fails_its_control"),
+    Mutant('false alarms by their upper end', "perturb/stories/false_alarms.py", 'passed=low <= limit', 'passed=high <= limit', OF_CONTROLS + "::test_false_alarms_fail_where_they_are_shown"),
+    Mutant('false alarms of any rate', "perturb/stories/false_alarms.py", 'limit, error = LIMIT * pinned', 'limit, error = LIMIT * LIMIT * LIMIT * pinned', OF_CONTROLS + "::test_false_alarms_fail_where_they_are_shown"),
     Mutant('as many as did not decide', STATS + "power.py", 'max(have + 1, math.ceil(found))', 'math.ceil(found)', OF_STATS),
     Mutant('above the margin as below', STATS + "power.py", 'mean, limit = 1 - mean, 1 - limit', 'pass', OF_STATS),
-    Mutant('spread does not matter', STATS + "power.py", 'return np.asarray(beta(mean * weight, (1 - mean) * weight).ppf(SAMPLE))', 'return np.full(1, mean)', OF_STATS),
+    Mutant('spread does not matter', STATS + "power.py", 'return np.asarray(betaincinv(mean * weight, (1 - mean) * weight, quantiles))', 'return np.full(1, mean)', OF_STATS),
     Mutant('a loss within 0 and 1', QUANTITIES + "statistics.py", 'betting_interval(means, (-limit, limit), confidence)', 'betting_interval(means.clip(0), (0, limit), confidence)', OF_QUANTITIES),
     Mutant('a share within -1 and 1', QUANTITIES + "statistics.py", 'betting_interval(means, (0, 1), confidence)', 'betting_interval(means, (-1, 1), confidence)', OF_QUANTITIES),
     Mutant('the first seed alone', QUANTITIES + "statistics.py", '    means = table.mean(0)\n    if math', '    means = table[0]\n    if math', OF_QUANTITIES),

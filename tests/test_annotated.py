@@ -182,7 +182,7 @@ def test_an_even_lattice_passes_though_all_is_found(suite_of, bench):
     (experiment,) = report.experiments
     assert (experiment.detected.dead.value, experiment.detected.live.value) == (1, 1)
     assert report.verdict == Verdict.INCONCLUSIVE  # 12 photographs that agree rule out a loss of 0.29 alone
-    assert report.findings[0].reason == "the interval contains 0.2"
+    assert report.findings[0].reason.startswith("the interval contains 0.2; a true ")
     assert decide(Claim(quantity="", at_most=0.3, confidence=0.95), report.findings[0].effect)[0] == Verdict.PASS
 
 

@@ -13,17 +13,16 @@ from perturb.evaluators.change import ChangeDetector
 from perturb.evaluators.features import Features
 from perturb.evaluators.label import Label
 from perturb.evaluators.score import Score
-from perturb.images import load_images, split
+from perturb.images import load_images
 from perturb.looking import look_at
 from perturb.perturbations.patches import Box, Pixel
 from perturb.plan import Training
 from perturb.quantities.detection import ACCURACY_LOSS, detected, told_apart
 from perturb.quantities.measures import measures
-from perturb.records import ARMS, Claim, Conditions, Images, Locations, OperatingPoint, Pictures, Verdict
+from perturb.records import ARMS, Claim, Conditions, Locations, OperatingPoint, Pictures, Verdict
 from perturb.showing import Exposure, show
 from perturb.stories import calibrate as calibration
 from perturb.stories.calibrate import _crossing
-from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Wanted, measure
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Presence
@@ -287,19 +286,6 @@ def test_a_faint_level_is_read_in_double_precision(leaves):
     )
     change = found.measurement.seen.measures["absolute-change"][..., [DEAD, LIVE]]
     np.testing.assert_allclose(change, 3e-4, rtol=1e-3)
-
-
-def test_the_controls_of_a_run(leaves):
-    calibrated, judged = split(leaves, share=0.4, seed=0)
-    controls = prove(Pictures(calibration=calibrated, judged=judged), seed=0)
-    assert len(controls) == 3
-    assert all(control.passed for control in controls)
-
-
-@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 14, 14)])
-def test_the_controls_of_a_classifier(shape):
-    images: Images = load_images("dead-leaves", shape=shape, count=12)
-    assert [control.passed for control in prove_classifier(images, seed=0)] == [True, True]
 
 
 def test_the_loss_does_not_depend_on_the_executor(leaves):

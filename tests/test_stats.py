@@ -8,13 +8,23 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from perturb.stats.betting import BETS, SHARES, betting_interval
+from perturb.stats.betting import BETS, SHARES, betting_interval, excluded
 from perturb.stats.bootstrap import bca_interval, resampled_means
+from perturb.stats.chances import (
+    Rule,
+    chances,
+    clusters_to_pass,
+    difference_of,
+    everything_or_nothing,
+    share_of,
+    spread_like,
+)
 from perturb.stats.clusters import cluster_means, mean_interval, spread
 from perturb.stats.multiplicity import holm
-from perturb.stats.power import clusters_to_decide
+from perturb.stats.power import clusters_to_decide, least_mean_found
 from perturb.stats.proportion import wilson
 from perturb.stats.rank import spearman
+from perturb.streams import stream
 
 
 def test_cluster_means_weigh_clusters_alike():
@@ -419,3 +429,85 @@ def test_ranks_with_ties_are_scipys_and_only_ranks_count(pairs):
     assert -1 < low < high < 1
     assert spearman(np.exp(first), second**3, 0.9) == (rho, low, high)
     assert spearman(second, first, 0.9) == pytest.approx((rho, low, high))
+
+
+@pytest.mark.parametrize(("margin", "needed"), [(0.2, 19), (0.1, 40), (0.05, 81)])
+def test_so_many_clusters_without_a_loss_pass(margin, needed):
+    """The figures of the README, by the counted bets."""
+    rule = Rule(margin=margin, passes=0.025, fails=0.025)
+    none = everything_or_nothing(0.0, (-1, 1))
+    assert clusters_to_pass(none, rule, 0.8, lambda: stream(0, "test")) == needed
+
+
+def test_counted_bets_decide_as_the_interval_does():
+    """Samples as counts of their values; the margin and the true mean are such that both answers occur."""
+    clusters = difference_of(4, 0.85, 0.1, 0.3)
+    counts = stream(0, "counted").multinomial(40, clusters.shares, size=60)
+    scaled = (clusters.values + 1) / 2
+    below = excluded(scaled, counts, (0.25 + 1) / 2, 0.025)
+    above = excluded(1 - scaled, counts, (1 - 0.0) / 2, 0.025)
+    for count, low_enough, high_enough in zip(counts, below, above, strict=True):
+        low, high = betting_interval(np.repeat(clusters.values, count), (-1, 1), 0.95)
+        assert (high <= 0.25) == low_enough
+        assert (low > 0.0) == high_enough
+    assert 0.1 < below.mean() < 0.95
+    assert 0.02 < above.mean() < 0.95
+    assert excluded(scaled, counts, 1.0, 0.025).all()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.05, 0.4])
+def test_simulated_clusters_have_the_mean_and_the_spread_that_they_are_said_to_have(correlation):
+    """Beta-binomial: p (1 - p) (correlation + (1 - correlation) / trials); of a difference the two arms' sum."""
+    trials, live, loss = 8, 0.85, 0.2
+    found = difference_of(trials, live, loss, correlation)
+    variances = [p * (1 - p) * (correlation + (1 - correlation) / trials) for p in (live, live - loss)]
+    assert found.shares.sum() == pytest.approx(1)
+    assert found.values @ found.shares == pytest.approx(loss)
+    assert (found.values - loss) ** 2 @ found.shares == pytest.approx(sum(variances))
+    share = share_of(trials, live, correlation)
+    assert (share.values - live) ** 2 @ share.shares == pytest.approx(variances[0])
+    assert share_of(3, 1.0, correlation).shares.tolist() == [0, 0, 0, 1]
+    like = spread_like(0.1, 0.2, (-1, 1))
+    assert like.values @ like.shares == pytest.approx(0.1, abs=0.005)
+
+
+@pytest.mark.parametrize("clusters", [difference_of(8, 0.85, 0.2, 0.3), everything_or_nothing(0.2, (-1, 1))])
+def test_a_claim_at_its_boundary_passes_and_fails_no_more_often_than_allowed(clusters):
+    """FAIL at half the error, as beside another check."""
+    for n in (12, 20, 80, 400):
+        passes, fails = chances(clusters, n, Rule(margin=0.2, passes=0.025, fails=0.0125), stream(n, "boundary"))
+        assert passes <= 0.025 + 3 * (0.025 / 2000) ** 0.5
+        assert fails <= 0.0125 + 3 * (0.0125 / 2000) ** 0.5
+
+
+def test_pass_and_fail_are_told_by_their_own_error():
+    """Twice the loss fails less often at a smaller error, and passes alike."""
+    often, rarely = (
+        chances(difference_of(8, 0.85, 0.4, 0.1), 40, Rule(margin=0.2, passes=0.2, fails=error), stream(0, "errors"))
+        for error in (0.2, 1e-4)
+    )
+    assert often[0] == rarely[0]
+    assert often[1] > rarely[1] + 0.2
+
+
+@pytest.mark.parametrize(("n", "spread", "margin", "bounds"), [
+    (12, 0.2, 0.1, (-1, 1)),
+    (90, 0.5, 0.1, (-1, 1)),
+    (12, 0.05, 0.1, (0, 1)),
+    (60, 0.1, 0.2, (-1, 1)),
+])  # fmt: skip
+def test_the_least_mean_that_is_found_is_found_so_often(n, spread, margin, bounds):
+    """By simulation: at least as often as said, and a mean that is 0.04 smaller is not."""
+    least = least_mean_found(spread, margin, bounds, 0.025, have=n, power=0.8)
+    rule = Rule(margin=margin, passes=0.025, fails=0.025)
+
+    def fails(mean):
+        return chances(spread_like(mean, spread, bounds), n, rule, stream(0, "found"))[1]
+
+    assert fails(least) >= 0.8
+    assert fails(least - 0.04) < 0.8
+
+
+def test_so_few_clusters_find_no_mean():
+    assert least_mean_found(0.1, 0.1, (-1, 1), 0.025, have=4, power=0.8) is None
+    assert least_mean_found(0.1, 1.0, (0, 1), 0.025, have=400, power=0.8) is None

@@ -15,6 +15,7 @@ COMMANDS = (
     "demo",
     "lint",
     "map",
+    "plan",
     "qualify",
     "remedy",
     "publish",

@@ -12,6 +12,7 @@ from perturb.errors import UsageError
 if TYPE_CHECKING:
     from perturb.model import BlackBox, Network
     from perturb.records import Images, Remedy
+    from perturb.suite import SensorTable
 
 EPILOG = (
     "MODEL is torchvision:NAME[@WEIGHTS], timm:NAME[@pretrained], onnx:FILE, transformers:FOLDER, file.py:factory or "
@@ -82,27 +83,33 @@ class Choice:
 
 
 def behind_camera(model: Any, sensor: str | None) -> Any:
-    """The model for the camera's pictures: `sensor` is ROWSxCOLUMNS, and further keys of [sensor] as key=value."""
-    from pydantic import ValidationError
-
+    """The model for the camera's pictures; as it is where none is named."""
     from perturb.model import behind
-    from perturb.suite import SensorTable
 
     if sensor is None:
         return model
+    asked = camera(sensor)
+    return behind(model, asked.shape, asked.steps)
+
+
+def camera(sensor: str) -> "SensorTable":
+    """ROWSxCOLUMNS, and further keys of [sensor] as key=value, as the suite's table has them."""
+    from pydantic import ValidationError
+
+    from perturb.suite import SensorTable
+
     shape, *others = sensor.split(",")
     given = {"shape": _value(shape)} | {
         key.strip(): _value(value) for key, _, value in (o.partition("=") for o in others)
     }
     try:
-        asked = SensorTable.model_validate(given)
+        return SensorTable.model_validate(given)
     except ValidationError as error:
         fault = error.errors()[0]
         raise UsageError(
             f"--sensor {sensor}: `{fault['loc'][0]}`: {fault['msg'].lower()}; expected ROWSxCOLUMNS, then any of "
             f"{', '.join(f'{key}=' for key in SensorTable.model_fields if key != 'shape')} after commas."
         ) from error
-    return behind(model, asked.shape, asked.steps)
 
 
 def _value(text: str) -> Any:
@@ -127,10 +134,7 @@ class Shown:
         return load_images(self.images, shape=shape, crops=1, count=max(4, self.count), seed=0)
 
 
-model_options = as_record(
-    "choice",
-    Choice,
-    click.argument("model", metavar="MODEL"),
+_TREATED = (
     click.option("--weights", type=click.Path(), help="Weights to load: a .safetensors file or a state dict."),
     DEVICE,
     SEED,
@@ -138,6 +142,10 @@ model_options = as_record(
         "--remedy", metavar="NAME", help="Remedy to apply first: padding, blurpool, ...; see `perturb remedy`."
     ),
     SENSOR,
+)
+model_options = as_record("choice", Choice, click.argument("model", metavar="MODEL"), *_TREATED)
+if_named_options = as_record(
+    "choice", Choice, click.argument("model", metavar="[MODEL]", required=False, default=""), *_TREATED
 )
 
 shown_options = as_record(

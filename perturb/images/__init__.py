@@ -24,7 +24,7 @@ from perturb.records import Images
 from perturb.streams import stream
 from perturb.trials import only
 
-__all__ = ["Reading", "Region", "dead_leaves", "load_images", "of_photographs", "split"]
+__all__ = ["Reading", "Region", "dead_leaves", "is_drawn", "load_images", "of_photographs", "split", "split_sizes"]
 
 AS_IT_IS = Reading()
 
@@ -101,10 +101,9 @@ def load_images(
         return said(scikit_digits(shape, count=count, seed=seed))
     if kind == "mnist" and rest:
         return said(mnist(Path(rest), shape, count=count, seed=seed))
-    if source in GENERATED:
-        return said(_drawn(GENERATED[source], source, shape, count, seed))
-    if ".py:" in source and is_custom(source):
-        return said(_drawn(load_object(source, beside), source, shape, count, seed))
+    if is_drawn(source):
+        draw = GENERATED[source] if source in GENERATED else load_object(source, beside)
+        return said(_drawn(draw, source, shape, count, seed))
     if source == "built-in":
         names = {
             Path(str(resources.files(package) / name)): Path(name).stem
@@ -122,6 +121,11 @@ def load_images(
     raise UsageError(f"images `{source}` are unknown, expected one of {', '.join(SOURCES)}.")
 
 
+def is_drawn(source: str) -> bool:
+    """Whether a function draws these pictures, as many as are asked for."""
+    return source in GENERATED or (".py:" in source and is_custom(source))
+
+
 def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
     """Two sets with no photograph in common; the first gets `share` of the photographs, both at least two.
 
@@ -135,8 +139,14 @@ def split(images: Images, *, share: float, seed: int) -> tuple[Images, Images]:
             f"{n} photographs are too few: 2 to calibrate and 2 to judge are the least, 20 a good start.{said}"
         )
     order = stream(seed, "images/split").permutation(n)
-    first = min(max(2, round(share * n)), n - 2)
+    first, _ = split_sizes(n, share)
     return of_photographs(images, np.sort(order[:first])), of_photographs(images, order[first:])
+
+
+def split_sizes(photographs: int, share: float) -> tuple[int, int]:
+    """How many of the photographs `split` puts into each set."""
+    first = min(max(2, round(share * photographs)), photographs - 2)
+    return first, photographs - first
 
 
 def _drawn(draw: Draw, source: str, shape: tuple[int, int, int], count: int, seed: int) -> Images:

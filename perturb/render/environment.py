@@ -17,6 +17,7 @@ from perturb.render.terminal import (
     region,
     scaled,
     trained,
+    unproven,
     until,
     would_decide,
 )
@@ -39,7 +40,7 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(design=moved, phase_grid=phase_grid, region=region, until=until, limits=limits, loss=loss)
     made.filters.update(reached=levels.rows, decibels=levels.decibels, remarks=levels.remarks, spacing=levels.spacing)
     made.filters.update(size_laws=lambda experiments: list(levels.size_laws(experiments)))
-    made.filters.update(sentences=sentences, would_decide=would_decide)
+    made.filters.update(sentences=sentences, would_decide=would_decide, unproven=unproven)
     made.filters.update(
         who=changes.who, change=changes.title, moved=changes.moved, why=changes.why, deciding=changes.deciding
     )

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perturb import records
+from perturb.kinds import is_custom
 from perturb.quantities.of_map import LARGEST
 from perturb.records import (
     Bin,
@@ -109,8 +110,15 @@ def report(found: Report) -> RenderableType:
     if failed:
         parts += [Text(f"INVALID: {c.name}: expected {c.expected}; got {c.observed}", "magenta") for c in failed]
     else:
-        parts.append(Text(f"Controls: all {len(found.controls)} passed.", "dim"))
+        parts.append(Text(f"Controls: all {len(found.controls)} passed.{unproven(found.experiments)}", "dim"))
     return Group(*parts)
+
+
+def unproven(experiments: Sequence[Experiment]) -> str:
+    """Which evaluators are the user's own, that no control can imitate, as a sentence; empty without any."""
+    kinds = (e.evaluator.partition(", ")[0] for e in experiments)
+    own = dict.fromkeys(kind for kind in kinds if is_custom(kind))
+    return f" None of them tries how your {', '.join(own)} reads an answer." if own else ""
 
 
 def headline(found: Report) -> Text:

@@ -15,6 +15,7 @@ PARTS = 24  # smaller bets that share the rest
 BETS = np.append(beta(0.5, 0.5).ppf((np.arange(PARTS) + 0.5) / PARTS), 1.0)
 SHARES = np.append(np.full(PARTS, (1 - WHOLE) / PARTS), WHOLE)
 NEARLY_ONE = 1 - 1e-9
+RUIN = -1e100  # logarithm of the factor of a bet that loses everything
 
 
 def betting_interval(values: Values, bounds: tuple[float, float], confidence: float) -> tuple[float, float]:
@@ -37,7 +38,21 @@ def betting_interval(values: Values, bounds: tuple[float, float], confidence: fl
 
 def log_money(values: Values, mean: float) -> float:
     """Logarithm of the money won against "the mean is `mean` or more", for values in [0, 1] and `mean` below 1."""
-    return float(logsumexp(growth(values, mean).sum(-1), b=SHARES))
+    return float(_together(growth(values, mean).sum(-1)))
+
+
+def excluded(
+    values: Float[np.ndarray, " value"], counts: Float[np.ndarray, "sample value"], mean: float, error: float
+) -> Bool[np.ndarray, " sample"]:
+    """Whether each sample excludes "the mean is `mean` or more"; it holds each of the `values`, in [0, 1], so often.
+
+    The upper end of `betting_interval` with this error is then at most `mean`: money only grows with the mean that is
+    bet against.
+    """
+    if mean >= 1:
+        return np.ones(len(counts), dtype=bool)
+    factors = np.maximum(growth(values, mean), RUIN)  # 0 times -inf is no number
+    return np.asarray(_together(factors @ counts.T) >= -math.log(error))
 
 
 def excludes(values: Float[np.ndarray, "... value"], mean: float, error: float) -> Bool[np.ndarray, "..."]:
@@ -63,6 +78,11 @@ def growth(values: Float[np.ndarray, "... value"], mean: float) -> Float[np.ndar
     """Logarithm of what each bet multiplies its money by, for values in [0, 1] and `mean` below 1."""
     with np.errstate(divide="ignore"):  # the largest bet loses everything on the largest value
         return np.asarray(np.log1p(np.maximum(-1, np.multiply.outer(BETS, (mean - values) / (1 - mean)))))
+
+
+def _together(log_each: Float[np.ndarray, "bet ..."]) -> Float[np.ndarray, "..."]:
+    """Logarithm of the money of all bets, of which each began with its share."""
+    return np.asarray(logsumexp(log_each, axis=0, b=SHARES.reshape(-1, *[1] * (log_each.ndim - 1))))
 
 
 def _upper(values: Values, error: float) -> float:

@@ -1,6 +1,5 @@
 """The main job: does this model lose accuracy at its dead pixels, and is that within the claim?"""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,22 +7,22 @@ import torch
 
 from perturb.figures import Figures
 from perturb.images import of_photographs
-from perturb.plan import CheckPlan, pictures_for, plan, region_for, seen_by
+from perturb.plan import CheckPlan, experiments, pictures_for, plan, region_for, seen_by
 from perturb.protocols import Differentiable, Sees
-from perturb.records import Control, Experiment, Pictures, Remedy
+from perturb.records import Control, Pictures, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
+from perturb.stories.answer_controls import prove_answers
 from perturb.stories.controls import prove, prove_classifier
-from perturb.stories.experiment import Measured, Wanted
+from perturb.stories.experiment import Wanted
 from perturb.stories.experiment_record import experiment_record
+from perturb.stories.false_alarms import keeps_its_rate
 from perturb.stories.gallery import specimens
 from perturb.stories.prepare import as_shown
 from perturb.stories.report_parts import describe, describe_images, describe_suite, provenance, summary, windows_of
 from perturb.stories.run_checks import looks_at, run_checks
 from perturb.suite import Suite
 from perturb.verdict import overall
-
-FALSE_ALARM_LIMIT = 2.0  # times the pinned rate: beyond it, with 95 % confidence, the threshold did not carry over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +79,19 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     looks = looks_at(most, until_decided=suite.images.until_decided)
     results = run_checks(model, checks, pictures, context.wanted, looks=looks)
     judged = of_photographs(judged, np.arange(results.photographs))
-    experiments = tuple(experiment_record(each) for each in results.measured)
-    controls = (*bench.controls, *_false_alarms(results.measured, experiments))
+    records = tuple(experiment_record(each) for each in results.measured)
+    kept = (keeps_its_rate(each) for each in results.measured)
+    controls = (
+        *bench.controls,
+        *prove_answers(experiments(checks), seed=suite.seed),
+        *(control for control in kept if control),
+    )
     first = results.measured[0].contribution
     windows = windows_of(model, first)
     report = Report(
         schema=SCHEMA,
         suite=describe_suite(suite),
-        model=describe(model, context.remedy, taught=any(e.training for e in experiments)),
+        model=describe(model, context.remedy, taught=any(e.training for e in records)),
         images=describe_images(
             replace(pictures, judged=judged),
             where.words if (where := region_for(suite)) else "",
@@ -96,7 +100,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         verdict=overall(results.findings, controls),
         map=summary(first, windows),
         findings=results.findings,
-        experiments=experiments,
+        experiments=records,
         controls=controls,
         provenance=provenance(model, suite, context.command),
         figures=Figures(
@@ -106,7 +110,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
             sweeps={each.plan.name: each.sweep for each in results.measured if each.sweep},
             specimens=tuple(
                 specimen
-                for each, record in zip(results.measured, experiments, strict=True)
+                for each, record in zip(results.measured, records, strict=True)
                 for specimen in specimens(each, record.worst)
             ),
         ),
@@ -127,21 +131,3 @@ def settle(model: Sees, check: CheckPlan, pictures: Pictures) -> None:
     if model.untrained and isinstance(model, Differentiable):
         shown = as_shown(model.input_shape, check.experiment.task, pictures.calibration)
         model.settle(torch.from_numpy(shown.pixels))
-
-
-def _false_alarms(measured: Sequence[Measured], experiments: Sequence[Experiment]) -> list[Control]:
-    """A threshold that was pinned elsewhere must hold on the judged images."""
-    controls = []
-    for each, record in zip(measured, experiments, strict=True):
-        pinned, clean = each.plan.point.false_alarms, record.recall.alarms if record.recall else record.detected.clean
-        if pinned is None or clean is None:
-            continue
-        controls.append(
-            Control(
-                name=f"false alarms of {record.name}",
-                expected=f"pinned to {pinned:g}: not shown to be above {FALSE_ALARM_LIMIT * pinned:g}",
-                observed=f"{clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}]",
-                passed=clean.low <= FALSE_ALARM_LIMIT * pinned,
-            )
-        )
-    return controls
