@@ -39,6 +39,7 @@ def _only(trials: Trials, which: np.ndarray) -> Trials:
         photograph=trials.photograph[which],
         scene=None if trials.scene is None else trials.scene[which],
         asked=None if trials.asked is None else trials.asked[which],
+        phase=None if trials.phase is None else trials.phase[which],
     )
 
 
@@ -63,6 +64,7 @@ def _concatenated(parts: Sequence[Observation], axis: int, threshold_axis: int, 
         truth=np.concatenate([part.truth for part in parts], threshold_axis),
         alarms=_where_kept([part.alarms for part in parts], threshold_axis),
         clipped=_where_kept([part.clipped for part in parts], axis),
+        phase=_where_kept([part.phase for part in parts], threshold_axis),
     )
 
 

@@ -66,6 +66,7 @@ class ExperimentPlan:
     alarm_rate: float = 0.05  # of the pinned threshold, also beside one that is given
     alarms_per_picture: float = 1.0  # the same of annotated objects
     design: Design = "object"
+    every_phase: bool = False  # the dead places take all phases in turn, not those that a map chooses
 
     @property
     def scenes(self) -> Scenes | None:
@@ -218,6 +219,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         alarm_rate=table.false_alarms,
         alarms_per_picture=table.alarms_per_picture,
         design="picture" if annotated else design,
+        every_phase=getattr(_quantity(check, suite.folder), "every_phase", False),
     )
 
 
@@ -347,13 +349,18 @@ def _make(what: str, kind: str, accepted: Any, options: dict[str, Any]) -> Any:
 
 def _claimed(check: CheckTable, experiment: ExperimentPlan, folder: Path) -> CheckPlan:
     claim = Claim(quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence)
-    quantity = load_kind(claim.quantity, quantities.KINDS, folder)
-    if not hasattr(quantity, "misfit"):
-        raise UsageError(f"claim.quantity = `{claim.quantity}` is no quantity (see docs/suites.md).")
+    quantity = _quantity(check, folder)
     if misfit := quantity.misfit(experiment.point):
         fitting = [k for k in quantities.KINDS if not load_kind(k, quantities.KINDS).misfit(experiment.point)]
         raise UsageError(f"claim.quantity = {claim.quantity!r} {misfit}; expected one of {fitting}.")
     return CheckPlan(name=check.name, experiment=experiment, claim=claim, quantity=quantity)
+
+
+def _quantity(check: CheckTable, folder: Path) -> Any:
+    quantity = load_kind(check.claim.quantity, quantities.KINDS, folder)
+    if not hasattr(quantity, "misfit"):
+        raise UsageError(f"claim.quantity = `{check.claim.quantity}` is no quantity (see docs/suites.md).")
+    return quantity
 
 
 def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tuple[Training, Any]:

@@ -62,6 +62,7 @@ class TrialsHead:
     counted: bool = False  # whether false alarms anywhere in a picture were kept
     area: tuple[int, int, int, int] | None = None  # of the locations, as below
     pixels: bool = False
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,9 +191,11 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             balanced=told.balanced[seed],
             area=told.area,
             pixels=told.pixels,
+            every=told.every,
         )
         for seed in range(seeds)
     )
+    phase = places["dead"] % np.array(told.periods)[:, None, None, None] if told.every else None
     return Measurement(
         conditions=Conditions(level=told.level, locations=locations),
         trials=tuple(
@@ -204,6 +207,7 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
                 purpose=told.purpose,
                 scene=None if scene is None else scene[number],
                 together=told.together,
+                phase=None if phase is None else phase[number],
             )
             for number, seed in enumerate(told.seeds)
         ),
@@ -219,6 +223,7 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             point=told.point,
             truth=truth,
             alarms=stored.take("alarms", "f", seeds, images, None).astype(float) if told.counted else None,
+            phase=phase,
         ),
     )
 
@@ -297,6 +302,7 @@ def _trials(run: Run) -> bytes:
                 counted=seen.alarms is not None,
                 area=locations[0].area,
                 pixels=locations[0].pixels,
+                every=locations[0].every,
             )
             parts = {"photograph": seen.photograph, "threshold": seen.threshold, "truth": seen.truth}
             if seen.alarms is not None:

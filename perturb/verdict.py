@@ -93,7 +93,7 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
         claim=question.claim,
         effect=effect,
         verdict=verdict,
-        reason=reason,
+        reason=f"{reason}; {effect.where}" if effect.where else reason,
         needed=_needed(question, effect) if verdict == Verdict.INCONCLUSIVE and not effect.saturated else None,
     )
 
@@ -107,7 +107,8 @@ def _needed(question: Question, effect: Effect) -> Needed | None:
         if (value - margin) * away < 0:  # on the other side of the margin
             return None
         value = min(max(value, question.bounds[0]), question.bounds[1])
-        judged = clusters_to_decide(value, effect.spread, margin, question.bounds, effect.confidence, have=effect.n)
+        confidence = 1 - (1 - effect.confidence) / (effect.among if value > margin else 1)  # FAIL is shared among all
+        judged = clusters_to_decide(value, effect.spread, margin, question.bounds, confidence, have=effect.n)
         return None if judged is None else math.ceil(judged * question.supply)
 
     photographs, least, most = (supplied(effect.value + shift) for shift in (0.0, away, -away))

@@ -6,6 +6,7 @@ KINDS: Kinds = {
     "accuracy-loss": "perturb.quantities.detection:ACCURACY_LOSS",
     "accuracy-loss-2afc": "perturb.quantities.detection:ACCURACY_LOSS_2AFC",
     "miss-rate": "perturb.quantities.detection:MISS_RATE",
+    "worst-phase": "perturb.quantities.by_phase:WORST_PHASE",
     "flip-rate": "perturb.quantities.detection:FLIP_RATE",
     "imbalance": "perturb.quantities.of_map:IMBALANCE",
     "dead-share": "perturb.quantities.of_map:DEAD_SHARE",

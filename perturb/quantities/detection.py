@@ -62,7 +62,7 @@ def measured(name: str) -> Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OfTrials:
+class OfTrials:
     """A quantity of a value by trial, and the operating points at which it can be asked."""
 
     value: Value
@@ -85,7 +85,7 @@ class _OfTrials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paired(_OfTrials):
+class Paired(OfTrials):
     """Live minus dead of a value by trial, paired, mean over photographs; positive where dead places hurt."""
 
     limit: float = np.inf  # of the value's difference, beyond which it counts as the limit; 1 for shares
@@ -97,7 +97,7 @@ class Paired(_OfTrials):
     def misfit(self, point: OperatingPoint) -> str:
         if not np.isfinite(self.limit):
             return "has no `limit`, and no interval holds for a mean without bounds"
-        return _OfTrials.misfit(self, point)
+        return OfTrials.misfit(self, point)
 
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         difference = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
@@ -106,7 +106,7 @@ class Paired(_OfTrials):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share(_OfTrials):
+class Share(OfTrials):
     """The mean of a value between 0 and 1 in one arm, over photographs."""
 
     arm: Arm

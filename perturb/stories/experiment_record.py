@@ -4,6 +4,7 @@ import numpy as np
 
 from perturb.locations import middle_cell
 from perturb.plan import ExperimentPlan
+from perturb.quantities.by_phase import rates
 from perturb.quantities.measures import free_response, measures
 from perturb.quantities.recall import recall
 from perturb.records import (
@@ -49,7 +50,8 @@ def experiment_record(found: Measured) -> Experiment:
         design=plan.design,
         threshold=None if plan.point.false_alarms is not None else _given(plan),
         free_response=free_response(seen),
-        phases=found.contribution.rates,
+        phases=found.contribution.rates if seen.phase is None else rates(seen),
+        phases_of="calibration" if seen.phase is None else "judged",
         clipped=_clipped(seen),
         recall=recall(seen, found.measurement.trials[0], found.judged, seed=plan.seed),
     )
