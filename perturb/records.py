@@ -124,6 +124,7 @@ class Contribution:
     windows: tuple[Window, ...] = ()  # structural maps only
     rates: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: the share reported, by phase
     lattice: Lattice | None = None  # where the picture is resized, cropped or padded; `period` is then its cell
+    unread: float | None = None  # share of the picture's pixels that the architecture does not read, where it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +353,17 @@ class Needed:
     most: int | None  # if it lies a standard error nearer to it; None: a million would not decide
 
 
+CauseKind = Literal["structural", "learned", "border", "blind area", "not known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why a check failed, by the evidence of this run."""
+
+    kind: CauseKind
+    words: str  # the evidence with its numbers, and what helps: a sentence or two
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One check of a suite: the claim, what was measured, and what follows."""
@@ -362,6 +374,7 @@ class Finding:
     verdict: Verdict
     reason: str
     needed: Needed | None = None  # what would decide an INCONCLUSIVE
+    cause: Cause | None = None  # of a FAIL of what is detected; None of any other, and in reports before there was one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from perturb.errors import InputError
-from perturb.quantities.detection import OfTrials, at_floor_or_ceiling, detected
+from perturb.quantities.detection import ByCause, OfTrials, at_floor_or_ceiling, detected
 from perturb.quantities.statistics import BETTING, for_seeds, rate
 from perturb.records import Contribution, Effect, Observation, PhaseRate
 from perturb.stats.clusters import spread
@@ -40,6 +40,19 @@ class LargestByPhase(OfTrials):
             where=f"worst at phase ({row}, {column}){luck}",
             among=len(phases),
         )
+
+    def by_cause(self, seen: Observation) -> ByCause:
+        """Of the trials at the worst phase."""
+        assert seen.phase is not None
+        phases, table = losses(seen)
+        here = (seen.phase == phases[table.mean(1).argmax()]).all(-1)
+        dead, live = (detected(seen, arm)[:, 0] for arm in ("dead", "live"))
+        anywhere = np.empty_like(live)
+        for photograph in np.unique(seen.photograph):
+            own = seen.photograph == photograph
+            anywhere[:, own] = live[:, own].mean((1, 2))[:, None, None]
+        lost = np.where(here, anywhere - dead, np.nan)
+        return ByCause(lost=lost, paired=lost, bounds=self.range)
 
 
 def losses(seen: Observation) -> tuple[Int[np.ndarray, "phase 2"], Float[np.ndarray, "phase cluster"]]:

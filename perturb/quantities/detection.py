@@ -61,6 +61,15 @@ def measured(name: str) -> Value:
     return value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCause:
+    """What a cause is sought of, by trial; NaN where the claim is not about a trial."""
+
+    lost: Float[np.ndarray, "seed image pair"]  # its mean is the quantity
+    paired: Float[np.ndarray, "seed image pair"]  # detected at live places minus detected at dead ones
+    bounds: tuple[float, float]  # of `lost`
+
+
 @dataclass(frozen=True, kw_only=True)
 class OfTrials:
     """A quantity of a value by trial, and the operating points at which it can be asked."""
@@ -104,6 +113,10 @@ class Paired(OfTrials):
         table = by_photograph(difference.clip(-self.limit, self.limit), seen.photograph)
         return mean_effect(table, confidence=confidence, seed=seed, limit=self.limit, saturated=self.saturated(seen))
 
+    def by_cause(self, seen: Observation) -> ByCause | None:
+        lost = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
+        return ByCause(lost=lost, paired=lost, bounds=self.range) if self.limit == 1 else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Share(OfTrials):
@@ -116,6 +129,13 @@ class Share(OfTrials):
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         values = self.value(seen, self.arm)[:, 0]
         return share_effect(values, seen.photograph, confidence=confidence, saturated=self.saturated(seen))
+
+    def by_cause(self, seen: Observation) -> ByCause | None:
+        """Of live places there is none: they are the reference."""
+        if self.arm != "dead":
+            return None
+        paired = (detected(seen, "live") - detected(seen, "dead"))[:, 0]
+        return ByCause(lost=self.value(seen, self.arm)[:, 0], paired=paired, bounds=self.range)
 
 
 def at_floor_or_ceiling(seen: Observation) -> Saturation:

@@ -1,13 +1,14 @@
 """The largest of several means: an interval that holds for every distribution, however the values hang together."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from perturb.stats.betting import NEARLY_ONE, SHARES, betting_interval, growth
+from perturb.stats.betting import NEARLY_ONE, SHARES, growth
 
 Table = Float[np.ndarray, "mean cluster"]
 
@@ -24,9 +25,20 @@ def largest_interval(table: Table, bounds: tuple[float, float], confidence: floa
     Raises ValueError for values outside the bounds.
     """
     least, most = bounds
-    high = max(betting_interval(row, bounds, confidence)[1] for row in table)
+    if not (table.size and least <= table.min() and table.max() <= most):
+        raise ValueError(f"`table` must lie within {bounds}: {table}")
     scaled, error = (table - least) / (most - least), (1 - confidence) / 2
-    return least + (most - least) * _lower(scaled, error), high
+    return least + (most - least) * _lower(scaled, error), least + (most - least) * _upper(scaled, error)
+
+
+def _upper(scaled: Table, error: float) -> float:
+    """The least mean in [0, 1] that every row excludes by itself; 1 where none is."""
+
+    def short(mean: float) -> float:
+        money = growth(scaled, mean).sum(-1)  # against "this row's mean is `mean` or more"
+        return float(logsumexp(money, 0, b=SHARES[:, None]).min()) + math.log(error)
+
+    return _least(short, float(scaled.mean(-1).max()))
 
 
 def _lower(scaled: Table, error: float) -> float:
@@ -36,5 +48,9 @@ def _lower(scaled: Table, error: float) -> float:
         money = growth(1 - scaled, mean).sum(-1)  # against "every row's mean of 1 - x is `mean` or more"
         return float(logsumexp(money, b=SHARES[:, None] / len(scaled))) + math.log(error)
 
-    own = 1 - float(scaled.mean(-1).max())  # against which no bet has won (AM-GM)
-    return 1 - brentq(short, own, NEARLY_ONE, xtol=1e-12) if own < NEARLY_ONE and short(NEARLY_ONE) > 0 else 0.0
+    return 1 - _least(short, 1 - float(scaled.mean(-1).max()))
+
+
+def _least(short: Callable[[float], float], own: float) -> float:
+    """Where a rising function reaches 0; 1 where it does not. At `own` no bet has won (AM-GM), so it is below 0."""
+    return brentq(short, own, NEARLY_ONE, xtol=1e-12) if own < NEARLY_ONE and short(NEARLY_ONE) > 0 else 1.0

@@ -11,6 +11,7 @@ from perturb.protocols import Differentiable, Sees
 from perturb.records import Control, Experiment, Pictures, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
+from perturb.stories.causes import explained
 from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Measured, Wanted
 from perturb.stories.experiment_record import experiment_record
@@ -77,7 +78,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     results = run_checks(model, checks, pictures, context.wanted)
     experiments = tuple(experiment_record(each) for each in results.measured)
     controls = (*bench.controls, *_false_alarms(results.measured, experiments))
-    findings = judge(results.questions)
+    findings = explained(judge(results.questions), checks, results)
     first = results.measured[0].contribution
     windows = windows_of(model, first)
     report = Report(
@@ -86,8 +87,8 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         model=describe(model, context.remedy, taught=any(e.training for e in experiments)),
         images=describe_images(pictures, where.words if (where := region_for(suite)) else ""),
         verdict=overall(findings, controls),
-        map=summary(first, windows),
-        findings=tuple(findings),
+        map=summary(first, windows, results.structures[first.layer].unread),
+        findings=findings,
         experiments=experiments,
         controls=controls,
         provenance=provenance(model, suite, context.command),

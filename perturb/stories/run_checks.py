@@ -7,6 +7,7 @@ from perturb.plan import CheckPlan, experiments
 from perturb.protocols import Sees
 from perturb.records import Contribution, Effect, Measurement, Pictures
 from perturb.stories.experiment import Measured, Wanted, measure
+from perturb.stories.structure import Structure, structure_of
 from perturb.verdict import Question
 
 
@@ -17,6 +18,7 @@ class Results:
     questions: tuple[Question, ...]
     measured: tuple[Measured, ...]
     maps: Mapping[str, Contribution]
+    structures: Mapping[str, Structure]  # by the layer whose map chose the places
 
     @property
     def repeated(self) -> dict[str, Measurement]:
@@ -30,18 +32,22 @@ def run_checks(model: Sees, checks: Sequence[CheckPlan], pictures: Pictures, wan
     found = {each.name: measure(model, each, pictures, wanted, maps) for each in experiments(checks)}
     counts = [len(images.names) for images in (pictures.calibration, pictures.judged)]
     supply = sum(counts) / counts[1]
+    looks = {each.contribution.layer: each.experimenter.look.model for each in reversed(found.values())}
+    structures = {layer: structure_of(looked_at, layer) for layer, looked_at in looks.items()}
     return Results(
-        questions=tuple(_question(check, found[check.experiment.name], supply) for check in checks),
+        questions=tuple(_question(check, found[check.experiment.name], structures, supply) for check in checks),
         measured=tuple(found.values()),
         maps=maps,
+        structures=structures,
     )
 
 
-def _question(check: CheckPlan, found: Measured, supply: float) -> Question:
+def _question(check: CheckPlan, found: Measured, structures: Mapping[str, Structure], supply: float) -> Question:
     quantity, seen = check.quantity, found.measurement.seen
+    contribution = replace(found.contribution, unread=structures[found.contribution.layer].unread)
 
     def effect_at(confidence: float) -> Effect:
-        effect = quantity.effect(seen, found.contribution, confidence=confidence, seed=check.experiment.seed)
+        effect = quantity.effect(seen, contribution, confidence=confidence, seed=check.experiment.seed)
         return replace(effect, quantity=check.claim.quantity, version=quantity.version, words=quantity.words)
 
     return Question(check=check.name, claim=check.claim, effect_at=effect_at, bounds=quantity.range, supply=supply)
