@@ -10,8 +10,8 @@ from perturb.stats.power import clusters_to_decide
 
 WITHOUT_ERROR = ("exact", "as measured")  # methods of effects that have no sampling error
 SATURATED = {
-    "floor": "too little is seen even at live places for a small loss to mean anything; use a larger perturbation, a "
-    "lower threshold or an earlier layer, or train for longer",
+    "floor": "too little is seen even at live places for a small loss to mean anything, or one answer is right "
+    "everywhere; use a larger perturbation, a lower threshold or an earlier layer, or train for longer",
     "ceiling": "nearly everything is seen; use a lower level, or calibrate it",
 }
 

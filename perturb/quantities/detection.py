@@ -12,6 +12,8 @@ from perturb.records import (
     ARMS,
     CLEAN,
     CLEAN_LIVE,
+    DEAD,
+    LIVE,
     Arm,
     Clean,
     Contribution,
@@ -154,14 +156,31 @@ def at_floor_or_ceiling(seen: Observation) -> Saturation:
 
 
 def at_floor(seen: Observation) -> Saturation:
-    """Whether one of the seeds is right too rarely to lose anything: see `at_floor_or_ceiling`."""
+    """Whether one of the seeds is right too rarely to lose anything: see `at_floor_or_ceiling`.
+
+    Where the best constant answer is always right, nothing tells a model that sees from one that is blind.
+    """
+    if _yes_to_all(seen):
+        return "floor"
     right = detected(seen, "live").mean((1, 2, 3))
     if seen.point.clean in ("absent", "right"):
         yes = detected(seen, "clean").mean((1, 2, 3))
         right = (right + (yes if seen.point.clean == "right" else 1 - yes)) / 2
     located = seen.point.clean in ("absent", "unmatched")
     chance = seen.point.chance if located else max(seen.point.chance, constant_answer(seen))
-    return "floor" if right.min() < chance + (1 - chance) / 4 else ""
+    return "floor" if right.min() <= chance + (1 - chance) / 4 else ""
+
+
+def _yes_to_all(seen: Observation) -> bool:
+    """Of annotated objects, which no picture lacks: the same evidence everywhere, and false alarms do not speak for it.
+
+    They do where they are counted, and fewer than can be kept.
+    """
+    if seen.point.clean != "unmatched" or np.ptp(seen.evidence[..., [DEAD, LIVE]]) > 0:
+        return False
+    return seen.alarms is None or bool(
+        ((seen.alarms > seen.threshold[..., None]).sum(-1) == seen.alarms.shape[-1]).all()
+    )
 
 
 def constant_answer(seen: Observation) -> float:
@@ -209,6 +228,7 @@ MISS_RATE = Share(
     arm="dead",
     version=3,
     words="share missed at dead places",
+    saturated=at_floor,
     clean=("absent", "unmatched"),
     pinned=True,
 )

@@ -6,17 +6,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perturb.render import changes, headline
 from perturb.render.lattice import sentences
+from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.render.terminal import (
+    cause,
     clean,
     limits,
     loss,
     moved,
     number,
-    phase_grid,
     rate,
     region,
     scaled,
     trained,
+    unread,
     would_decide,
 )
 
@@ -36,6 +38,7 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, quantity=headline.quantity, clean=clean)
     made.filters.update(design=moved, phase_grid=phase_grid, region=region, limits=limits, loss=loss)
+    made.filters.update(arms=arms, both=both, extremes=extremes, cause=cause, unread=unread)
     made.filters.update(sentences=sentences, would_decide=would_decide)
     made.filters.update(who=changes.who, change=changes.title, moved=changes.moved, why=changes.why)
     return made
