@@ -12,6 +12,7 @@ SECTIONS = {
     "places": "Cost against the number of places",
     "start": "Waiting times",
     "decisions": "How often a claim is decided, bets / Student's t",
+    "phases": "How often a claim of 0.2 about every phase is decided, PASS / FAIL",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }
 

@@ -13,6 +13,8 @@ from perturb.records import Contribution, Effect, Observation, PhaseRate
 from perturb.stats.clusters import spread
 from perturb.stats.largest import largest_interval
 
+HALF = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class LargestByPhase(OfTrials):
@@ -42,10 +44,11 @@ class LargestByPhase(OfTrials):
         )
 
     def by_cause(self, seen: Observation) -> ByCause:
-        """Of the trials at the worst phase."""
+        """Of the trials at phases that lose at least half as much as the worst: one phase alone may be so by chance."""
         assert seen.phase is not None
         phases, table = losses(seen)
-        here = (seen.phase == phases[table.mean(1).argmax()]).all(-1)
+        bad = phases[table.mean(1) >= HALF * table.mean(1).max()]
+        here = (seen.phase[..., None, :] == bad).all(-1).any(-1)
         dead, live = (detected(seen, arm)[:, 0] for arm in ("dead", "live"))
         anywhere = np.empty_like(live)
         for photograph in np.unique(seen.photograph):

@@ -85,7 +85,7 @@ def _blind(evidence: Evidence) -> Cause | None:
 def _border(evidence: Evidence, claimed: float) -> Cause | None:
     lost, bounds = evidence.seen.lost, evidence.seen.bounds
     here = ~np.isnan(lost)
-    limit = float(np.quantile(evidence.edge[here], NEAREST))
+    limit = float(np.quantile(evidence.edge[here], NEAREST, method="lower"))
     near = evidence.edge <= limit
     if not (here & near).any() or not (here & ~near).any():
         return None

@@ -111,13 +111,15 @@ class Paired(OfTrials):
         return OfTrials.misfit(self, point)
 
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
-        difference = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
-        table = by_photograph(difference.clip(-self.limit, self.limit), seen.photograph)
+        table = by_photograph(self._difference(seen).clip(-self.limit, self.limit), seen.photograph)
         return mean_effect(table, confidence=confidence, seed=seed, limit=self.limit, saturated=self.saturated(seen))
 
     def by_cause(self, seen: Observation) -> ByCause | None:
-        lost = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
+        lost = self._difference(seen)
         return ByCause(lost=lost, paired=lost, bounds=self.range) if self.limit == 1 else None
+
+    def _difference(self, seen: Observation) -> Float[np.ndarray, "seed image pair"]:
+        return np.asarray((self.value(seen, "live") - self.value(seen, "dead"))[:, 0])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -199,7 +199,9 @@ def moved(experiments: Sequence[Experiment]) -> str:
     used = [kind for kind in told if names[kind]]
     words = " ".join(told[kind] if len(used) == 1 else f"{names[kind]}: {told[kind]}" for kind in used)
     every = ", ".join(e.name for e in experiments if e.phases_of == "judged")
-    words += f" {every}: in place of dead phases, every phase had its turn, and live places lie at any." if every else ""
+    words += (
+        f" {every}: in place of dead phases, every phase had its turn, and live places lie at any." if every else ""
+    )
     lost = (
         f" Clipping took away {e.clipped['dead']:.0%} of {e.name} at dead and {e.clipped['live']:.0%} at live places."
         for e in experiments
