@@ -52,6 +52,7 @@ def _concatenated(parts: Sequence[Observation], axis: int, threshold_axis: int, 
         truth=np.concatenate([part.truth for part in parts], threshold_axis),
         alarms=_where_kept([part.alarms for part in parts], threshold_axis),
         clipped=_where_kept([part.clipped for part in parts], axis),
+        phase=_where_kept([part.phase for part in parts], threshold_axis),
     )
 
 

@@ -64,6 +64,7 @@ def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
         truth=truth.astype(int)[None],
         alarms=None if alarms is None else alarms[None],
         clipped=np.moveaxis(clipped, 0, 1)[None],
+        phase=None if block.trials.phase is None else block.trials.phase[None],
     )
 
 

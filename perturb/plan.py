@@ -68,6 +68,7 @@ class ExperimentPlan:
     alarms_per_picture: float = 1.0  # the same of annotated objects
     design: Design = "object"
     curve: tuple[float, ...] = ()  # levels at which the judged pictures are asked besides
+    every_phase: bool = False  # the dead places take all phases in turn, not those that a map chooses
 
     @property
     def scenes(self) -> Scenes | None:
@@ -224,6 +225,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         alarms_per_picture=table.alarms_per_picture,
         design="picture" if annotated else design,
         curve=curve_levels(suite),
+        every_phase=getattr(_quantity(check, suite.folder), "every_phase", False),
     )
 
 
@@ -359,9 +361,7 @@ def _make(what: str, kind: str, accepted: Any, options: dict[str, Any]) -> Any:
 
 def _claimed(check: CheckTable, experiment: ExperimentPlan, folder: Path) -> CheckPlan:
     claim = Claim(quantity=check.claim.quantity, at_most=check.claim.at_most, confidence=check.claim.confidence)
-    quantity = load_kind(claim.quantity, quantities.KINDS, folder)
-    if not hasattr(quantity, "misfit"):
-        raise UsageError(f"claim.quantity = `{claim.quantity}` is no quantity (see docs/suites.md).")
+    quantity = _quantity(check, folder)
     if misfit := quantity.misfit(experiment.point):
         fitting = [k for k in quantities.KINDS if not load_kind(k, quantities.KINDS).misfit(experiment.point)]
         raise UsageError(f"claim.quantity = {claim.quantity!r} {misfit}; expected one of {fitting}.")
@@ -379,6 +379,13 @@ def _check_levels(claim: Claim, quantity: OfLevels, experiment: ExperimentPlan) 
         raise UsageError(
             f"claim.at_most = {claim.at_most:g} of {claim.quantity!r}: expected a number between {low:g} and {high:g}."
         )
+
+
+def _quantity(check: CheckTable, folder: Path) -> Any:
+    quantity = load_kind(check.claim.quantity, quantities.KINDS, folder)
+    if not hasattr(quantity, "misfit"):
+        raise UsageError(f"claim.quantity = `{check.claim.quantity}` is no quantity (see docs/suites.md).")
+    return quantity
 
 
 def _training(suite: Suite, check: CheckTable, kind: str, evaluator: Any) -> tuple[Training, Any]:

@@ -283,7 +283,10 @@ class Learner(Evaluator, Protocol):
 
 
 class Quantity(Protocol):
-    """What is claimed: a number for an observation or its map. A quantity whose numbers change gets a new version."""
+    """What is claimed: a number for an observation or its map. A quantity whose numbers change gets a new version.
+
+    One with a true `every_phase` is asked where the dead places take all phases in turn: see Observation.phase.
+    """
 
     @property
     def version(self) -> int: ...

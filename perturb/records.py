@@ -124,6 +124,7 @@ class Contribution:
     windows: tuple[Window, ...] = ()  # structural maps only
     rates: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: the share reported, by phase
     lattice: Lattice | None = None  # where the picture is resized, cropped or padded; `period` is then its cell
+    unread: float | None = None  # share of the picture's pixels that the architecture does not read, where it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +157,7 @@ class Locations:
     balanced: bool  # the map is flat: there is no dead arm, and both arms are drawn at random
     area: tuple[int, int, int, int] | None = None  # top, left, bottom, right of the part of the picture that counts
     pixels: bool = False  # dead and live are pixels of the picture, in cells of `period`, and not phases
+    every: bool = False  # both arms are all phases: the dead arm takes each in turn, the live arm any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,7 @@ class Trials:
     scene: Int[np.ndarray, "image pair 2"] | None = None  # None: the object moves
     together: bool = False  # all objects of an image lie in one scene
     asked: Int[np.ndarray, "image pair"] | None = None  # the number of the annotated object that a pair is about
+    phase: Int[np.ndarray, "image pair 2"] | None = None  # of the dead place, where the dead arm takes every phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +206,7 @@ class Observation:
     alarms: Float[np.ndarray, "seed image rank"] | None = None  # what was reported in a clean picture, best first; -inf
     clipped: Float[np.ndarray, "seed level image pair arm"] | None = None  # taken off `realised` at the ends of the
     # range; not kept with a run
+    phase: Int[np.ndarray, "seed image pair 2"] | None = None  # of the dead place, where that arm takes every phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +278,8 @@ class Effect:
     quantity: str = ""
     version: int = 0
     words: str = ""  # the quantity in words
+    where: str = ""  # of several things the one that the value is of, in words
+    among: int = 1  # things of which it is the largest
 
 
 class Verdict(StrEnum):
@@ -356,6 +362,17 @@ class Needed:
     most: int | None  # if it lies a standard error nearer to it; None: a million would not decide
 
 
+CauseKind = Literal["structural", "learned", "border", "blind area", "not known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why a check failed, by the evidence of this run."""
+
+    kind: CauseKind
+    words: str  # the evidence with its numbers, and what helps: a sentence or two
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One check of a suite: the claim, what was measured, and what follows."""
@@ -366,6 +383,7 @@ class Finding:
     verdict: Verdict
     reason: str
     needed: Needed | None = None  # what would decide an INCONCLUSIVE
+    cause: Cause | None = None  # of a FAIL of what is detected; None of any other, and in reports before there was one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -456,7 +474,8 @@ class Experiment:
     design: Design = "object"  # what moved
     threshold: float | None = None  # the user's own; None where it was pinned
     free_response: tuple[FreeResponse, ...] = ()
-    phases: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: detected on calibration pictures
+    phases: tuple["PhaseRate", ...] = ()  # the share detected by phase; of a map of the model's own answer
+    phases_of: Literal["calibration", "judged"] = "calibration"  # pictures; judged if the dead places take every phase
     clipped: Mapping[str, float] = field(default_factory=dict)  # share of the object that clipping took at "dead" and
     # "live" places
     recall: Recall | None = None  # of annotated objects

@@ -84,6 +84,7 @@ class MapSummary:
     phases: tuple[tuple[float, ...], ...]  # contribution by phase, mean 1
     makers: tuple[str, ...]  # the layers up to there whose windows meet some pixels more often; () if not traceable
     lattice: Lattice | None = None  # where the picture is resized, cropped or padded ahead of the network
+    unread: float | None = None  # share of the picture's pixels that nothing up to the layer reads; None: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ class TrialsHead:
     area: tuple[int, int, int, int] | None = None  # of the locations, as below
     pixels: bool = False
     levels: tuple[float, ...] = ()  # beside the check's own
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +195,7 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             balanced=told.balanced[seed],
             area=told.area,
             pixels=told.pixels,
+            every=told.every,
         )
         for seed in range(seeds)
     )
@@ -205,6 +207,7 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             whole.append(stored.take(f"levels/{name}", "f", seeds, len(told.levels), *shape[1:]))
         return np.concatenate(whole, 1).astype(float)
 
+    phase = places["dead"] % np.array(told.periods)[:, None, None, None] if told.every else None
     return Measurement(
         conditions=Conditions(level=told.level, locations=locations),
         trials=tuple(
@@ -216,6 +219,7 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
                 purpose=told.purpose,
                 scene=None if scene is None else scene[number],
                 together=told.together,
+                phase=None if phase is None else phase[number],
             )
             for number, seed in enumerate(told.seeds)
         ),
@@ -232,6 +236,7 @@ def _measurement(stored: Stored, told: TrialsHead, photographs: int) -> Measurem
             point=told.point,
             truth=truth,
             alarms=stored.take("alarms", "f", seeds, images, None).astype(float) if told.counted else None,
+            phase=phase,
         ),
     )
 
@@ -311,6 +316,7 @@ def _trials(run: Run) -> bytes:
                 area=locations[0].area,
                 pixels=locations[0].pixels,
                 levels=seen.levels[1:],
+                every=locations[0].every,
             )
             parts = {"photograph": seen.photograph, "threshold": seen.threshold, "truth": seen.truth}
             if seen.alarms is not None:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from perturb.errors import InputError
+from perturb.phases import take_turns
 from perturb.records import Images, Locations, Objects, Trials
 from perturb.streams import stream
 
@@ -34,12 +35,13 @@ def design(
     the picture moves and the object stays, at a place of any phase. Images with spots have their object there: it moves
     within the cell around its spot, or with the picture. Of a lattice without a whole period (`locations.pixels`) a
     pair's places are pixels of the two arms in one cell, and the object moves. Images with annotated objects are about
-    these, in turn, and the picture moves.
+    these, in turn, and the picture moves. Where `locations.every`, dead places take the phases in turn (`take_turns`).
     Raises InputError where the picture is too small for one interior cell, or for so many objects in one scene, and
     where a spot lies too near the edge to move.
     """
     if images.objects is not None:
-        return _of_objects(images, images.objects, locations, pairs, seed, purpose)
+        found = _of_objects(images, images.objects, locations, pairs, seed, purpose)
+        return take_turns(images, found, locations) if locations.every else found
     period, count, spots = locations.period, len(images.pixels), images.spots
     if locations.pixels and (scenes or spots is not None):
         raise InputError(
@@ -67,7 +69,7 @@ def design(
             landed[i] = landing(scene[i], phases, period, rng) if scenes else cell + _in_turn(phases, pairs, rng)
     if min(dead.min(), live.min()) < 0:
         raise InputError(f"an object lies less than a period ({period} pixels) from the edge: nothing can move there.")
-    return Trials(
+    found = Trials(
         dead=dead,
         live=live,
         photograph=images.photograph,
@@ -76,6 +78,7 @@ def design(
         scene=scene if scenes else None,
         together=bool(scenes and scenes.apart and spots is None),
     )
+    return take_turns(images, found, locations) if locations.every else found
 
 
 def _of_objects(images: Images, objects: Objects, locations: Locations, pairs: int, seed: int, purpose: str) -> Trials:
@@ -134,6 +137,7 @@ def only_trials(trials: Trials, which: np.ndarray | slice) -> Trials:
         photograph=trials.photograph[which],
         scene=None if trials.scene is None else trials.scene[which],
         asked=None if trials.asked is None else trials.asked[which],
+        phase=None if trials.phase is None else trials.phase[which],
     )
 
 

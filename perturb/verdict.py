@@ -11,8 +11,8 @@ from perturb.stats.power import clusters_to_decide, least_mean_found
 POWER = 0.8  # with which a report says what its photographs would FAIL
 WITHOUT_ERROR = ("exact", "as measured")  # methods of effects that have no sampling error
 SATURATED = {
-    "floor": "too little is seen even at live places for a small loss to mean anything; use a larger perturbation, a "
-    "lower threshold or an earlier layer, or train for longer",
+    "floor": "too little is seen even at live places for a small loss to mean anything, or one answer is right "
+    "everywhere; use a larger perturbation, a lower threshold or an earlier layer, or train for longer",
     "ceiling": "nearly everything is seen; use a lower level, or calibrate it",
 }
 
@@ -96,7 +96,7 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
         claim=question.claim,
         effect=effect,
         verdict=verdict,
-        reason=reason,
+        reason=f"{reason}; {effect.where}" if effect.where else reason,
         needed=_needed(question, effect) if verdict == Verdict.INCONCLUSIVE and not effect.saturated else None,
     )
 
@@ -124,7 +124,8 @@ def _needed(question: Question, effect: Effect) -> Needed | None:
         if (value - margin) * away < 0:  # on the other side of the margin
             return None
         value = min(max(value, question.bounds[0]), question.bounds[1])
-        judged = clusters_to_decide(value, effect.spread, margin, question.bounds, effect.confidence, have=effect.n)
+        confidence = 1 - (1 - effect.confidence) / (effect.among if value > margin else 1)  # FAIL is shared among all
+        judged = clusters_to_decide(value, effect.spread, margin, question.bounds, confidence, have=effect.n)
         return None if judged is None else math.ceil(judged * question.supply)
 
     photographs, least, most = (supplied(effect.value + shift) for shift in (0.0, away, -away))

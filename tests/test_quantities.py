@@ -250,10 +250,10 @@ def test_every_kind_says_what_it_is_and_where_it_fits():
     levels = ["a50", "a90", "a90-95", "penalty-db"]
     of_map = ["imbalance", "dead-share", "unread-share"]
     assert fits == {
-        "absent0.05": ["accuracy-loss", "accuracy-loss-2afc", "miss-rate", *levels, *of_map],
-        "absentNone": ["accuracy-loss", *levels, *of_map],
+        "absent0.05": ["accuracy-loss", "accuracy-loss-2afc", "miss-rate", "worst-phase", *levels, *of_map],
+        "absentNone": ["accuracy-loss", "worst-phase", *levels, *of_map],
         "rightNone": ["flip-rate", *of_map],
-        "noneNone": ["accuracy-loss", *of_map],
+        "noneNone": ["accuracy-loss", "worst-phase", *of_map],
     }
 
 

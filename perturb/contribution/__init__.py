@@ -14,6 +14,7 @@ _HOMES = {
     "fit_gaussian": "perturb.contribution.gradient",
     "full_scan": "perturb.contribution.response",
     "quotient_scan": "perturb.contribution.response",
+    "reading": "perturb.contribution.bordered",
     "receptive_field": "perturb.contribution.reach",
     "structural": "perturb.contribution.architecture",
     "target": "perturb.contribution.gradient",
@@ -21,6 +22,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from perturb.contribution.architecture import structural
+    from perturb.contribution.bordered import reading
     from perturb.contribution.gradient import centre, energy, fit_gaussian, target
     from perturb.contribution.reach import receptive_field
     from perturb.contribution.response import full_scan, quotient_scan
@@ -50,6 +52,7 @@ __all__ = [
     "fit_gaussian",
     "full_scan",
     "quotient_scan",
+    "reading",
     "receptive_field",
     "structural",
     "target",

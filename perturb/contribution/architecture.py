@@ -12,6 +12,7 @@ from torch import nn
 
 from perturb.contribution.linearised import Linearised, Resizings
 from perturb.contribution.period import placed
+from perturb.contribution.rules import RULES, Rules
 from perturb.contribution.torus import CanvasError
 from perturb.errors import InputError, PerturbError
 from perturb.protocols import Differentiable
@@ -66,7 +67,7 @@ def _on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray,
 def _on_torus(model: Differentiable, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     while canvas <= LARGEST_CANVAS:
         try:
-            squared, recorder = _propagate(model, layer, (canvas, canvas))
+            squared, recorder = propagate(model, layer, (canvas, canvas))
         except CanvasError as error:
             canvas *= error.factor
             continue
@@ -83,11 +84,12 @@ def _ratios(model: Differentiable, layer: str) -> list[tuple[Fraction, Fraction]
     return recorder.ratios
 
 
-def _propagate(
-    model: Differentiable, layer: str, canvas: tuple[int, int]
+def propagate(
+    model: Differentiable, layer: str, canvas: tuple[int, int], rules: Rules = RULES
 ) -> tuple[Float[np.ndarray, "row column"], Linearised]:
+    """The squared gradient at each pixel of a canvas, of every channel together, by these rules; and what was noted."""
     x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
-    with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current) as recorder:
+    with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current, rules) as recorder:
         output = recorder.without_gates(model.propagate(x.clone(), layer))
     if output.requires_grad:
         recorder.check_graph(output)

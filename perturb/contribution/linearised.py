@@ -1,8 +1,9 @@
-"""A network on a torus as the structural map sees it: every operation replaced by its linear stand-in.
+"""A network as the structural map sees it: every operation replaced by its linear stand-in.
 
-`Linearised` watches a network run on a torus. An operation with a rule is replaced by its linear stand-in. One
-without is run as it is, but its gradient is barred: if the output depends on the picture through it, the error names
-it. So a gate's inside (squeeze-and-excitation, attention scores) needs no rules, and nothing passes in silence.
+`Linearised` watches a network run, on a torus or within its borders. An operation with a rule is replaced by its
+linear stand-in. One without is run as it is, but its gradient is barred: if the output depends on the picture through
+it, the error names it. So a gate's inside (squeeze-and-excitation, attention scores) needs no rules, and nothing passes
+in silence.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from perturb.contribution.rules import RULES
+from perturb.contribution.rules import RULES, Rules
 from perturb.errors import UnsupportedOperationError
 from perturb.operations import Resizing, Stencil, certificate, read, resizing
 from perturb.records import Window
@@ -59,8 +60,9 @@ class _Barred(torch.autograd.Function):
 class Linearised(TorchFunctionMode):
     """While active, torch functions that depend on the picture act by their rule; `windows` collects certificates."""
 
-    def __init__(self, module: nn.Module, current_layer: Callable[[], str]) -> None:
+    def __init__(self, module: nn.Module, current_layer: Callable[[], str], rules: Rules = RULES) -> None:
         super().__init__()
+        self._rules = rules
         self.windows: list[Window] = []
         self.ratios: list[tuple[Fraction, Fraction]] = []  # of resizings, in the order in which they run
         self._layer = current_layer
@@ -103,9 +105,9 @@ class Linearised(TorchFunctionMode):
             self._gates[id(gate)] = (gate, live[0])
             return gate
         operation = read(name, args, kwargs)
-        if operation is None or type(operation) not in RULES:
+        if operation is None or type(operation) not in self._rules:
             return self.bar(name, lambda: func(*_as_wide(args), **_as_wide(kwargs)), live[0])
-        result = RULES[type(operation)](self, operation)
+        result = self._rules[type(operation)](self, operation)
         if in_place(name):
             self._gates.pop(id(args[0]), None)
             return args[0].copy_(result)

@@ -1,7 +1,7 @@
 """What each torch operation does to the structural map: one rule for each record of `perturb.operations`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -33,11 +33,11 @@ def _convolution(trace: Trace, op: operations.Convolution) -> Tensor:
     trace.certify("Conv2d", op.stencil)
     if trace.is_fixed(op.weight):
         return _fixed_convolution(op)
-    out = window_sum(_group_means(op.x, op.groups), op.stencil) / math.prod(op.stencil.kernel)
+    out = window_sum(group_means(op.x, op.groups), op.stencil) / math.prod(op.stencil.kernel)
     return out.repeat_interleave(op.weight.shape[0] // op.groups, 1)
 
 
-def _group_means(x: Tensor, groups: int) -> Tensor:
+def group_means(x: Tensor, groups: int) -> Tensor:
     """Of 1/fan_in, the share of the channels."""
     return x.unflatten(1, (groups, -1)).mean(2)
 
@@ -55,7 +55,7 @@ def _fixed_convolution(op: operations.Convolution) -> Tensor:
 
 
 def _transposed_convolution(trace: Trace, op: operations.TransposedConvolution) -> Tensor:
-    mean, kernel, (down, right) = _group_means(op.x, op.groups), op.stencil.kernel, op.stencil.stride
+    mean, kernel, (down, right) = group_means(op.x, op.groups), op.stencil.kernel, op.stencil.stride
     wide = mean.new_zeros(*mean.shape[:2], mean.shape[2] * down, mean.shape[3] * right)
     wide[:, :, ::down, ::right] = mean
     rows, columns = (op.stencil.dilation[a] * (kernel[a] - 1) - op.stencil.before[a] for a in (0, 1))
@@ -201,7 +201,8 @@ def _resizing(trace: Trace, op: operations.Resizing) -> Tensor:
     return rows @ op.x @ columns.T
 
 
-RULES: dict[type[operations.Operation], Callable[[Trace, Any], Any]] = {
+Rules = Mapping[type[operations.Operation], Callable[[Trace, Any], Any]]
+RULES: Rules = {
     operations.Convolution: _convolution,
     operations.TransposedConvolution: _transposed_convolution,
     operations.MaxPool: _max_pool,

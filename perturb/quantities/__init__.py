@@ -6,6 +6,7 @@ KINDS: Kinds = {
     "accuracy-loss": "perturb.quantities.detection:ACCURACY_LOSS",
     "accuracy-loss-2afc": "perturb.quantities.detection:ACCURACY_LOSS_2AFC",
     "miss-rate": "perturb.quantities.detection:MISS_RATE",
+    "worst-phase": "perturb.quantities.by_phase:WORST_PHASE",
     "flip-rate": "perturb.quantities.detection:FLIP_RATE",
     "a50": "perturb.quantities.levels:A50",
     "a90": "perturb.quantities.levels:A90",

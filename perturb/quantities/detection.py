@@ -12,6 +12,8 @@ from perturb.records import (
     ARMS,
     CLEAN,
     CLEAN_LIVE,
+    DEAD,
+    LIVE,
     Arm,
     Clean,
     Contribution,
@@ -61,8 +63,17 @@ def measured(name: str) -> Value:
     return value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCause:
+    """What a cause is sought of, by trial; NaN where the claim is not about a trial."""
+
+    lost: Float[np.ndarray, "seed image pair"]  # its mean is the quantity
+    paired: Float[np.ndarray, "seed image pair"]  # detected at live places minus detected at dead ones
+    bounds: tuple[float, float]  # of `lost`
+
+
 @dataclass(frozen=True, kw_only=True)
-class _OfTrials:
+class OfTrials:
     """A quantity of a value by trial, and the operating points at which it can be asked."""
 
     value: Value
@@ -85,7 +96,7 @@ class _OfTrials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paired(_OfTrials):
+class Paired(OfTrials):
     """Live minus dead of a value by trial, paired, mean over photographs; positive where dead places hurt."""
 
     limit: float = np.inf  # of the value's difference, beyond which it counts as the limit; 1 for shares
@@ -97,16 +108,22 @@ class Paired(_OfTrials):
     def misfit(self, point: OperatingPoint) -> str:
         if not np.isfinite(self.limit):
             return "has no `limit`, and no interval holds for a mean without bounds"
-        return _OfTrials.misfit(self, point)
+        return OfTrials.misfit(self, point)
 
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
-        difference = (self.value(seen, "live") - self.value(seen, "dead"))[:, 0]
-        table = by_photograph(difference.clip(-self.limit, self.limit), seen.photograph)
+        table = by_photograph(self._difference(seen).clip(-self.limit, self.limit), seen.photograph)
         return mean_effect(table, confidence=confidence, seed=seed, limit=self.limit, saturated=self.saturated(seen))
+
+    def by_cause(self, seen: Observation) -> ByCause | None:
+        lost = self._difference(seen)
+        return ByCause(lost=lost, paired=lost, bounds=self.range) if self.limit == 1 else None
+
+    def _difference(self, seen: Observation) -> Float[np.ndarray, "seed image pair"]:
+        return np.asarray((self.value(seen, "live") - self.value(seen, "dead"))[:, 0])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share(_OfTrials):
+class Share(OfTrials):
     """The mean of a value between 0 and 1 in one arm, over photographs."""
 
     arm: Arm
@@ -116,6 +133,13 @@ class Share(_OfTrials):
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         values = self.value(seen, self.arm)[:, 0]
         return share_effect(values, seen.photograph, confidence=confidence, saturated=self.saturated(seen))
+
+    def by_cause(self, seen: Observation) -> ByCause | None:
+        """Of live places there is none: they are the reference."""
+        if self.arm != "dead":
+            return None
+        paired = (detected(seen, "live") - detected(seen, "dead"))[:, 0]
+        return ByCause(lost=self.value(seen, self.arm)[:, 0], paired=paired, bounds=self.range)
 
 
 def at_floor_or_ceiling(seen: Observation) -> Saturation:
@@ -134,14 +158,31 @@ def at_floor_or_ceiling(seen: Observation) -> Saturation:
 
 
 def at_floor(seen: Observation) -> Saturation:
-    """Whether one of the seeds is right too rarely to lose anything: see `at_floor_or_ceiling`."""
+    """Whether one of the seeds is right too rarely to lose anything: see `at_floor_or_ceiling`.
+
+    Where the best constant answer is always right, nothing tells a model that sees from one that is blind.
+    """
+    if _yes_to_all(seen):
+        return "floor"
     right = detected(seen, "live").mean((1, 2, 3))
     if seen.point.clean in ("absent", "right"):
         yes = detected(seen, "clean").mean((1, 2, 3))
         right = (right + (yes if seen.point.clean == "right" else 1 - yes)) / 2
     located = seen.point.clean in ("absent", "unmatched")
     chance = seen.point.chance if located else max(seen.point.chance, constant_answer(seen))
-    return "floor" if right.min() < chance + (1 - chance) / 4 else ""
+    return "floor" if right.min() <= chance + (1 - chance) / 4 else ""
+
+
+def _yes_to_all(seen: Observation) -> bool:
+    """Of annotated objects, which no picture lacks: the same evidence everywhere, and false alarms do not speak for it.
+
+    They do where they are counted, and fewer than can be kept.
+    """
+    if seen.point.clean != "unmatched" or np.ptp(seen.evidence[..., [DEAD, LIVE]]) > 0:
+        return False
+    return seen.alarms is None or bool(
+        ((seen.alarms > seen.threshold[..., None]).sum(-1) == seen.alarms.shape[-1]).all()
+    )
 
 
 def constant_answer(seen: Observation) -> float:
@@ -189,6 +230,7 @@ MISS_RATE = Share(
     arm="dead",
     version=3,
     words="share missed at dead places",
+    saturated=at_floor,
     clean=("absent", "unmatched"),
     pinned=True,
 )

@@ -37,7 +37,7 @@ def mean_effect(
         method = BETTING.format(len(means))
     else:
         low, high, method = mean_interval(means, confidence, rng=stream(seed, "bootstrap/difference"))
-    return _effect(means, low, high, method + _for_seeds(table), confidence, saturated)
+    return _effect(means, low, high, method + for_seeds(len(table)), confidence, saturated)
 
 
 def share_effect(
@@ -47,7 +47,7 @@ def share_effect(
     table = by_photograph(values, photograph)
     means = table.mean(0)
     low, high = betting_interval(means, (0, 1), confidence)
-    return _effect(means, low, high, BETTING.format(len(means)) + _for_seeds(table), confidence, saturated)
+    return _effect(means, low, high, BETTING.format(len(means)) + for_seeds(len(table)), confidence, saturated)
 
 
 def rate(
@@ -82,5 +82,5 @@ def _effect(
     )
 
 
-def _for_seeds(table: Table) -> str:
-    return f", for these {len(table)} seeds" if len(table) > 1 else ""
+def for_seeds(count: int) -> str:
+    return f", for these {count} seeds" if count > 1 else ""

@@ -1,7 +1,8 @@
 """Why a check did not pass, in the order in which one asks: how much, how sure, where, made by what, seen how."""
 
 from perturb.records import Experiment, Finding
-from perturb.render.terminal import describe, number, would_decide
+from perturb.render.phases import both
+from perturb.render.terminal import cause, describe, number, unread, would_decide
 from perturb.report import Report
 from perturb.verdict import WITHOUT_ERROR
 
@@ -33,13 +34,15 @@ def _numbers(finding: Finding, experiment: Experiment | None) -> list[str]:
     lines = [f"{finding.reason}; n = {effect.n} photographs, {effect.method}"]
     if finding.needed:
         lines.append(would_decide(finding.needed))
+    if finding.cause:
+        lines.append(cause(finding.cause))
     if experiment is None:
         return lines
-    dead, live = experiment.detected.dead.value, experiment.detected.live.value
+    (dead, where), (live, there) = both(experiment)
     lines.append(
         f"{experiment.perturbation} at level {experiment.level:.3g}: {experiment.verb} "
-        f"{dead:.0%} of the time at dead places, "
-        f"{live:.0%} at live ones ({experiment.pairs} pairs)"
+        f"{dead.value:.0%} of the time {where or 'at dead places'}, "
+        f"{live.value:.0%} {there or 'at live ones'} ({experiment.pairs} pairs)"
     )
     if (worst := experiment.worst) is not None:
         lines.append(
@@ -58,6 +61,8 @@ def _where(report: Report) -> list[str]:
         f"blindest phase: {blind} of period {summary.period}, {phases[blind]:.2g} of the mean contribution "
         f"({summary.kind} map of {summary.layer}); liveliest: {bright}, {phases[bright]:.2g}"
     ]
+    if summary.unread:
+        lines.append(unread(summary))
     if summary.makers:
         lines.append(f"made by: {', '.join(summary.makers)}")
     return lines

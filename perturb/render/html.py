@@ -13,6 +13,7 @@ from perturb.figures import Figures, Specimen
 from perturb.records import Experiment, Finding
 from perturb.render import charts, embed, page
 from perturb.render.headline import outdated, quantity, worst
+from perturb.render.phases import heat_map
 from perturb.render.terminal import describe
 from perturb.report import Report, Side
 
@@ -39,6 +40,8 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
         period=_period(found),
         sweeps=_sweeps(found),
         curves=[(e, charts.probability_of_detection(e.levels, e.verb)) for e in found.experiments if e.levels],
+        answered=bool(experiment.phases) and experiment.phases_of == "calibration",
+        by_phase=[(e, shown) for e in found.experiments if (shown := heat_map(e))],
         gallery=_gallery([s for s in figures.specimens if s.experiment == experiment.name] if figures else []),
         networks=networks,
         before_after=_before_after(sides) if len(networks) > 1 else None,
@@ -93,6 +96,7 @@ def _map(values: np.ndarray, label: str, *, period: int = 0) -> dict[str, Any]:
         "picture": embed.painted(values, ceiling),
         "values": embed.packed(values),
         "ramp": embed.painted(np.linspace(0, 1, 256)[None], 1.0),
+        "end": f"{ceiling:.2g} × the mean",
     }
 
 

@@ -16,12 +16,12 @@ from perturb.quantities.of_map import LARGEST
 from perturb.records import (
     Bin,
     Breakdown,
+    Cause,
     Effect,
     Experiment,
     Finding,
     FreeResponse,
     Needed,
-    PhaseRate,
     Rate,
     Training,
     Verdict,
@@ -29,7 +29,8 @@ from perturb.records import (
 from perturb.render import levels
 from perturb.render.colour import paint
 from perturb.render.lattice import sentences
-from perturb.report import ImagesSummary, ModelSummary, Report
+from perturb.render.phases import arms, both, extremes, phase_grid
+from perturb.report import ImagesSummary, MapSummary, ModelSummary, Report
 
 STYLE = {
     Verdict.PASS: "bold green",
@@ -38,7 +39,6 @@ STYLE = {
     Verdict.INVALID: "bold magenta",
 }
 SHADES = " ░▒▓█"  # where there is no colour
-MOST_PHASES = 16  # of rows or columns, that are listed one by one
 NOTABLE = 0.01  # the share of an object's change that clipping may take without a word
 WIDEST = 32  # phases that still fit beside a text
 
@@ -100,7 +100,7 @@ def report(found: Report) -> RenderableType:
     for e in found.experiments:
         parts += [Text(), measures(e)] if e.measures[1:] else []
         parts += [Text(), free_response(e)] if e.free_response else []
-        parts += [Text(), phases(e)] if phase_grid(e)[0] else []
+        parts += [Text(), phases(e)] if phase_grid(e)[0] or extremes(e) else []
         for row in e.recall.breakdowns if e.recall else ():
             parts += [Text(), breakdown(e, row)]
     for table in levels.tables(found.experiments):
@@ -180,7 +180,14 @@ def finding(found: Finding) -> Text:
     text.append(f"\n{'':13}{found.reason}; {effect.method}", "dim")
     if found.needed:
         text.append(f"\n{'':13}{would_decide(found.needed)}", "yellow")
+    if found.cause:
+        text.append(f"\n{'':13}{cause(found.cause)}", "yellow")
     return text
+
+
+def cause(found: Cause) -> str:
+    """Why it failed, with the evidence."""
+    return f"Cause: {found.kind}. {found.words}"
 
 
 def would_decide(needed: Needed) -> str:
@@ -196,7 +203,7 @@ def rates(experiments: Sequence[Experiment]) -> Table:
     for column in ("check", "level", f"{verbs} at dead", "at live places", "without it", "n (pairs)"):
         table.add_column(column)
     for e in experiments:
-        arms = (rate(arm) for arm in (e.detected.dead, e.detected.live))
+        arms = (f"{rate(found)}{note and f' {note}'}" for found, note in both(e))
         level = "as it is" if e.recall else f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
         table.add_row(e.name, level, *arms, clean(e), f"{e.photographs} ({e.pairs})")
     return table
@@ -212,6 +219,10 @@ def moved(experiments: Sequence[Experiment]) -> str:
     names = {kind: ", ".join(e.name for e in experiments if e.design == kind) for kind in told}
     used = [kind for kind in told if names[kind]]
     words = " ".join(told[kind] if len(used) == 1 else f"{names[kind]}: {told[kind]}" for kind in used)
+    every = ", ".join(e.name for e in experiments if e.phases_of == "judged")
+    words += (
+        f" {every}: in place of dead phases, every phase had its turn, and live places lie at any." if every else ""
+    )
     lost = (
         f" Clipping took away {e.clipped['dead']:.0%} of {e.name} at dead and {e.clipped['live']:.0%} at live places."
         for e in experiments
@@ -258,28 +269,20 @@ def too_few(row: FreeResponse) -> bool:
 
 
 def phases(found: Experiment) -> Table:
-    """The share detected on calibration pictures by phase."""
+    """The share detected by phase: of judged pictures the worst and the best, with intervals."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    if extremes(found):
+        for name in (f"phase ({found.name})", f"{found.verb}, judged", "photographs (trials)"):
+            table.add_column(name)
+        for name, one in extremes(found):
+            table.add_row(f"{name} {one.phase}".strip(), rate(one.rate), f"{one.rate.n} ({one.rate.trials})")
+        return table
     columns, rows = phase_grid(found)
     for name in (f"{found.verb}, calibration ({found.name})", *columns):
         table.add_column(name)
     for name, shares in rows:
         table.add_row(name, *(f"{share.rate.value:.2f}" for share in shares))
     return table
-
-
-def phase_grid(found: Experiment) -> tuple[list[str], list[tuple[str, list[PhaseRate]]]]:
-    """Names of columns; rows with their names and shares. A lattice of rows alone lies along a row.
-
-    Both are empty where there are no phases, or too many to list.
-    """
-    rows, columns = (sorted({phase.phase[axis] for phase in found.phases}) for axis in (0, 1))
-    if len(found.phases) < 2 or max(len(rows), len(columns)) > MOST_PHASES:
-        return [], []
-    if len(columns) == 1:
-        return [f"row {row}" for row in rows], [("", list(found.phases))]
-    at = {phase.phase: phase for phase in found.phases}
-    return [f"column {c}" for c in columns], [(f"row {r}", [at[r, c] for c in columns]) for r in rows]
 
 
 def clean(found: Experiment) -> str:
@@ -294,7 +297,7 @@ def clean(found: Experiment) -> str:
 def measures(found: Experiment) -> RenderableType:
     """The other measures, in both arms, with intervals; and how the model was trained."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    for column in (f"measure ({found.name})", "at dead places", "at live places", "live - dead"):
+    for column in (f"measure ({found.name})", *arms(found), "live - dead"):
         table.add_column(column)
     for m in found.measures[1:]:
         table.add_row(m.name, scaled(m.dead), scaled(m.live), scaled(m.difference))
@@ -337,7 +340,8 @@ def _map(found: Report) -> RenderableType:
     text = Text(f"{summary.kind} map of `{summary.layer}`, one {summary.period} x {summary.period} {shown}\n")
     for sentence in sentences(summary.lattice):
         text.append(f"{sentence}\n", "red" if "never read" in sentence else "")
-    if found.experiments[0].phases:
+    text.append(f"{unread(summary)}\n", "red" if summary.unread else "")
+    if found.experiments[0].phases and found.experiments[0].phases_of == "calibration":
         text.append("share reported at each phase, in calibration pictures\n")
     text.append(f"liveliest / deadest phase: {ratio}\n")
     text.append(f"phases below half the mean: {summary.dead_share:.0%}\n")
@@ -349,6 +353,18 @@ def _map(found: Report) -> RenderableType:
     grid = Table.grid(padding=(0, 3))
     grid.add_row(Lattice(summary.phases), text)
     return grid
+
+
+def unread(found: MapSummary) -> str:
+    """How much of the picture nothing reads."""
+    if found.unread is None:
+        return "pixels that nothing reads: not known"
+    return f"pixels that nothing reads: {percent(found.unread)} of the picture"
+
+
+def percent(share: float) -> str:
+    """A share that is not 0 is not shown as 0."""
+    return f"{100 * share:.2g} %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
 
 
 def certificate(data: Mapping[str, Any]) -> RenderableType:

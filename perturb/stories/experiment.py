@@ -1,5 +1,6 @@
 """One experiment: prepare the model, find its dead and live places, calibrate on some pictures, judge on others."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,11 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from perturb.blocks import Executor, cut, joined, stacked
+from perturb.contribution.period import place
+from perturb.errors import InputError
 from perturb.figures import LevelCurve
 from perturb.incremental import Engine
 from perturb.locations import choose
 from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, observe
+from perturb.phases import every_phase, pairs_for
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Progress, Sees, Taps, Tick, quiet
@@ -30,7 +34,7 @@ from perturb.records import (
 )
 from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
-from perturb.stories.estimate import estimate
+from perturb.stories.estimate import estimate, period_in
 from perturb.stories.prepare import Subject, as_shown, prepare
 from perturb.trials import only, only_trials
 
@@ -170,12 +174,7 @@ def _seed(model: Sees, whole: ExperimentPlan, pictures: Pictures, wanted: Wanted
         maps.setdefault(f"{plan.name}: {look.layer}", contribution)
     else:
         contribution = _mapped(subject.model, plan, pictures.calibration, wanted, maps, own=subject.model is not model)
-    locations = wanted.places.get(plan.name) or choose(
-        contribution,
-        size=1 if plan.answers else plan.task.extent,  # a map of the answer is of the whole object's place
-        share=plan.map.share,
-        seed=plan.seed,
-    )
+    locations = _places(subject.model, plan, contribution, wanted.places.get(plan.name))
     known = known if plan.level is not None else None  # a given level was calibrated with the map
     asked = wanted.conditions.get(plan.name)
     there = asked.locations[min(number, len(asked.locations) - 1)] if asked else None
@@ -187,6 +186,28 @@ def _seed(model: Sees, whole: ExperimentPlan, pictures: Pictures, wanted: Wanted
         anew = replace(plan, level=asked.level, curve=())  # a baseline is compared at the check's own level
         parts.append(parts[0] if same else _part(subject, anew, look, there, pictures, wanted))
     return _Seed(parts=tuple(parts), contribution=contribution, look=look, training=subject.training)
+
+
+def _places(model: Sees, plan: ExperimentPlan, found: Contribution, given: Locations | None) -> Locations:
+    """The places of both arms: those given, all phases, or those that the map chooses."""
+    if not plan.every_phase:
+        return given or choose(
+            found,
+            size=1 if plan.answers else plan.task.extent,  # a map of the answer is of the whole object's place
+            share=plan.map.share,
+            seed=plan.seed,
+        )
+    if found.lattice is not None and not found.lattice.whole:
+        raise InputError("the lattice has no whole period in the picture, so that its phases cannot be asked about.")
+    area = None if found.lattice is None else found.lattice.area
+    return given if given and given.every else every_phase(_period(model, plan, found), area)
+
+
+def _period(model: Sees, plan: ExperimentPlan, found: Contribution) -> int:
+    """That of the map; a structural map may be flat where weights are not, so there it is the stride at the least."""
+    if plan.map.kind != "structural":
+        return found.period
+    return math.lcm(found.period, place(model, found.layer, period_in(plan.map))["period"])
 
 
 def _mapped(
@@ -248,7 +269,7 @@ def _part(
         locations,
         extent=plan.task.extent,
         size=plan.task.size,
-        pairs=plan.pairs,
+        pairs=pairs_for(pictures.judged, locations, plan.pairs) if locations.every else plan.pairs,
         seed=plan.seed,
         purpose=f"{plan.name}/judged",
         scenes=plan.scenes,
@@ -276,7 +297,7 @@ def _together(parts: Sequence[_Part], photographs: int, levels: slice) -> Measur
 
 def _same(here: Locations, there: Locations) -> bool:
     alike = np.array_equal(here.dead, there.dead) and np.array_equal(here.live, there.live)
-    return alike and here.period == there.period
+    return alike and here.period == there.period and here.every == there.every
 
 
 def _canvas(images: Images, shape: tuple[int, int, int]) -> Images:

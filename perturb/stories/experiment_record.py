@@ -6,6 +6,7 @@ import numpy as np
 
 from perturb.locations import middle_cell
 from perturb.plan import ExperimentPlan
+from perturb.quantities.by_phase import rates
 from perturb.quantities.level_table import level_table
 from perturb.quantities.levels import own_level
 from perturb.quantities.measures import free_response, measures
@@ -56,7 +57,8 @@ def experiment_record(found: Measured) -> Experiment:
         design=plan.design,
         threshold=None if plan.point.false_alarms is not None else _given(plan),
         free_response=free_response(seen),
-        phases=found.contribution.rates,
+        phases=found.contribution.rates if seen.phase is None else rates(seen),
+        phases_of="calibration" if seen.phase is None else "judged",
         clipped=_clipped(seen),
         recall=recall(seen, found.measurement.trials[0], found.judged, seed=plan.seed),
         levels=_levels(found),

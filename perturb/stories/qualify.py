@@ -13,6 +13,7 @@ from perturb.records import Control, Pictures, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
 from perturb.stories.answer_controls import prove_answers
+from perturb.stories.causes import explained
 from perturb.stories.controls import prove, prove_classifier
 from perturb.stories.experiment import Wanted
 from perturb.stories.experiment_record import experiment_record
@@ -79,6 +80,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     looks = looks_at(most, until_decided=suite.images.until_decided)
     results = run_checks(model, checks, pictures, context.wanted, looks=looks)
     judged = of_photographs(judged, np.arange(results.photographs))
+    findings = explained(results.findings, checks, results)
     records = tuple(experiment_record(each) for each in results.measured)
     kept = (keeps_its_rate(each) for each in results.measured)
     controls = (
@@ -97,9 +99,9 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
             where.words if (where := region_for(suite)) else "",
             at_most=most if suite.images.until_decided else None,
         ),
-        verdict=overall(results.findings, controls),
-        map=summary(first, windows),
-        findings=results.findings,
+        verdict=overall(findings, controls),
+        map=summary(first, windows, results.structures[first.layer].unread),
+        findings=findings,
         experiments=records,
         controls=controls,
         provenance=provenance(model, suite, context.command),

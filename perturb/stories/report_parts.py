@@ -26,8 +26,8 @@ def windows_of(model: Sees, contribution: Contribution) -> tuple[Window, ...]:
         return ()
 
 
-def summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSummary:
-    """Of the map that chose the places. Raises InputError where it is not finite."""
+def summary(contribution: Contribution, windows: tuple[Window, ...], unread: float | None) -> MapSummary:
+    """Of the map that chose the places, and the share of pixels unread. Raises InputError where it is not finite."""
     phases, shown = fold(contribution), one_cell(contribution)
     ratio = imbalance(phases)
     if not np.isfinite(phases).all():
@@ -46,6 +46,7 @@ def summary(contribution: Contribution, windows: tuple[Window, ...]) -> MapSumma
             if not w.balanced
         ),
         lattice=contribution.lattice,
+        unread=unread,
     )
 
 

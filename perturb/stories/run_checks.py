@@ -1,6 +1,6 @@
 """Run the checks of a suite on one model. Checks that differ by their claim alone share one experiment."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from perturb.plan import CheckPlan, experiments
@@ -8,6 +8,7 @@ from perturb.protocols import Sees
 from perturb.quantities.levels import OfLevels, own_level
 from perturb.records import Contribution, Effect, Finding, Measurements, Pictures, Verdict
 from perturb.stories.experiment import Maps, Measured, Wanted, measure_in_turn
+from perturb.stories.structure import Structure, structure_of
 from perturb.verdict import Question, judge
 
 STEP = 20  # a look after each photograph, then each time that their number has grown by 1 / STEP
@@ -21,6 +22,7 @@ class Results:
     photographs: int  # judged
     measured: tuple[Measured, ...]
     maps: Mapping[str, Contribution]
+    structures: Mapping[str, Structure]  # by the layer whose map chose the places
 
     @property
     def measurements(self) -> Measurements:
@@ -44,12 +46,20 @@ def run_checks(
     in_turn = [measure_in_turn(model, each, pictures, wanted, maps, looks=looks) for each in experiments(checks)]
     counts = [len(images.names) for images in (pictures.calibration, pictures.judged)]
     supply = sum(counts) / counts[1]
+    structures: dict[str, Structure] = {}
     for photographs, measured in zip(looks, zip(*in_turn, strict=True), strict=True):
         found = {each.plan.name: each for each in measured if each}
         if len(found) < len(measured):
             continue
-        findings = judge([_question(check, found[check.experiment.name], supply) for check in checks])
-        results = Results(findings=tuple(findings), photographs=photographs, measured=tuple(found.values()), maps=maps)
+        structures = structures or _structures(found.values())
+        findings = judge([_question(check, found[check.experiment.name], structures, supply) for check in checks])
+        results = Results(
+            findings=tuple(findings),
+            photographs=photographs,
+            measured=tuple(found.values()),
+            maps=maps,
+            structures=structures,
+        )
         if all(f.verdict != Verdict.INCONCLUSIVE for f in findings) and wanted.decided(results.measurements):
             break
     return results
@@ -68,13 +78,19 @@ def _growing(photographs: int) -> Iterator[int]:
     yield photographs
 
 
-def _question(check: CheckPlan, found: Measured, supply: float) -> Question:
-    quantity = check.quantity
-    every = found.measurement.seen
+def _structures(found: Iterable[Measured]) -> dict[str, Structure]:
+    """What the architecture reads up to each layer whose map chose places."""
+    models = {each.contribution.layer: each.experimenter.look.model for each in reversed([*found])}
+    return {layer: structure_of(model, layer) for layer, model in models.items()}
+
+
+def _question(check: CheckPlan, found: Measured, structures: Mapping[str, Structure], supply: float) -> Question:
+    quantity, every = check.quantity, found.measurement.seen
     seen = every if isinstance(quantity, OfLevels) else own_level(every)
+    contribution = replace(found.contribution, unread=structures[found.contribution.layer].unread)
 
     def effect_at(confidence: float) -> Effect:
-        effect = quantity.effect(seen, found.contribution, confidence=confidence, seed=check.experiment.seed)
+        effect = quantity.effect(seen, contribution, confidence=confidence, seed=check.experiment.seed)
         return replace(effect, quantity=check.claim.quantity, version=quantity.version, words=quantity.words)
 
     return Question(check=check.name, claim=check.claim, effect_at=effect_at, bounds=quantity.range, supply=supply)

@@ -10,7 +10,7 @@ for (const spec of document.querySelectorAll("script.spec")) {
 for (const map of document.querySelectorAll(".map")) {
   const { rows, columns, top, left, high, period } = Object.fromEntries(Object.entries(map.dataset).map(([k, v]) => [k, Number(v)]));
   const cursor = map.querySelector(".cursor"), told = map.parentElement.querySelector("output"), at = { row: 0, column: 0 };
-  const values = inflate(map.dataset.values);
+  const values = map.dataset.values && inflate(map.dataset.values), texts = map.dataset.texts && JSON.parse(map.dataset.texts);
 
   const show = async (row, column) => {
     at.row = Math.min(Math.max(row, 0), rows - 1);
@@ -18,6 +18,7 @@ for (const map of document.querySelectorAll(".map")) {
     cursor.setAttribute("x", at.column);
     cursor.setAttribute("y", at.row);
     cursor.setAttribute("visibility", "visible");
+    if (texts) { told.textContent = texts[at.row * columns + at.column]; return; }
     const value = (await values)[at.row * columns + at.column] / 65535 * high;
     const [y, x] = [at.row + top, at.column + left];
     const phase = period ? `, phase (${y % period}, ${x % period})` : "";
