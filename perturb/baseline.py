@@ -76,6 +76,7 @@ class Tracked:
     runs: int  # accepted so far, of which it is the best
     own: Mapping[str, Detected] | None = None  # the accepted run at its own places, where these are others
     area: tuple[int, int, int, int] | None = None  # of a resized picture: top, left, bottom, right of what is taken
+    every: bool = False  # the dead places take each phase in turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,7 @@ def conditions(baseline: Baseline) -> dict[str, Conditions]:
                     period=past.period,
                     balanced=past.balanced,
                     area=past.area,
+                    every=past.every,
                 )
                 for dead, live in zip(past.dead_phases.split(SEEDS), past.live_phases.split(SEEDS), strict=True)
             ),
@@ -239,6 +241,7 @@ def _track(name: str, found: Measurement, past: Tracked | None, photographs: int
         best=accepted,
         runs=past.runs + 1 if past else 1,
         area=locations[0].area,
+        every=locations[0].every,
     )
     if past is None:
         return tracked

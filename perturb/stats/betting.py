@@ -1,6 +1,7 @@
 """Intervals for the mean of bounded values that hold for every distribution: bets against each candidate mean."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -36,9 +37,9 @@ def betting_interval(values: Values, bounds: tuple[float, float], confidence: fl
     return least + (most - least) * low, least + (most - least) * high
 
 
-def log_money(values: Values, mean: float) -> float:
+def log_money(values: Float[np.ndarray, "... value"], mean: float) -> Float[np.ndarray, "..."]:
     """Logarithm of the money won against "the mean is `mean` or more", for values in [0, 1] and `mean` below 1."""
-    return float(_together(growth(values, mean).sum(-1)))
+    return _together(growth(values, mean).sum(-1))
 
 
 def excluded(
@@ -60,8 +61,7 @@ def excludes(values: Float[np.ndarray, "... value"], mean: float, error: float) 
 
     The same rule as the end of an interval: `betting_interval` ends below `mean` where this holds.
     """
-    shares = SHARES.reshape(-1, *[1] * (values.ndim - 1))
-    return np.asarray(logsumexp(growth(values, mean).sum(-1), axis=0, b=shares) >= -math.log(error))
+    return np.asarray(log_money(values, mean) >= math.log(1 / error))
 
 
 def values_to_decide(values: Values, mean: float, error: float) -> float:
@@ -88,8 +88,16 @@ def _together(log_each: Float[np.ndarray, "bet ..."]) -> Float[np.ndarray, "..."
 def _upper(values: Values, error: float) -> float:
     """The least mean in [0, 1] that is excluded with all above it; 1 where none is."""
 
-    def short(mean: float) -> float:
-        return log_money(values, mean) + math.log(error)
+    return least_excluded(lambda mean: float(log_money(values, mean)), float(values.mean()), error)
 
-    own = float(values.mean())  # against which no bet has won (AM-GM)
+
+def least_excluded(won: Callable[[float], float], own: float, error: float) -> float:
+    """The least mean in [0, 1] at which the log of the money won, which rises with it, reaches 1 / error; 1 if none.
+
+    `own`: a mean against which no bet has won, such as that of the values (AM-GM).
+    """
+
+    def short(mean: float) -> float:
+        return won(mean) + math.log(error)
+
     return brentq(short, own, NEARLY_ONE, xtol=1e-12) if own < NEARLY_ONE and short(NEARLY_ONE) > 0 else 1.0

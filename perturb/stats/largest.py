@@ -1,14 +1,12 @@
 """The largest of several means: an interval that holds for every distribution, however the values hang together."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from perturb.stats.betting import NEARLY_ONE, SHARES, growth
+from perturb.stats.betting import least_excluded, log_money
 
 Table = Float[np.ndarray, "mean cluster"]
 
@@ -34,23 +32,17 @@ def largest_interval(table: Table, bounds: tuple[float, float], confidence: floa
 def _upper(scaled: Table, error: float) -> float:
     """The least mean in [0, 1] that every row excludes by itself; 1 where none is."""
 
-    def short(mean: float) -> float:
-        money = growth(scaled, mean).sum(-1)  # against "this row's mean is `mean` or more"
-        return float(logsumexp(money, 0, b=SHARES[:, None]).min()) + math.log(error)
+    def won(mean: float) -> float:
+        return float(log_money(scaled, mean).min())  # against "this row's mean is `mean` or more"
 
-    return _least(short, float(scaled.mean(-1).max()))
+    return least_excluded(won, float(scaled.mean(-1).max()), error)
 
 
 def _lower(scaled: Table, error: float) -> float:
     """The largest bound in [0, 1] on all means that is excluded; 0 where none is."""
 
-    def short(mean: float) -> float:
-        money = growth(1 - scaled, mean).sum(-1)  # against "every row's mean of 1 - x is `mean` or more"
-        return float(logsumexp(money, b=SHARES[:, None] / len(scaled))) + math.log(error)
+    def won(mean: float) -> float:
+        money = log_money(1 - scaled, mean)  # against "every row's mean of 1 - x is `mean` or more"
+        return float(logsumexp(money)) - math.log(len(scaled))
 
-    return 1 - _least(short, 1 - float(scaled.mean(-1).max()))
-
-
-def _least(short: Callable[[float], float], own: float) -> float:
-    """Where a rising function reaches 0; 1 where it does not. At `own` no bet has won (AM-GM), so it is below 0."""
-    return brentq(short, own, NEARLY_ONE, xtol=1e-12) if own < NEARLY_ONE and short(NEARLY_ONE) > 0 else 1.0
+    return 1 - least_excluded(won, 1 - float(scaled.mean(-1).max()), error)
