@@ -12,6 +12,7 @@ SECTIONS = {
     "places": "Cost against the number of places",
     "start": "Waiting times",
     "decisions": "How often a claim is decided, bets / Student's t",
+    "verdicts": "How often a verdict is wrong at its boundary, looked at after each of 200 photographs",
     "levels": "A curve of levels against one level, ResNet-18; how often bounds by level are wrong",
     "controls": "How often the controls fail of themselves",
     "phases": "How often a claim of 0.2 about every phase is decided, PASS / FAIL",

@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 from perturb.stats.betting import SHARES, growth
 
 RUNS, ERROR = 10_000, 0.025
+PARTS = 20  # of the runs, one after another in memory
 SIZES = (8, 20, 40, 80, 200)
 CLAIMS = (0.2, 0.1, 0.05)
 Losses = np.ndarray  # run, photograph
@@ -37,9 +38,9 @@ def _cells(kind: str, loss: float, claim: float, rng: np.random.Generator) -> st
 def _passes(kind: str, loss: float, claim: float, n: int, rng: np.random.Generator) -> tuple[float, float, float]:
     """The share that passes with n photographs by bets, by Student's t, and by bets at any look on the way."""
     bets, student, any_look = [], [], []
-    for part in np.array_split(np.arange(RUNS), 20):
+    for part in np.array_split(np.arange(RUNS), PARTS):
         losses = KINDS[kind](loss, (len(part), n), rng)
-        won = _money(losses, claim) >= 1 / ERROR
+        won = money(losses, claim) >= 1 / ERROR
         bets.append(won[:, -1])
         any_look.append(won.any(1))
         student.append(_student(losses, claim))
@@ -47,7 +48,7 @@ def _passes(kind: str, loss: float, claim: float, n: int, rng: np.random.Generat
     return found[0], found[1], found[2]
 
 
-def _money(losses: Losses, claim: float) -> Losses:
+def money(losses: Losses, claim: float) -> Losses:
     """What the bets against "the loss is the claim or more" have won after each photograph."""
     log_money = growth((losses + 1) / 2, (claim + 1) / 2).cumsum(-1)
     return np.asarray(np.exp(logsumexp(log_money, axis=0, b=SHARES[:, None, None])))
