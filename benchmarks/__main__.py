@@ -12,7 +12,7 @@ SECTIONS = {
     "places": "Cost against the number of places",
     "start": "Waiting times",
     "decisions": "How often a claim is decided, bets / Student's t",
-    "controls": "How often the controls fail of themselves",
+    "controls": "How often the controls fail by themselves",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }
 

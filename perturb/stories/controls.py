@@ -29,7 +29,7 @@ from perturb.trials import design, identity, only
 SIDE = 32  # of the corner that these small networks look at
 CALIBRATION, JUDGED = 20, 60  # photographs at most, one crop each: seconds, however large the run
 STRICT = 0.999  # of the interval of "no loss"
-ALONE = "fails of itself in at most one run of 1,000"
+ALONE = "fails by itself in at most one run of 1,000"
 
 
 def prove(pictures: Pictures, *, seed: int) -> tuple[Control, ...]:
@@ -97,7 +97,7 @@ def _strictly_dead(corners: Pictures, seed: int) -> tuple[Control, Control]:
     return (
         Control(
             name="chance at strictly dead pixels",
-            expected="evidence at dead places is that of the clean twin, in every pair; never fails of itself",
+            expected="evidence at dead places is that of the clean twin, in every pair; never fails by itself",
             observed=f"{alike.mean():.0%} of {alike.size} pairs",
             passed=bool(alike.all()),
         ),
