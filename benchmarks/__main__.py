@@ -14,7 +14,7 @@ SECTIONS = {
     "decisions": "How often a claim is decided, bets / Student's t",
     "verdicts": "How often a verdict is wrong at its boundary, looked at after each of 200 photographs",
     "levels": "A curve of levels against one level, ResNet-18; how often bounds by level are wrong",
-    "controls": "How often the controls fail of themselves",
+    "controls": "How often the controls fail by themselves",
     "phases": "How often a claim of 0.2 about every phase is decided, PASS / FAIL",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }

@@ -1,4 +1,4 @@
-"""How often the controls fail of themselves, on any pictures; each row is of so many seeds and photographs."""
+"""How often the controls fail by themselves, on any pictures; each row is of so many seeds and photographs."""
 
 from collections.abc import Iterator
 

@@ -51,7 +51,7 @@ def test_the_controls_of_a_run(pictures):
     found = prove(pictures, seed=0)
     assert tuple(control.name for control in found) == NAMES
     assert all(control.passed for control in found), found
-    assert all("of itself" in control.expected for control in found)
+    assert all("by itself" in control.expected for control in found)
 
 
 def test_pictures_with_a_lattice_of_their_own_make_no_loss_on_a_balanced_network():
@@ -121,7 +121,7 @@ def test_an_answer_of_each_kind_is_proven_with_the_evaluators_own_options(evalua
     planted, none = prove_answers([asked(evaluator), asked(evaluator)], seed=1)
     assert planted.passed, planted
     assert none.passed, none
-    assert "of itself" in planted.expected
+    assert "by itself" in planted.expected
 
 
 class Elsewhere(Score):

@@ -47,7 +47,8 @@ def _proven(evaluator: Any, seed: int) -> tuple[Control, Control]:
     if isinstance(read, Text):
         read = replace(read, pattern=FOUND)
     kind, _ = ANSWERS[type(evaluator)]
-    lost, none = (_loss(read, seen, seed) for seen in (_every_second, _all))
+    lost = _loss(read, _every_second, pixel_plan("planted", seed=seed, pairs=4, level=1.0))  # never missed where seen
+    none = _loss(read, _all, pixel_plan("none", seed=seed, pairs=4))
     return (
         Control(
             name=f"a planted loss is found in {kind}",
@@ -59,23 +60,25 @@ def _proven(evaluator: Any, seed: int) -> tuple[Control, Control]:
     )
 
 
-def _loss(evaluator: Any, seen: Seen, seed: int) -> Effect:
+def _loss(evaluator: Any, seen: Seen, plan: ExperimentPlan) -> Effect:
     def answers(pictures: Tensor) -> Any:
         _, answer = ANSWERS[type(evaluator)]
         return answer(evaluator, seen(1 - pictures[:, 0]))
 
     how = Preprocessing(input_shape=SHAPE)
     model = BlackBox(answers, name="control-answers", preprocessing=how, identity=seen.__name__)
-    calibration, judged = split(load_images("paper", shape=SHAPE, count=PAGES, seed=seed), share=0.5, seed=seed)
+    calibration, judged = split(
+        load_images("paper", shape=SHAPE, count=PAGES, seed=plan.seed), share=0.5, seed=plan.seed
+    )
     plan = replace(
-        pixel_plan(model.name, seed=seed, pairs=4),
+        plan,
         evaluator=evaluator,
         evaluator_name="control",
         map=MapTable(kind="response", period=2),
         map_layer="output",
     )
     found = measure(model, plan, Pictures(calibration=calibration, judged=judged), Wanted(engine="dense"), {})
-    return ACCURACY_LOSS.effect(found.measurement.seen, found.contribution, confidence=STRICT, seed=seed)
+    return ACCURACY_LOSS.effect(found.measurement.seen, found.contribution, confidence=STRICT, seed=plan.seed)
 
 
 def _all(dark: Tensor) -> Tensor:

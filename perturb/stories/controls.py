@@ -29,7 +29,7 @@ from perturb.trials import design, identity, only
 SIDE = 32  # of the corner that these small networks look at
 CALIBRATION, JUDGED = 20, 60  # photographs at most, one crop each: seconds, however large the run
 STRICT = 0.999  # of the interval of "no loss"
-ALONE = "fails of itself in at most one run of 1,000"
+ALONE = "fails by itself in at most one run of 1,000"
 
 
 def prove(pictures: Pictures, *, seed: int) -> tuple[Control, ...]:
@@ -89,14 +89,15 @@ def _changes(kernel: int, judged: Images, seed: int) -> np.ndarray:
 
 
 def _strictly_dead(corners: Pictures, seed: int) -> tuple[Control, Control]:
+    """At the largest level, where each change at a live place is far above the noise, however few the photographs."""
     channels = corners.judged.pixels.shape[1]
     kernels = torch.randn(16, channels, 1, 1, generator=torch.Generator().manual_seed(seed))
-    seen, effect = _measure(kernels, corners, seed, kind="structural", confidence=0.95)
+    seen, effect = _measure(kernels, corners, pixel_plan("dead", seed=seed, pairs=4, level=1.0), confidence=0.95)
     alike = seen.evidence[..., DEAD] == seen.evidence[..., CLEAN]
     return (
         Control(
             name="chance at strictly dead pixels",
-            expected="evidence at dead places is that of the clean twin, in every pair; never fails of itself",
+            expected="evidence at dead places is that of the clean twin, in every pair; never fails by itself",
             observed=f"{alike.mean():.0%} of {alike.size} pairs",
             passed=bool(alike.all()),
         ),
@@ -111,7 +112,8 @@ def _strictly_dead(corners: Pictures, seed: int) -> tuple[Control, Control]:
 
 def _balanced(corners: Pictures, seed: int, kind: str) -> Control:
     kernels = balanced_kernels(corners.judged.pixels.shape[1])
-    _, effect = _measure(kernels, corners, seed, kind=kind, confidence=STRICT)
+    plan = replace(pixel_plan("balanced", seed=seed, pairs=4), map=MapTable(kind=kind))
+    _, effect = _measure(kernels, corners, plan, confidence=STRICT)
     return no_loss("on a balanced network" + (", at places of a measured map" if kind == "energy" else ""), effect)
 
 
@@ -136,21 +138,20 @@ def balanced_kernels(channels: int) -> torch.Tensor:
 
 
 def _measure(
-    kernels: torch.Tensor, corners: Pictures, seed: int, *, kind: str, confidence: float
+    kernels: torch.Tensor, corners: Pictures, plan: ExperimentPlan, *, confidence: float
 ) -> tuple[Observation, Effect]:
     outputs, channels, side, _ = kernels.shape
     window = nn.Conv2d(channels, outputs, side, stride=2, bias=False)
     window.weight.data = kernels
     shape = corners.judged.pixels.shape[1:]
     model = Network(nn.Sequential(window), name=f"control-{side}", preprocessing=Preprocessing(input_shape=shape))
-    plan = replace(pixel_plan(model.name, seed=seed, pairs=4), map=MapTable(kind=kind))
     found = measure(model, plan, corners, Wanted(engine="dense"), {})
     seen = found.measurement.seen
-    return seen, ACCURACY_LOSS.effect(seen, found.contribution, confidence=confidence, seed=seed)
+    return seen, ACCURACY_LOSS.effect(seen, found.contribution, confidence=confidence, seed=plan.seed)
 
 
-def pixel_plan(name: str, *, seed: int, pairs: int) -> ExperimentPlan:
-    """One changed pixel, at the calibrated level, noticed in layer "0"."""
+def pixel_plan(name: str, *, seed: int, pairs: int, level: float | None = None) -> ExperimentPlan:
+    """One changed pixel, at this level or the calibrated one, noticed in layer "0"."""
     return ExperimentPlan(
         name=name,
         evaluator_name="change",
@@ -158,7 +159,7 @@ def pixel_plan(name: str, *, seed: int, pairs: int) -> ExperimentPlan:
         evaluator=ChangeDetector(layer="0"),
         point=OperatingPoint(false_alarms=0.05, clean="absent", chance=0.5),
         training=Training(),
-        level=None,
+        level=level,
         live_target=0.85,
         pairs=pairs,
         flips=False,
