@@ -104,7 +104,7 @@ MUTANTS = [
     Mutant('a share within -1 and 1', QUANTITIES + "statistics.py", 'betting_interval(means, (0, 1), confidence)', 'betting_interval(means, (-1, 1), confidence)', OF_QUANTITIES),
     Mutant('the first seed alone', QUANTITIES + "statistics.py", '    means = table.mean(0)\n    if math', '    means = table[0]\n    if math', OF_QUANTITIES),
     Mutant('no word of seeds', QUANTITIES + "statistics.py", 'if count > 1 else', 'if count > 9 else', OF_QUANTITIES),
-    Mutant('differences beyond the limit', QUANTITIES + "detection.py", 'difference.clip(-self.limit, self.limit)', 'difference', OF_QUANTITIES),
+    Mutant('differences beyond the limit', QUANTITIES + "detection.py", 'self._difference(seen).clip(-self.limit, self.limit)', 'self._difference(seen)', OF_QUANTITIES),
     Mutant('anything can be claimed', QUANTITIES + "detection.py", 'if not np.isfinite(self.limit):', 'if False:', OF_QUANTITIES),
     Mutant('a change within half its range', "perturb/changes.py", 'limit = 2.0 if pairing.quantity == LOSS else 1.0', 'limit = 0.5', 'tests/test_changes.py'),
     Mutant('EQUIVALENT by Holm', "perturb/changes.py", 'shared[i] if i in shared and moves_at(i)(CONFIDENCE) else CONFIDENCE', 'shared.get(i, CONFIDENCE)', 'tests/test_changes.py'),
