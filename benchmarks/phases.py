@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from perturb.stats.betting import SHARES, growth
 
-RUNS, ERROR = 1_000, 0.025
+RUNS, ERROR = 400, 0.025
 SIZES = (20, 40, 80, 200)
 PHASES = (4, 16, 64)
 CLAIM = 0.2

@@ -134,6 +134,8 @@ def contradictions(report: Report) -> Iterator[str]:
     for at, experiment in enumerate(report.experiments):
         yield from _of_experiment(f"experiments.{at}", experiment)
     yield from _outside("map.dead_share", report.map.dead_share)
+    if report.map.unread is not None:
+        yield from _outside("map.unread", report.map.unread)
     for name, sample in (("calibration", report.images.calibration), ("judged", report.images.judged)):
         yield from _negative(f"images.{name}", photographs=sample.photographs, crops=sample.crops)
     if account := report.images.account:
