@@ -55,6 +55,8 @@ OF_OBSERVE, OF_EVALUATORS, OF_EXPERIMENT = (
 CROSSING = OF_EXPERIMENT + "::test_crossing_interpolates_and_stays_in_range"
 HALVES = OF_EXPERIMENT + "::test_features_are_tried_on_photographs_that_did_not_teach_them"
 COMMON = OF_EXPERIMENT + "::test_a_common_threshold_is_the_rank_of_the_clean_pictures"
+LEVELS, OF_LEVEL = STATS + "levels.py", QUANTITIES + "levels.py"
+OF_LEVELS, OF_LEVEL_RUNS = "tests/test_levels.py", "tests/test_level_runs.py"
 # fmt: off
 # ruff: noqa: E501
 MUTANTS = [
@@ -357,6 +359,26 @@ MUTANTS = [
     Mutant("a margin of one less", "perturb/images/region.py", "2 * margin + 1", "2 * margin - 1", OF_PLACING),
     Mutant("a box of the piece", "perturb/images/region.py", "return pixels, cut + np.array([top, left, 0, 0])", "return pixels, cut", OF_PLACING),
     Mutant("either rule", "perturb/images/region.py", "            found &= inside\n", "            found |= inside\n", OF_PLACING),
+    Mutant("levels below one that is not shown", LEVELS, "np.logical_and.accumulate(enough[..., ::-1], -1)", "enough[..., ::-1]", OF_LEVELS),
+    Mutant("levels above one that is not short", LEVELS, "np.logical_and.accumulate(short, -1)", "short", OF_LEVELS),
+    Mutant("a share for its complement", LEVELS, "excludes(1 - table, 1 - share, error)", "excludes(1 - table, share, error)", OF_LEVELS),
+    Mutant("a rise that is a fall", LEVELS, "(1 - table[..., -1, :] + table[..., 0, :])", "(1 + table[..., -1, :] - table[..., 0, :])", OF_LEVELS),
+    Mutant("every pair of levels at the whole error", LEVELS, "error / len(low)", "error", OF_LEVELS),
+    Mutant("excluded at twice the error", STATS + "betting.py", ">= -math.log(error))", ">= -math.log(2 * error))", OF_LEVELS),
+    Mutant("no guesses in the fit", STATS + "detection_curve.py", "np.clip(self.guess + scale * rise,", "np.clip(scale * rise,", OF_LEVELS),
+    Mutant("no lapses", STATS + "detection_curve.py", "1 - self.guess - self.lapse", "1 - self.guess", OF_LEVELS),
+    Mutant("a falling curve reaches", STATS + "detection_curve.py", "or curve.slope <= 0", "", OF_LEVELS),
+    Mutant("a90/95 is two-sided", OF_LEVEL, "error = 1 - confidence if self.surely else (1 - confidence) / 2", "error = (1 - confidence) / 2", OF_LEVELS),
+    Mutant("both arms at the whole error", OF_LEVEL, "(1 - confidence) / 4", "(1 - confidence) / 2", OF_LEVELS),
+    Mutant("the penalty's lower end of two lower ends", OF_LEVEL, "_decibels(found[0].low, found[1].high)", "_decibels(found[0].low, found[1].low)", OF_LEVELS),
+    Mutant("a penalty of powers", OF_LEVEL, "20 * math.log10(dead / live)", "10 * math.log10(dead / live)", OF_LEVELS),
+    Mutant("a missing bound is none", OF_LEVEL, "if dead is None or live == 0:\n        return LARGEST", "if dead is None or live == 0:\n        return 0.0", OF_LEVELS),
+    Mutant("a value outside its interval", OF_LEVEL, "value = min(max(own, low), high)\n    return Reached", "value = own\n    return Reached", OF_LEVELS),
+    Mutant("a90 beyond the levels tried", OF_LEVEL, "found is None or found > arm.levels[-1]", "found is None", OF_LEVELS),
+    Mutant("the own level in the curve", OF_LEVEL, "there = _at(seen, slice(1, None))", "there = seen", OF_LEVELS),
+    Mutant("a level without bounds would be decided", VERDICT, "if math.inf in question.bounds:", "if False:", OF_LEVELS),
+    Mutant("every level in a loss", "perturb/stories/run_checks.py", "else own_level(every)", "else every", OF_LEVEL_RUNS),
+    Mutant("a claim of any level", "perturb/plan.py", "if not low <= claim.at_most <= high:", "if False:", OF_LEVEL_RUNS),
     Mutant("visits outside the region", "perturb/stories/answer_map.py", "if images.region is None or scenes:", "if True:", OF_PLACING),
 ]
 # fmt: on

@@ -236,11 +236,10 @@ def test_a_claim_about_a_level_is_decided_by_its_interval(name, quantity, limit)
     """Everything is seen from level 6 on: at most that passes; less than level 5, where nothing is seen, fails."""
     seen = seen_at(steps(6), steps(2))
     assert verdict(name, quantity, seen, limit).verdict == Verdict.PASS
-    assert verdict(name, quantity, seen, LEVELS[6] - 1e-9).verdict == Verdict.INCONCLUSIVE
+    short = verdict(name, quantity, seen, LEVELS[6] - 1e-9)
+    assert (short.verdict, short.needed) == (Verdict.INCONCLUSIVE, None)
     assert verdict(name, quantity, seen, LEVELS[5]).verdict == Verdict.INCONCLUSIVE
-    failed = verdict(name, quantity, seen, LEVELS[5] - 1e-9)
-    assert failed.verdict == Verdict.FAIL
-    assert failed.needed is None
+    assert verdict(name, quantity, seen, LEVELS[5] - 1e-9).verdict == Verdict.FAIL
 
 
 def test_a90_95_is_one_sided():
@@ -292,6 +291,13 @@ def test_a_fall_of_detection_is_told():
     assert "at dead places less is detected at level 0.354 than at 0.125 (0.50 and 1.00)" in told
     assert reversals(np.array([[1.0, 0.0] * 30, [0.0, 0.9] * 30]), 0.05) == []
     assert reversals(np.array([[1.0] * 60, [0.0] * 60]), 0.05) == [(0, 1)]
+
+
+def test_pairs_of_levels_share_one_error():
+    """One trial on each of 200 photographs, 0.5 at every level: a fall is told one time in twenty, among 36 pairs."""
+    rng, runs = np.random.default_rng(0), 150
+    told = np.mean([bool(reversals(rng.binomial(1, 0.5, (9, 200)) / 1.0, 0.05)) for _ in range(runs)])
+    assert told <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
 
 
 def test_false_alarms_are_the_guesses():
