@@ -266,6 +266,23 @@ def test_what_is_not_shown_never_passes():
     assert verdict("penalty-db", PENALTY_DB, never, 3).verdict == Verdict.FAIL
 
 
+def test_the_arms_share_the_error_of_the_penalty():
+    """Each end of either arm has a quarter of the error: 46 photographs without a miss give an upper end, 45 do not."""
+    few, enough = (seen_at(steps(6, photographs=n), steps(2, photographs=n)) for n in (45, 46))
+    assert effect(PENALTY_DB, few).high == LARGEST
+    assert effect(PENALTY_DB, enough).high < LARGEST
+
+
+def test_a_level_beyond_those_tried_is_not_reached():
+    """0.78 is detected at the highest level: the curve would reach 9 of 10 above it, where nothing is tried."""
+    shares = 1 / (1 + (0.65 / np.array(LEVELS)) ** 3)
+    seen = np.broadcast_to(np.arange(100) < np.round(100 * shares)[:, None, None], (9, 60, 100))
+    found = level_table(seen_at(seen, seen), MAP, seed=0).dead
+    assert level_of(found.fit, 0.9) > 1
+    assert found.a90.value is None
+    assert found.a50.value == pytest.approx(0.65, rel=0.02)
+
+
 def test_dead_places_that_beat_live_ones_have_a_negative_penalty():
     found = effect(PENALTY_DB, seen_at(steps(2), steps(6)))
     assert found.high < 0
