@@ -22,8 +22,8 @@ from perturb.trials import design
 
 COUNTS = (1, 9, 13)
 RUNS, PARTS, ERROR = 10_000, 50, 0.05
-SIZES = (40, 80, 200)
-LEVELS = np.geomspace(1 / 16, 1, 9)
+SIZES = (40, 80)
+LEVELS = np.geomspace(1 / 16, 1, 5)
 Chances = np.ndarray  # by level
 Drawn = Callable[
     [Chances, int, int, np.random.Generator], np.ndarray

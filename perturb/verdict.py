@@ -89,7 +89,7 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
         verdict, reason = decide(question.claim, effect)
         if verdict != Verdict.FAIL:
             reason += f"; above it at {own:.4g} alone, not at the {effect.confidence:.4g} that several checks ask for"
-    elif shared is not None and all(map(math.isfinite, question.bounds)):
+    elif shared is not None and math.inf not in question.bounds:
         reason += f"; {_would_fail(question, effect, shared)}"
     return Finding(
         check=question.check,
@@ -115,7 +115,7 @@ def _needed(question: Question, effect: Effect) -> Needed | None:
 
     None for a quantity without bounds, such as a level: what decides it is not the mean of a number by photograph.
     """
-    if not all(map(math.isfinite, question.bounds)):
+    if math.inf in question.bounds:
         return None
     margin, error = question.claim.at_most, effect.spread / effect.n**0.5
     away = math.copysign(error, effect.value - margin)

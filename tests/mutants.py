@@ -59,6 +59,8 @@ OF_OBSERVE, OF_EVALUATORS, OF_EXPERIMENT = (
 CROSSING = OF_EXPERIMENT + "::test_crossing_interpolates_and_stays_in_range"
 HALVES = OF_EXPERIMENT + "::test_features_are_tried_on_photographs_that_did_not_teach_them"
 COMMON = OF_EXPERIMENT + "::test_a_common_threshold_is_the_rank_of_the_clean_pictures"
+LEVELS, OF_LEVEL = STATS + "levels.py", QUANTITIES + "levels.py"
+OF_LEVELS, OF_LEVEL_RUNS = "tests/test_levels.py", "tests/test_level_runs.py"
 # fmt: off
 # ruff: noqa: E501
 MUTANTS = [
@@ -408,6 +410,26 @@ MUTANTS = [
     Mutant("how many changes what", "perturb/suite.py", 'update={"until_decided": False, "at_most": None})', "update={})", "tests/test_suite.py"),
     Mutant("more than both judged", "perturb/baseline.py", "both = min(one.shape[1], other.shape[1])", "both = max(one.shape[1], other.shape[1])", OF_BASELINE),
     Mutant("undecided change", "perturb/baseline.py", "return changes.overall(judged) != ChangeVerdict.INCONCLUSIVE", "return changes.overall(judged) == ChangeVerdict.INCONCLUSIVE", OF_BASELINE),
+    Mutant("levels below one that is not shown", LEVELS, "np.logical_and.accumulate(enough[..., ::-1], -1)", "enough[..., ::-1]", OF_LEVELS + "::test_a_level_above_that_is_not_shown_ends_the_sequence"),
+    Mutant("levels above one that is not short", LEVELS, "np.logical_and.accumulate(short, -1)", "short", OF_LEVELS + "::test_a_level_above_that_is_not_shown_ends_the_sequence"),
+    Mutant("a share for its complement", LEVELS, "excludes(1 - table, 1 - share, error)", "excludes(1 - table, share, error)", OF_LEVELS + "::test_how_many_photographs_without_a_miss_are_enough"),
+    Mutant("a rise that is a fall", LEVELS, "(1 - table[..., -1, :] + table[..., 0, :])", "(1 + table[..., -1, :] - table[..., 0, :])", OF_LEVELS + "::test_a_rise_is_shown_from_the_lowest_to_the_highest_level"),
+    Mutant("every pair of levels at the whole error", LEVELS, "error / len(low)", "error", OF_LEVELS + "::test_pairs_of_levels_share_one_error"),
+    Mutant("excluded at twice the error", STATS + "betting.py", ">= math.log(1 / error))", ">= math.log(0.5 / error))", OF_LEVELS + "::test_how_many_photographs_without_a_miss_are_enough"),
+    Mutant("no guesses in the fit", STATS + "detection_curve.py", "np.clip(self.guess + scale * rise,", "np.clip(scale * rise,", OF_LEVELS + "::test_guesses_and_lapses_bound_the_curve"),
+    Mutant("no lapses", STATS + "detection_curve.py", "1 - self.guess - self.lapse", "1 - self.guess", OF_LEVELS + "::test_guesses_and_lapses_bound_the_curve"),
+    Mutant("a falling curve reaches", STATS + "detection_curve.py", "or curve.slope <= 0", "", OF_LEVELS + "::test_guesses_and_lapses_bound_the_curve"),
+    Mutant("a90/95 is two-sided", OF_LEVEL, "error = 1 - confidence if self.surely else (1 - confidence) / 2", "error = (1 - confidence) / 2", OF_LEVELS + "::test_a90_95_is_one_sided"),
+    Mutant("both arms at the whole error", OF_LEVEL, "(1 - confidence) / 4", "(1 - confidence) / 2", OF_LEVELS + "::test_the_arms_share_the_error_of_the_penalty"),
+    Mutant("the penalty's lower end of two lower ends", OF_LEVEL, "_decibels(found[0].low, found[1].high)", "_decibels(found[0].low, found[1].low)", OF_LEVELS + "::test_a_step_has_its_penalty_between_two_pairs_of_levels"),
+    Mutant("a penalty of powers", OF_LEVEL, "20 * math.log10(dead / live)", "10 * math.log10(dead / live)", OF_LEVELS + "::test_a_step_has_its_penalty_between_two_pairs_of_levels"),
+    Mutant("a missing bound is none", OF_LEVEL, "if dead is None or live == 0:\n        return LARGEST", "if dead is None or live == 0:\n        return 0.0", OF_LEVELS + "::test_what_is_not_shown_never_passes"),
+    Mutant("a value outside its interval", OF_LEVEL, "value = min(max(own, low), high)\n    return Reached", "value = own\n    return Reached", OF_LEVELS + "::test_a_value_outside_the_interval_is_moved_into_it"),
+    Mutant("a90 beyond the levels tried", OF_LEVEL, "found is None or found > arm.levels[-1]", "found is None", OF_LEVELS + "::test_a_level_beyond_those_tried_is_not_reached"),
+    Mutant("the own level in the curve", OF_LEVEL, "there = at_levels(seen, slice(1, None))", "there = seen", OF_LEVELS + "::test_the_own_level_is_kept_apart"),
+    Mutant("a level without bounds would be decided", VERDICT, "if math.inf in question.bounds:", "if False:", OF_LEVELS + "::test_a_claim_about_a_level_is_decided_by_its_interval"),
+    Mutant("every level in a loss", "perturb/stories/run_checks.py", "else own_level(every)", "else every", OF_LEVEL_RUNS + "::test_a_suite_with_levels_is_measured_from_end_to_end"),
+    Mutant("a claim of any level", "perturb/plan.py", "if not low <= claim.at_most <= high:", "if False:", OF_LEVEL_RUNS + "::test_what_does_not_go_with_levels_is_refused"),
     Mutant("visits outside the region", "perturb/stories/answer_map.py", "if images.region is None or scenes:", "if True:", OF_PLACING),
 ]
 # fmt: on

@@ -236,11 +236,10 @@ def test_a_claim_about_a_level_is_decided_by_its_interval(name, quantity, limit)
     """Everything is seen from level 6 on: at most that passes; less than level 5, where nothing is seen, fails."""
     seen = seen_at(steps(6), steps(2))
     assert verdict(name, quantity, seen, limit).verdict == Verdict.PASS
-    assert verdict(name, quantity, seen, LEVELS[6] - 1e-9).verdict == Verdict.INCONCLUSIVE
+    short = verdict(name, quantity, seen, LEVELS[6] - 1e-9)
+    assert (short.verdict, short.needed) == (Verdict.INCONCLUSIVE, None)
     assert verdict(name, quantity, seen, LEVELS[5]).verdict == Verdict.INCONCLUSIVE
-    failed = verdict(name, quantity, seen, LEVELS[5] - 1e-9)
-    assert failed.verdict == Verdict.FAIL
-    assert failed.needed is None
+    assert verdict(name, quantity, seen, LEVELS[5] - 1e-9).verdict == Verdict.FAIL
 
 
 def test_a90_95_is_one_sided():
@@ -265,6 +264,23 @@ def test_what_is_not_shown_never_passes():
             assert verdict(name, quantity, seen, max(quantity.margins)).verdict != Verdict.PASS
     assert effect(PENALTY_DB, never).value == LARGEST
     assert verdict("penalty-db", PENALTY_DB, never, 3).verdict == Verdict.FAIL
+
+
+def test_the_arms_share_the_error_of_the_penalty():
+    """Each end of either arm has a quarter of the error: 46 photographs without a miss give an upper end, 45 do not."""
+    few, enough = (seen_at(steps(6, photographs=n), steps(2, photographs=n)) for n in (45, 46))
+    assert effect(PENALTY_DB, few).high == LARGEST
+    assert effect(PENALTY_DB, enough).high < LARGEST
+
+
+def test_a_level_beyond_those_tried_is_not_reached():
+    """0.78 is detected at the highest level: the curve would reach 9 of 10 above it, where nothing is tried."""
+    shares = 1 / (1 + (0.65 / np.array(LEVELS)) ** 3)
+    seen = np.broadcast_to(np.arange(100) < np.round(100 * shares)[:, None, None], (9, 60, 100))
+    found = level_table(seen_at(seen, seen), MAP, seed=0).dead
+    assert level_of(found.fit, 0.9) > 1
+    assert found.a90.value is None
+    assert found.a50.value == pytest.approx(0.65, rel=0.02)
 
 
 def test_dead_places_that_beat_live_ones_have_a_negative_penalty():
@@ -292,6 +308,13 @@ def test_a_fall_of_detection_is_told():
     assert "at dead places less is detected at level 0.354 than at 0.125 (0.50 and 1.00)" in told
     assert reversals(np.array([[1.0, 0.0] * 30, [0.0, 0.9] * 30]), 0.05) == []
     assert reversals(np.array([[1.0] * 60, [0.0] * 60]), 0.05) == [(0, 1)]
+
+
+def test_pairs_of_levels_share_one_error():
+    """One trial on each of 200 photographs, 0.5 at every level: a fall is told one time in twenty, among 36 pairs."""
+    rng, runs = np.random.default_rng(0), 150
+    told = np.mean([bool(reversals(rng.binomial(1, 0.5, (9, 200)) / 1.0, 0.05)) for _ in range(runs)])
+    assert told <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
 
 
 def test_false_alarms_are_the_guesses():

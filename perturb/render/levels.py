@@ -10,6 +10,7 @@ from rich.text import Text
 
 from perturb.quantities.of_map import LARGEST
 from perturb.records import ArmLevels, Effect, Experiment, LevelTable, Reached
+from perturb.stats.levels import clusters_needed
 
 SMALL = 1.0  # dB: a penalty below it is one that hardly matters
 ABSENT = "does not exist"
@@ -58,10 +59,11 @@ def rows(found: LevelTable) -> list[tuple[str, str, str]]:
 def remarks(found: LevelTable) -> list[str]:
     """How to read it, where that is not plain: few photographs, values that were moved, falling detection."""
     said = [f"Warning: {warning}." for warning in found.warnings]
-    photographs = found.penalty.n
-    if photographs < found.enough:
+    photographs, both = found.penalty.n, clusters_needed(0.9, (1 - found.penalty.confidence) / 4)
+    if photographs < both:
         said.append(
-            f"{photographs} photographs cannot show a90/95: it takes {found.enough} on which nothing is missed."
+            f"{photographs} photographs are few: without a miss, a90/95 takes {found.enough}, and an upper end of the "
+            f"penalty {both}."
         )
     moved = [
         f"{name} at {arm} places"

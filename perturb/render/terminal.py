@@ -325,11 +325,8 @@ def rate(found: Rate) -> str:
 
 
 def number(value: float) -> str:
-    """Two decimals; two digits of what is smaller than 0.1, three of what is larger than 100."""
     if abs(value) >= LARGEST:
         return "infinite" if value > 0 else "-infinite"
-    if 0 < abs(value) < 0.1:
-        return f"{value:.2g}"
     return f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
 
 
