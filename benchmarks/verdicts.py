@@ -14,7 +14,7 @@ Wins = np.ndarray  # run: the most money that was ever won
 
 def report() -> Iterator[str]:
     """A table in Markdown."""
-    columns = [f"{name}, {n} checks" for name in ("FAIL", "REGRESSED or IMPROVED") for n in CHECKS]
+    columns = [f"{name} of {n}" for name in ("FAIL", "REGRESSED or IMPROVED") for n in CHECKS]
     yield f"| photographs | PASS | {' | '.join(columns)} | EQUIVALENT | the interval misses |\n"
     yield f"|{'---|' * (len(columns) + 4)}\n"
     rng = np.random.default_rng(0)

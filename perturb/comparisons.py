@@ -165,6 +165,7 @@ class Prospect:
     source: str
     calibration: tuple[int, int]  # photographs, crops
     judged: tuple[int, int]
+    until_decided: bool  # then these are the most photographs that are judged
     trials: int  # pairs that are judged
     stages: tuple[Stage, ...]
     seconds: float | None  # of all stages with the model, as timed; None: it was not

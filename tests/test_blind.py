@@ -12,6 +12,8 @@ from toyseen import PINNED, observed
 from perturb.kinds import load_kind
 from perturb.plan import pictures_for
 from perturb.quantities import KINDS
+from perturb.quantities.levels import OfLevels
+from perturb.quantities.of_map import OfMap
 from perturb.records import Claim, Contribution, OperatingPoint, PhaseRate, Rate, Verdict
 from perturb.stories.qualify import Bench, Context, qualify
 from perturb.suite import parse_suite
@@ -27,7 +29,8 @@ POINTS = {
     "pinned": PINNED, "given": GIVEN, "labels": LABELS, "intensity": INTENSITY, "annotated": FOUND,
     "annotated, pinned": FOUND_PINNED,
 }  # fmt: skip
-OF_TRIALS = [name for name in KINDS if name not in ("imbalance", "dead-share", "unread-share")]
+OTHERS = (OfLevels, OfMap)  # levels have a test of their own
+OF_TRIALS = [name for name in KINDS if not isinstance(load_kind(name, KINDS), OTHERS)]
 
 
 def blind(point, *, answer, truth=None, alarms=None):

@@ -346,3 +346,15 @@ def test_levels_are_of_what_is_to_be_found():
             assert at.startswith("perturb.quantities.levels:")
             assert quantity.misfit(PINNED) == ""
             assert "to be found" in quantity.misfit(replace(PINNED, clean="right"))
+
+
+@pytest.mark.parametrize("name", ["a50", "a90", "a90-95", "penalty-db"])
+def test_what_says_yes_to_every_picture_has_no_level(name):
+    """Found at every level, with and without the object: that is no detection, whatever was claimed."""
+    yes = np.ones((len(LEVELS), 60, 2))
+    always = seen_at(yes, yes, own=yes[0], clean=1.0)
+    quantity = {"a50": A50, "a90": A90, "a90-95": A90_95, "penalty-db": PENALTY_DB}[name]
+    assert verdict(name, quantity, always, 3 if name == "penalty-db" else 1).verdict == Verdict.INCONCLUSIVE
+    sound = seen_at(yes, yes, own=yes[0])
+    if name != "penalty-db":
+        assert verdict(name, quantity, sound, 1).verdict == Verdict.PASS

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from perturb.quantities.detection import detected
+from perturb.quantities.detection import at_floor, detected
 from perturb.quantities.of_map import LARGEST
 from perturb.quantities.statistics import by_photograph
 from perturb.records import Contribution, Effect, FittedCurve, Observation, OperatingPoint, Reached, Saturation
@@ -139,6 +139,7 @@ class LevelReached(OfLevels):
             method=METHOD.format(arm.table.shape[1]),
             confidence=1 - 2 * error,
             spread=0.0,
+            saturated=at_floor(at_levels(seen, slice(-1, None))),  # what always says yes is sure at every level
         )
 
 

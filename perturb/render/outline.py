@@ -14,6 +14,7 @@ def outline(found: Prospect) -> RenderableType:
     (calibration, crops), (judged, judged_crops) = found.calibration, found.judged
     head = Text.assemble((found.suite, "bold"), f" on {found.model or 'a model that is not named'}\n")
     head.append(
+        f"{'Until it is decided, at most ' if found.until_decided else ''}"
         f"{judged} photographs judged ({judged_crops} crops), {calibration} others to calibrate on ({crops} crops), "
         f"from {found.source}. {found.trials} pairs of a dead and a live place.\n"
     )

@@ -26,8 +26,10 @@ CELL = 8  # period of the places at which pictures are timed
 SCANNED = 0.029  # of a picture's pixels that a response map asks for
 
 
-def stages(plan: ExperimentPlan, crops: int, judged: int, shape: tuple[int, int, int]) -> tuple[Stage, ...]:
-    """The stages of one experiment with so many crops to calibrate on and to judge; empty ones are left out.
+def stages(plan: ExperimentPlan, crops: int, judged: int, pairs: int, shape: tuple[int, int, int]) -> tuple[Stage, ...]:
+    """The stages of one experiment with so many crops to calibrate on and to judge, and so many pairs on each judged.
+
+    Empty ones are left out.
 
     Of the levels that calibration tries in between, one is counted; searches for the smallest amplitude are not.
     """
@@ -40,13 +42,18 @@ def stages(plan: ExperimentPlan, crops: int, judged: int, shape: tuple[int, int,
         ("training", lessons * epochs, 0),
         ("map", _map(plan, crops, shape), 0),
         ("calibration", crops * level, crops * shots * len(passes)),
-        ("judged", judged * (shots + _shown(plan, plan.pairs, 1)), judged * shots),
+        ("judged", judged * (shots + _shown(plan, pairs, 1 + len(plan.curve))), judged * shots),
     )
     return tuple(
         Stage(name=f"{plan.name}: {name}", pictures=seeds * pictures, shots=seeds * clean)
         for name, pictures, clean in counted
         if pictures
     )
+
+
+def judged_pairs(plan: ExperimentPlan, crops: float) -> int:
+    """Pairs on each judged crop: of a claim about every phase, what its photograph's crops take to show them all."""
+    return max(plan.pairs, math.ceil(_phases(plan) / crops)) if plan.every_phase else plan.pairs
 
 
 def _passes(plan: ExperimentPlan) -> tuple[int, ...]:
@@ -100,7 +107,8 @@ def _seconds(model: Sees, plan: ExperimentPlan, images: Images, crops: int, judg
     look = look_at(model, plan.evaluator.layer, "dense" if plan.annotated else "auto")
     ready = perf_counter() - begun
     levels = LEVELS if plan.level is None else (plan.level,)
-    a_judged = _a_crop(look, plan, images, levels[-1:], plan.pairs)
+    pairs = judged_pairs(plan, len(images.pixels) / len(images.names))
+    a_judged = _a_crop(look, plan, images, (*levels[-1:], *plan.curve), pairs)
     calibrated = sum(_a_crop(look, plan, images, levels[-count:], PAIRS) for count in _passes(plan))
     mapped = calibrated * crops if plan.answers else _a_map(model, plan, images, crops)
     return ready + mapped + crops * calibrated + judged * a_judged

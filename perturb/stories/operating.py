@@ -54,8 +54,8 @@ def _outlook(check: CheckPlan, supply: Supply, earlier: Effect | None, sampled: 
         Outlook, check=check.name, quantity=claim.quantity, at_most=claim.at_most, error=error, judged=supply.judged
     )
     if not isinstance(quantity, Paired | Share) or quantity.range not in KNOWN:
-        why = "a number of the map, without sampling" if isinstance(quantity, OfMap) else "a quantity of yours"
-        return plain(assumed=f"nothing: {why}, which is not simulated", usual=(), rare=(), enough=())
+        why = "a number of the map, without sampling" if isinstance(quantity, OfMap) else "no mean of one number"
+        return plain(assumed=f"nothing: it is {why}, which is not simulated", usual=(), rare=(), enough=())
     rule = Rule(margin=claim.at_most, passes=error, fails=error / sampled)
     words, of = _photographs(check, quantity, supply, earlier)
     truths = [true for true in dict.fromkeys(times * claim.at_most for times in TIMES) if _possible(check, true)]

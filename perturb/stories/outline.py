@@ -14,7 +14,7 @@ from perturb.plan import CheckPlan, experiments, pictures_for, plan, seen_by
 from perturb.protocols import Sees
 from perturb.records import Effect, Images
 from perturb.report import Report
-from perturb.stories.cost import seconds, stages
+from perturb.stories.cost import judged_pairs, seconds, stages
 from perturb.stories.operating import Supply, outlooks
 from perturb.suite import Suite
 
@@ -41,8 +41,10 @@ def prospect(suite: Suite, model: Sees | None = None, earlier: Report | None = N
     pictures = pictures_for(_few(suite), seen.input_shape)
     checks = plan(suite, seen, pictures.judged)
     counts = _counts(suite, pictures.calibration, pictures.judged)
+    counts[1] = _at_most(suite, *counts[1])
     (calibration, crops), (judged, judged_crops) = counts
     asked = experiments(checks)
+    pairs = {each.name: judged_pairs(each, judged_crops / judged) for each in asked}
     supply = Supply(judged=judged, a_judged=(calibration + judged) / judged, crops=judged_crops / judged)
     return Prospect(
         suite=suite.name,
@@ -50,8 +52,11 @@ def prospect(suite: Suite, model: Sees | None = None, earlier: Report | None = N
         source=suite.images.source,
         calibration=counts[0],
         judged=counts[1],
-        trials=sum(judged_crops * each.pairs * each.training.seeds for each in asked),
-        stages=tuple(stage for each in asked for stage in stages(each, crops, judged_crops, seen.input_shape)),
+        until_decided=suite.images.until_decided,
+        trials=sum(judged_crops * pairs[each.name] * each.training.seeds for each in asked),
+        stages=tuple(
+            stage for each in asked for stage in stages(each, crops, judged_crops, pairs[each.name], seen.input_shape)
+        ),
         seconds=None if model is None else seconds(seen, asked, pictures.calibration, crops, judged_crops),
         outlooks=outlooks(checks, supply, {} if earlier is None else _effects(earlier, checks)),
     )
@@ -76,6 +81,12 @@ def _counts(suite: Suite, *parts: Images) -> list[tuple[int, int]]:
     if is_drawn(suite.images.source):
         return [(n, n) for n in split_sizes(suite.images.count, suite.images.calibration)]
     return [(len(images.names), len(images.pixels)) for images in parts]
+
+
+def _at_most(suite: Suite, photographs: int, crops: int) -> tuple[int, int]:
+    """Those that are judged at most."""
+    most = min(suite.images.at_most or photographs, photographs)
+    return most, round(crops * most / photographs)
 
 
 def _effects(earlier: Report, checks: Sequence[CheckPlan]) -> dict[str, Effect]:
