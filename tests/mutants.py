@@ -419,7 +419,7 @@ MUTANTS = [
     Mutant("no guesses in the fit", STATS + "detection_curve.py", "np.clip(self.guess + scale * rise,", "np.clip(scale * rise,", OF_LEVELS + "::test_guesses_and_lapses_bound_the_curve"),
     Mutant("no lapses", STATS + "detection_curve.py", "1 - self.guess - self.lapse", "1 - self.guess", OF_LEVELS + "::test_guesses_and_lapses_bound_the_curve"),
     Mutant("a falling curve reaches", STATS + "detection_curve.py", "or curve.slope <= 0", "", OF_LEVELS + "::test_guesses_and_lapses_bound_the_curve"),
-    Mutant("a90/95 is two-sided", OF_LEVEL, "error = 1 - confidence if self.surely else (1 - confidence) / 2", "error = (1 - confidence) / 2", OF_LEVELS + "::test_a90_95_is_one_sided"),
+    Mutant("a90/95 is two-sided", OF_LEVEL, "return 1 - confidence if self.surely else (1 - confidence) / 2", "return (1 - confidence) / 2", OF_LEVELS + "::test_a90_95_is_one_sided"),
     Mutant("both arms at the whole error", OF_LEVEL, "(1 - confidence) / 4", "(1 - confidence) / 2", OF_LEVELS + "::test_the_arms_share_the_error_of_the_penalty"),
     Mutant("the penalty's lower end of two lower ends", OF_LEVEL, "_decibels(found[0].low, found[1].high)", "_decibels(found[0].low, found[1].low)", OF_LEVELS + "::test_a_step_has_its_penalty_between_two_pairs_of_levels"),
     Mutant("a penalty of powers", OF_LEVEL, "20 * math.log10(dead / live)", "10 * math.log10(dead / live)", OF_LEVELS + "::test_a_step_has_its_penalty_between_two_pairs_of_levels"),

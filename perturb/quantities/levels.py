@@ -12,7 +12,7 @@ from perturb.quantities.of_map import LARGEST
 from perturb.quantities.statistics import by_photograph
 from perturb.records import Contribution, Effect, FittedCurve, Observation, OperatingPoint, Reached, Saturation
 from perturb.stats.detection_curve import fit_curve, level_of
-from perturb.stats.levels import bounds, rises
+from perturb.stats.levels import bounds, clusters_needed, rises
 
 METHOD = "bets over {} photographs, level by level"
 RISES = 0.05  # error of "detection rises with the level", without which no curve is read
@@ -105,7 +105,16 @@ class OfLevels:
     """A quantity that needs the suite's [levels]."""
 
     version = 1
+    share: float
     margins: tuple[float, float]  # between which a claim makes sense
+
+    def error(self, confidence: float) -> float:
+        """Of each bound of an arm."""
+        return (1 - confidence) / 2
+
+    def least(self, confidence: float) -> int:
+        """Photographs below which nothing can PASS: so many must detect everything at a level."""
+        return clusters_needed(self.share, self.error(confidence))
 
     def misfit(self, point: OperatingPoint) -> str:
         """It is about an object that is to be found, beside pictures without it."""
@@ -126,9 +135,12 @@ class LevelReached(OfLevels):
     range = (0.0, math.inf)
     margins = (0.0, 1.0)
 
+    def error(self, confidence: float) -> float:
+        """One-sided, or of each end."""
+        return 1 - confidence if self.surely else (1 - confidence) / 2
+
     def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
-        arm = answers(seen, "dead")
-        error = 1 - confidence if self.surely else (1 - confidence) / 2
+        arm, error = answers(seen, "dead"), self.error(confidence)
         found = reached(arm, curve_of(arm), self.share, error)
         high = _finite(found.high)
         return Effect(
@@ -153,10 +165,13 @@ class Penalty(OfLevels):
     range = (-math.inf, math.inf)
     margins = (-60.0, 60.0)
 
-    def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
+    def error(self, confidence: float) -> float:
         """Each end of the interval takes one end of either arm, so these share its error."""
+        return (1 - confidence) / 4
+
+    def effect(self, seen: Observation, contribution: Contribution, *, confidence: float, seed: int) -> Effect:
         dead, live = (answers(seen, arm) for arm in ("dead", "live"))
-        found = [reached(arm, curve_of(arm), self.share, (1 - confidence) / 4) for arm in (dead, live)]
+        found = [reached(arm, curve_of(arm), self.share, self.error(confidence)) for arm in (dead, live)]
         value, saturated = _apart(found[0], found[1], dead.levels[0])
         low, high = _decibels(found[0].low, found[1].high), _decibels(found[0].high, found[1].low)
         return Effect(

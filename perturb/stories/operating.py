@@ -8,6 +8,7 @@ from math import ceil, isclose
 from perturb.comparisons import Chance, Enough, Outlook
 from perturb.plan import CheckPlan
 from perturb.quantities.detection import Paired, Share
+from perturb.quantities.levels import OfLevels
 from perturb.quantities.of_map import OfMap
 from perturb.records import Effect
 from perturb.stats.chances import (
@@ -53,6 +54,10 @@ def _outlook(check: CheckPlan, supply: Supply, earlier: Effect | None, sampled: 
     plain = partial(
         Outlook, check=check.name, quantity=claim.quantity, at_most=claim.at_most, error=error, judged=supply.judged
     )
+    if isinstance(quantity, OfLevels):
+        least = ceil(quantity.least(claim.confidence) * supply.a_judged)
+        why = f"a level has no chances by photograph; fewer than {least} photographs to supply cannot PASS"
+        return plain(assumed=f"nothing: {why}", usual=(), rare=(), enough=())
     if not isinstance(quantity, Paired | Share) or quantity.range not in KNOWN:
         why = "a number of the map, without sampling" if isinstance(quantity, OfMap) else "no mean of one number"
         return plain(assumed=f"nothing: it is {why}, which is not simulated", usual=(), rare=(), enough=())
