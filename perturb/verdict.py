@@ -115,8 +115,6 @@ def _needed(question: Question, effect: Effect) -> Needed | None:
 
     None for a quantity without bounds, such as a level: what decides it is not the mean of a number by photograph.
     """
-    if math.inf in question.bounds:
-        return None
     margin, error = question.claim.at_most, effect.spread / effect.n**0.5
     away = math.copysign(error, effect.value - margin)
 

@@ -427,7 +427,6 @@ MUTANTS = [
     Mutant("a value outside its interval", OF_LEVEL, "value = min(max(own, low), high)\n    return Reached", "value = own\n    return Reached", OF_LEVELS + "::test_a_value_outside_the_interval_is_moved_into_it"),
     Mutant("a90 beyond the levels tried", OF_LEVEL, "found is None or found > arm.levels[-1]", "found is None", OF_LEVELS + "::test_a_level_beyond_those_tried_is_not_reached"),
     Mutant("the own level in the curve", OF_LEVEL, "there = at_levels(seen, slice(1, None))", "there = seen", OF_LEVELS + "::test_the_own_level_is_kept_apart"),
-    Mutant("a level without bounds would be decided", VERDICT, "if math.inf in question.bounds:", "if False:", OF_LEVELS + "::test_a_claim_about_a_level_is_decided_by_its_interval"),
     Mutant("every level in a loss", "perturb/stories/run_checks.py", "else own_level(every)", "else every", OF_LEVEL_RUNS + "::test_a_suite_with_levels_is_measured_from_end_to_end"),
     Mutant("a claim of any level", "perturb/plan.py", "if not low <= claim.at_most <= high:", "if False:", OF_LEVEL_RUNS + "::test_what_does_not_go_with_levels_is_refused"),
     Mutant("visits outside the region", "perturb/stories/answer_map.py", "if images.region is None or scenes:", "if True:", OF_PLACING),

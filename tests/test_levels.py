@@ -264,6 +264,7 @@ def test_what_is_not_shown_never_passes():
             assert verdict(name, quantity, seen, max(quantity.margins)).verdict != Verdict.PASS
     assert effect(PENALTY_DB, never).value == LARGEST
     assert verdict("penalty-db", PENALTY_DB, never, 3).verdict == Verdict.FAIL
+    assert verdict("penalty-db", PENALTY_DB, few, 3).needed is None
 
 
 def test_the_arms_share_the_error_of_the_penalty():
@@ -311,10 +312,12 @@ def test_a_fall_of_detection_is_told():
 
 
 def test_pairs_of_levels_share_one_error():
-    """One trial on each of 200 photographs, 0.5 at every level: a fall is told one time in twenty, among 36 pairs."""
-    rng, runs = np.random.default_rng(0), 150
-    told = np.mean([bool(reversals(rng.binomial(1, 0.5, (9, 200)) / 1.0, 0.05)) for _ in range(runs)])
-    assert told <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
+    """Six photographs show a fall between two levels, not one among the 36 pairs of nine levels; twelve do."""
+    fall = np.array([[1.0], [0.0]])
+    nine = np.concatenate([fall, np.ones((7, 1))])
+    assert reversals(fall.repeat(6, 1), 0.05) == [(0, 1)]
+    assert reversals(nine.repeat(6, 1), 0.05) == []
+    assert reversals(nine.repeat(12, 1), 0.05) == [(0, 1)]
 
 
 def test_false_alarms_are_the_guesses():
