@@ -415,7 +415,9 @@ def test_a_quarter_of_live_places_is_the_floor_and_there_is_no_ceiling():
     def saturated(live):
         return ACCURACY_LOSS.effect(observation(live, live), None, confidence=0.95, seed=0).saturated
 
-    assert [saturated(np.eye(20)[:, :1] * 0 + share) for share in (0.0, 1.0)] == ["floor", ""]
+    sure = np.linspace(0.6, 1, 20)[:, None]
+    assert [saturated(np.eye(20)[:, :1] * 0 + found) for found in (0.0, sure)] == ["floor", ""]
+    assert saturated(np.ones((20, 1))) == "floor"  # one answer everywhere, and nothing that it should not find
     assert MISS_RATE.misfit(OperatingPoint(false_alarms=None, clean="unmatched", chance=0.0)) == ""
 
 

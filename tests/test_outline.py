@@ -78,7 +78,8 @@ def pictures():
 def counted(asked, pictures, module):
     """The pictures that the plan's stages tell, and those that the model sees."""
     model = Counting(module, name="toy", preprocessing=Preprocessing(input_shape=(3, 32, 32)))
-    told = stages(asked, len(pictures.calibration.pixels), len(pictures.judged.pixels), model.input_shape)
+    counts = len(pictures.calibration.pixels), len(pictures.judged.pixels)
+    told = stages(asked, *counts, asked.pairs, model.input_shape)
     model.shown = 0
     measure(model, asked, pictures, Wanted(engine="dense"), {})
     return sum(stage.pictures for stage in told), model.shown

@@ -18,7 +18,7 @@ def test_qualify(perturb, dead):
     assert perturb.qualify(dead[0], preprocessing=dead[1], suite="tiny.perturb.toml")
 
 def test_again_is_not_measured_again(perturb, dead, monkeypatch):
-    monkeypatch.setattr("perturb.stories.run_checks.measure", None)
+    monkeypatch.setattr("perturb.stories.run_checks.measure_in_turn", None)
     report = perturb.qualify(dead[0], preprocessing=dead[1], suite="tiny.perturb.toml").report
     assert report.findings[0].effect.value > 0.5
 
