@@ -81,6 +81,15 @@ def test_it_is_the_beginning_of_the_whole_run(whole, stopped):
     assert stopped.report.suite.digest == whole.report.suite.digest
 
 
+def test_it_goes_on_until_every_check_is_decided(stopped):
+    """A second claim lies at what is lost, so nothing decides it; the first stays decided meanwhile."""
+    near = SUITE[SUITE.index("[[check]]") :].replace('"pixel"', '"near"', 1).replace("0.25", "0.95")
+    n = stopped.report.images.judged.photographs + 4
+    report = examine(model(), parse_suite(SUITE + near, "x").until_decided(n)).report
+    assert [finding.verdict for finding in report.findings] == ["FAIL", "INCONCLUSIVE"]
+    assert report.images.judged.photographs == n
+
+
 def test_what_is_never_decided_judges_all():
     """A balanced window loses nothing, and 36 photographs cannot show a loss below 0.01."""
     text = SUITE.replace("0.25", "0.01").replace("[images]", "[images]\nuntil_decided = true\nat_most = 9")
