@@ -124,6 +124,8 @@ def test_places_of_its_own_are_accepted_with_a_run():
     second = accept(moved, "two", before=first)
     assert second.experiments["pixel"].own["dead"].rate == pytest.approx(0.6, abs=0.05)
     assert from_json(encode(second)) == second
+    back = compare(second, a_run(detecting(0.6)), "back")  # its map chooses the first places again
+    assert verdicts(back)["detection at each model's own dead places", "accepted"] == ChangeVerdict.EQUIVALENT
     deader = a_run(detecting(0.6, row=1), repeated=detecting(0.9), own=detecting(0.4, row=1))
     assert compare(second, moved, "again").verdict == ChangeVerdict.EQUIVALENT
     found = compare(second, deader, "three")
