@@ -98,6 +98,9 @@ def test_a_run_whose_trials_do_not_pair_waits_for_no_change():
     baseline = accept(a_run(detecting(0.8)), "one")
     for one in (detecting(0.8, row=1), a_measurement(np.ones((4, 3)), np.ones((4, 3)))):
         assert decided(baseline, Measurements(measured={"pixel": one}, repeated={}, own={}))
+    two = replace(baseline, experiments={"pixel": baseline.experiments["pixel"], "box": baseline.experiments["pixel"]})
+    both = {"pixel": a_measurement(FULL[:4], FULL[:4]), "box": detecting(0.8, row=1)}  # the first alone is undecided
+    assert decided(two, Measurements(measured=both, repeated={}, own={}))
 
 
 def test_each_model_is_judged_at_its_own_places():
