@@ -181,8 +181,14 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
 
 
 def decided(baseline: Baseline, seen: Measurements) -> bool:
-    """Whether every change since the baseline is decided by what was seen so far."""
-    found = {check: seen.repeated.get(check, seen.measured.get(check)) for check in baseline.experiments}
+    """Whether every change since the baseline is decided by what was seen so far.
+
+    Where trials do not pair, no further photograph makes them comparable.
+    """
+    photographs = 1 + max(int(one.seen.photograph.max()) for one in seen.measured.values())
+    found = {check: _same_trials(past, seen, check, photographs) for check, past in baseline.experiments.items()}
+    if None in found.values():
+        return True
     pairings = _all_pairings(baseline, seen, found)
     judged = changes.judge(pairings, margin=baseline.margin, seed=baseline.seed)
     return changes.overall(judged) != ChangeVerdict.INCONCLUSIVE

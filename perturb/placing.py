@@ -39,8 +39,6 @@ def placed(
         return every, design(images, locations, size=size, pairs=pairs, seed=seed, purpose=purpose, scenes=scenes)
     if locations.pixels:
         raise InputError("the lattice has no whole period in the picture, so a [region] cannot be used beside it.")
-    if locations.every:
-        raise InputError("a [region] need not hold every phase: without [region], or claim accuracy-loss.")
     found: dict[int, tuple[Places, Places, Places]] = {}
     for image, region in enumerate(images.region):
         rng = stream(seed, f"trials/{purpose}/{identity(images, image)}")

@@ -181,6 +181,7 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
     given = not isinstance(evaluator.threshold, str)
     learns = training.regime != "as-is"
     design = check.design or suite.design.kind
+    every_phase = getattr(_quantity(check, suite.folder), "every_phase", False)
     if suite.task is None:
         faults = {
             "[levels] is not for annotated objects, which have no level: remove [levels].": annotated
@@ -188,6 +189,8 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
             "[training] needs a [task].": learns,
             f"evaluator.kind = {kind!r} needs a [task].": evaluator.needs_task,
             "search needs a [task].": check.search,
+            f"claim.quantity = {check.claim.quantity!r} is about every phase, and a [region] need not hold them all: "
+            "remove [region], or claim 'accuracy-loss'.": every_phase and suite.region is not None,
         }
     else:
         faults = {
@@ -225,14 +228,17 @@ def plan_experiment(suite: Suite, check: CheckTable, model: Sees, judged: Images
         alarms_per_picture=table.alarms_per_picture,
         design="picture" if annotated else design,
         curve=curve_levels(suite),
-        every_phase=getattr(_quantity(check, suite.folder), "every_phase", False),
+        every_phase=every_phase,
     )
 
 
 def curve_levels(suite: Suite) -> tuple[float, ...]:
-    """The levels of the suite's [levels], ascending; none without that table."""
+    """The levels of the suite's [levels], ascending; none without that table.
+
+    Rounded to twelve digits, so that a level that is 0.5 but for rounding is within a claim of 0.5.
+    """
     table = suite.levels
-    return () if table is None else tuple(float(level) for level in np.geomspace(table.low, table.high, table.count))
+    return () if table is None else tuple(float(f"{x:.12g}") for x in np.geomspace(table.low, table.high, table.count))
 
 
 def _check_annotated(suite: Suite, check: CheckTable, evaluator: Any) -> None:

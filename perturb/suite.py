@@ -97,11 +97,12 @@ class ImagesTable(_Table):
     until_decided: bool = Field(False, description="judge photograph after photograph until each check is decided")
     at_most: int | None = Field(None, ge=2, description="with until_decided, the most photographs that are judged")
 
-    @model_validator(mode="after")
-    def _at_most_of_what(self) -> Self:
-        if self.at_most is not None and not self.until_decided:
-            raise PydanticCustomError("at_most", "at_most goes with until_decided = true")
-        return self
+    @field_validator("at_most")
+    @classmethod
+    def _at_most_of_what(cls, at_most: int | None, info: ValidationInfo) -> int | None:
+        if at_most is not None and info.data.get("until_decided") is False:
+            raise PydanticCustomError("at_most", "it goes with until_decided = true")
+        return at_most
 
     @field_validator("range")
     @classmethod

@@ -102,8 +102,11 @@ def _finding(question: Question, effect: Effect, shared: float | None) -> Findin
 
 
 def _would_fail(question: Question, effect: Effect, shared: float) -> str:
-    """The smallest true value that so many photographs would FAIL, if they spread as these do."""
-    error = (1 - shared) / 2
+    """The smallest true value that so many photographs would FAIL, if they spread as these do.
+
+    The largest of several means must win the money of all of them, as if it alone were above the claim.
+    """
+    error = (1 - shared) / 2 / effect.among
     value = least_mean_found(effect.spread, question.claim.at_most, question.bounds, error, have=effect.n, power=POWER)
     if value is None:
         return f"so few photographs FAIL no value in {POWER:.0%} of runs"

@@ -93,6 +93,16 @@ def test_a_change_is_decided_or_not():
     assert not decided(baseline, seen(a_measurement(FULL[:4], FULL[:4])))
 
 
+def test_a_run_whose_trials_do_not_pair_waits_for_no_change():
+    """Other places, or another number of pairs: INCOMPARABLE, after however many photographs."""
+    baseline = accept(a_run(detecting(0.8)), "one")
+    for one in (detecting(0.8, row=1), a_measurement(np.ones((4, 3)), np.ones((4, 3)))):
+        assert decided(baseline, Measurements(measured={"pixel": one}, repeated={}, own={}))
+    two = replace(baseline, experiments={"pixel": baseline.experiments["pixel"], "box": baseline.experiments["pixel"]})
+    both = {"pixel": a_measurement(FULL[:4], FULL[:4]), "box": detecting(0.8, row=1)}  # the first alone is undecided
+    assert decided(two, Measurements(measured=both, repeated={}, own={}))
+
+
 def test_each_model_is_judged_at_its_own_places():
     """A new lattice: the old dead places are seen again, and the new ones are as dead as the old ones were."""
     baseline = accept(a_run(detecting(0.6)), "one")

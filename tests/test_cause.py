@@ -127,3 +127,11 @@ def test_a_model_whose_pixels_cannot_be_followed_says_why():
     assert there.unread is None
     assert "product of two activations" in there.unknown
     assert structure_of(network(nn.Conv2d(3, 4, 1, 2), shape=(3, 32, 32)), "output").unread == 0.75
+
+
+def test_where_nothing_is_lost_there_is_no_blind_area():
+    """A claim below 0 can FAIL where dead places are seen as well as live ones, or better."""
+    for lost in (0.0, -0.2):
+        values = np.full((1, PHOTOGRAPHS, PAIRS), lost)
+        unread = evidence(dead=0.0, seen=ByCause(lost=values, paired=values, bounds=(-1.0, 1.0)))
+        assert cause_of(unread, -0.5).kind == "not known"

@@ -256,3 +256,12 @@ def test_a_suite_with_levels_is_measured_from_end_to_end():
     assert decode(encode(run)).measured["pixel"].seen.levels == (0.02, 0.25, 0.5, 1.0)
     assert [finding.effect.saturated for finding in run.report.findings] == ["", "floor"]
     assert a_plan().curve == ()
+
+
+@pytest.mark.parametrize(("low", "high"), [(1 / 64, 1.0), (1 / 16, 1.0), (0.125, 1.0), (1 / 32, 0.5)])
+def test_levels_that_are_a_claim_but_for_rounding_are_the_claim(low, high):
+    """3 dB apart, as many as fit: each second one is half of the one before."""
+    table = f"[levels]\nlow = {low}\nhigh = {high}\ncount = {round(2 * np.log2(high / low)) + 1}\n"
+    check = '[[check]]\nname = "c"\nperturbation = { kind = "pixel" }\nclaim = { at_most = 0.1 }\n'
+    levels = curve_levels(parse_suite(f'name = "x"\n{table}{check}', "x"))
+    assert levels[::2] == tuple(low * 2**n for n in range(len(levels[::2])))

@@ -361,3 +361,13 @@ def test_what_says_yes_to_every_picture_has_no_level(name):
     sound = seen_at(yes, yes, own=yes[0])
     if name != "penalty-db":
         assert verdict(name, quantity, sound, 1).verdict == Verdict.PASS
+
+
+def test_a_share_that_false_alarms_reach_is_no_detection():
+    """6 of 10 clean pictures are reported: half of the objects are "found" at levels at which nothing is seen."""
+    alarms = np.arange(5) < 3
+    table = np.broadcast_to(alarms, (len(LEVELS), 60, 5)).astype(float).copy()
+    table[-1] = 1
+    noisy = seen_at(table, table, own=table[0], clean=alarms)
+    assert verdict("a50", A50, noisy, 1).verdict == Verdict.INCONCLUSIVE
+    assert verdict("a90", A90, noisy, 1).verdict == Verdict.PASS

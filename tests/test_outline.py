@@ -13,6 +13,7 @@ from toyseen import a_plan
 
 from perturb import verdict
 from perturb.cli import main
+from perturb.errors import UsageError
 from perturb.evaluators.score import Score
 from perturb.images import is_drawn, load_images, split, split_sizes
 from perturb.model import Network, Preprocessing
@@ -241,3 +242,18 @@ def test_the_spread_of_an_earlier_run_is_taken():
     found = prospect(suite.model_copy(update={"check": (check,)}), None, report)
     spread = report.findings[0].effect.spread
     assert f"spread by {spread:.2f}" in found.outlooks[0].assumed
+
+
+def test_a_run_that_judges_few_of_many_is_not_told_to_calibrate_on_as_many_more():
+    """Of 100 pictures 40 are calibrated on; that only 5 of the others are judged changes no share."""
+    (whole, *_), (few, *_) = (prospect(a_suite().until_decided(most)).outlooks for most in (None, 5))
+    assert (whole.judged, few.judged) == (60, 5)
+    assert few.enough == whole.enough
+
+
+def test_an_earlier_run_measured_the_same_quantity():
+    path = Path(__file__).parent / "kept/report-3/report.json"
+    report = from_json(path.read_text(), path)
+    missed = a_suite().check[2].model_copy(update={"name": report.findings[0].check})
+    with pytest.raises(UsageError, match="measured accuracy-loss in that run, and here it claims miss-rate"):
+        prospect(a_suite().model_copy(update={"check": (missed,)}), None, report)

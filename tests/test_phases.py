@@ -1,17 +1,21 @@
 """Every phase in turn: what each photograph is shown, and what a claim about the worst phase makes of it."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from toys import network, window
 from toyseen import observed
 
 from perturb.errors import InputError, UsageError
 from perturb.phases import every_phase, pairs_for
+from perturb.plan import plan
 from perturb.quantities.by_phase import WORST_PHASE, losses, rates
 from perturb.records import Claim, Effect, Images, Verdict
 from perturb.stats.betting import betting_interval
 from perturb.stats.largest import largest_interval
+from perturb.suite import parse_suite
 from perturb.trials import Scenes, design
 from perturb.verdict import Question, judge
 
@@ -223,3 +227,33 @@ def test_where_the_largest_loss_is_the_claim_either_verdict_is_rare(phases):
         wrong_fail += low > 0.2
     assert wrong_pass <= 0.025 * runs + 4
     assert wrong_fail <= 0.025 * runs + 4
+
+
+def test_what_would_fail_among_many_phases_is_a_larger_loss():
+    """Each phase gets its share of the money, so one that loses alone must lose more to FAIL."""
+
+    def told(among):
+        effect = Effect(value=0.0, low=-0.1, high=0.1, n=60, method="t", confidence=0.95, spread=0.2, among=among)
+        claim = Claim(quantity="worst-phase", at_most=0.2, confidence=0.95)
+        (found,) = judge([Question(check="c", claim=claim, effect_at=lambda confidence: effect)])
+        return float(re.search(r"a true (\S+) or more would FAIL", found.reason)[1])
+
+    assert told(256) > told(1) + 0.03
+
+
+def test_a_region_need_not_hold_every_phase():
+    text = """
+    name = "x"
+    [region]
+    brighter_than = 0.2
+    [map]
+    kind = "structural"
+    [evaluator]
+    layer = "0"
+    [[check]]
+    name = "c"
+    perturbation = { kind = "pixel" }
+    claim = { quantity = "worst-phase", at_most = 0.2 }
+    """
+    with pytest.raises(UsageError, match=r"x: \[\[check\]\] c: .*'worst-phase' is about every phase"):
+        plan(parse_suite(text, "x"), network(window(1)), crops(2, 1))

@@ -12,7 +12,7 @@ from toys import network, window
 from perturb.baseline import accept, compare, conditions, decided
 from perturb.changes import ChangeVerdict
 from perturb.cli import main
-from perturb.errors import UsageError
+from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.images import load_images, split
 from perturb.render import terminal
 from perturb.stories.experiment import Wanted
@@ -68,7 +68,7 @@ def test_one_photograph_less_would_not_have_decided(stopped):
     before = examine(model(), parse_suite(SUITE, "x").until_decided(n - 1)).report
     assert before.verdict == "INCONCLUSIVE"
     assert before.images.judged.photographs == before.images.at_most == n - 1
-    assert f"(all {n - 1} that there were, until decided)" in str(terminal.headline(before))
+    assert f"(until each check is decided; the most, {n - 1}, was reached)" in str(terminal.headline(before))
 
 
 def test_it_is_the_beginning_of_the_whole_run(whole, stopped):
@@ -145,5 +145,19 @@ def test_on_the_command_line(tmp_path, monkeypatch):
 
 
 def test_at_most_needs_until_decided():
-    with pytest.raises(UsageError, match="at_most goes with until_decided = true"):
+    with pytest.raises(UsageError, match=r"\[images\] at_most = 9: it goes with until_decided = true"):
         parse_suite(SUITE.replace("count", "at_most = 9\ncount"), "x")
+
+
+def test_photographs_without_room_do_not_count_as_judged(tmp_path, monkeypatch):
+    """Some pictures are dark and have no region: of the first two judged ones fewer than two can be asked about."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(
+        "import numpy as np\n"
+        "def draw(shape, rng):\n"
+        "    return rng.uniform(0, 0.2, shape).astype(np.float32) + (0.7 if rng.random() < 0.3 else 0)\n"
+    )
+    text = SUITE.replace('"noise"', '"own.py:draw"').replace("[map]", "[region]\nbrighter_than = 0.5\n[map]")
+    asked = parse_suite(text, "x").until_decided(2)
+    with pytest.warns(PerturbWarning, match="left out"), pytest.raises(InputError, match="raise at_most"):
+        examine(model(), asked)

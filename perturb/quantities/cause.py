@@ -68,9 +68,9 @@ def cause_of(evidence: Evidence, claimed: float) -> Cause:
 
 
 def _blind(evidence: Evidence) -> Cause | None:
-    if evidence.read is None:
-        return None
     lost = np.nan_to_num(evidence.seen.lost)
+    if evidence.read is None or lost.sum() <= 0:  # a claim below 0 can FAIL where nothing is lost
+        return None
     unread = evidence.read[0] == 0
     share = float(lost[unread].sum() / lost.sum())
     if share <= MOST_OF_IT:

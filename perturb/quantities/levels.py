@@ -151,8 +151,12 @@ class LevelReached(OfLevels):
             method=METHOD.format(arm.table.shape[1]),
             confidence=1 - 2 * error,
             spread=0.0,
-            saturated=at_floor(at_levels(seen, slice(-1, None))),  # what always says yes is sure at every level
+            saturated=self._saturated(seen, arm),
         )
+
+    def _saturated(self, seen: Observation, arm: Answers) -> Saturation:
+        """What says yes to so many clean pictures is as sure of an object at every level, seen or not."""
+        return "floor" if arm.guess >= self.share else at_floor(at_levels(seen, slice(-1, None)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,7 +143,7 @@ def until(images: ImagesSummary) -> str:
         return ""
     if images.judged.photographs < images.at_most:
         return f" (then each check was decided; at most {images.at_most})"
-    return f" (all {images.at_most} that there were, until decided)"
+    return f" (until each check is decided; the most, {images.at_most}, was reached)"
 
 
 def named(name: str, description: str) -> str:

@@ -34,24 +34,23 @@ class Unnamed(Network):
 def prospect(suite: Suite, model: Sees | None = None, earlier: Report | None = None) -> Prospect:
     """What the suite takes and can decide; with a `model`, how long that takes on this machine.
 
-    `earlier` is a run whose photographs' spread is taken. Raises UsageError where it lacks a check of the suite, and
-    where a suite without a model needs to know its outputs.
+    `earlier` is a run whose photographs' spread is taken. Raises UsageError where it lacks a check of the suite or
+    its check is about another quantity, and where a suite without a model needs to know its outputs.
     """
     seen = seen_by(suite, model) if model is not None else _unnamed(suite)
     pictures = pictures_for(_few(suite), seen.input_shape)
     checks = plan(suite, seen, pictures.judged)
-    counts = _counts(suite, pictures.calibration, pictures.judged)
-    counts[1] = _at_most(suite, *counts[1])
-    (calibration, crops), (judged, judged_crops) = counts
+    (calibration, crops), there = _counts(suite, pictures.calibration, pictures.judged)
+    judged, judged_crops = _at_most(suite, *there)
     asked = experiments(checks)
     pairs = {each.name: judged_pairs(each, judged_crops / judged) for each in asked}
-    supply = Supply(judged=judged, a_judged=(calibration + judged) / judged, crops=judged_crops / judged)
+    supply = Supply(judged=judged, a_judged=(calibration + there[0]) / there[0], crops=judged_crops / judged)
     return Prospect(
         suite=suite.name,
         model=model.name if model is not None else "",
         source=suite.images.source,
-        calibration=counts[0],
-        judged=counts[1],
+        calibration=(calibration, crops),
+        judged=(judged, judged_crops),
         until_decided=suite.images.until_decided,
         trials=sum(judged_crops * pairs[each.name] * each.training.seeds for each in asked),
         stages=tuple(
@@ -92,6 +91,10 @@ def _at_most(suite: Suite, photographs: int, crops: int) -> tuple[int, int]:
 def _effects(earlier: Report, checks: Sequence[CheckPlan]) -> dict[str, Effect]:
     """What the earlier run measured for each check."""
     found = {finding.check: finding.effect for finding in earlier.findings}
-    if missing := [check.name for check in checks if check.name not in found]:
-        raise UsageError(f"--from: the run of {earlier.suite.name!r} has no check {missing[0]!r}, but {[*found]}.")
+    for check in checks:
+        if check.name not in found:
+            raise UsageError(f"--from: the run of {earlier.suite.name!r} has no check {check.name!r}, but {[*found]}.")
+        there, here = found[check.name].quantity, check.claim.quantity
+        if there != here:
+            raise UsageError(f"--from: check {check.name!r} measured {there} in that run, and here it claims {here}.")
     return found

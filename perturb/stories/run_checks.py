@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from perturb.errors import InputError
 from perturb.plan import CheckPlan, experiments
 from perturb.protocols import Sees
 from perturb.quantities.levels import OfLevels, own_level
@@ -47,6 +48,7 @@ def run_checks(
     counts = [len(images.names) for images in (pictures.calibration, pictures.judged)]
     supply = sum(counts) / counts[1]
     structures: dict[str, Structure] = {}
+    results = None
     for photographs, measured in zip(looks, zip(*in_turn, strict=True), strict=True):
         found = {each.plan.name: each for each in measured if each}
         if len(found) < len(measured):
@@ -62,6 +64,8 @@ def run_checks(
         )
         if all(f.verdict != Verdict.INCONCLUSIVE for f in findings) and wanted.decided(results.measurements):
             break
+    if results is None:
+        raise InputError(f"fewer than two of the first {looks[-1]} photographs have room for an object: raise at_most.")
     return results
 
 
