@@ -373,6 +373,11 @@ def _claimed(check: CheckTable, experiment: ExperimentPlan, folder: Path) -> Che
         raise UsageError(f"claim.quantity = {claim.quantity!r} {misfit}; expected one of {fitting}.")
     if isinstance(quantity, OfLevels):
         _check_levels(claim, quantity, experiment)
+    elif not quantity.range[0] <= claim.at_most < quantity.range[1]:
+        low, high = quantity.range
+        raise UsageError(
+            f"claim.at_most = {claim.at_most:g} decides nothing: {claim.quantity!r} lies between {low:g} and {high:g}."
+        )
     return CheckPlan(name=check.name, experiment=experiment, claim=claim, quantity=quantity)
 
 

@@ -408,6 +408,7 @@ MUTANTS = [
     Mutant("a margin of one less", "perturb/images/region.py", "2 * margin + 1", "2 * margin - 1", OF_PLACING),
     Mutant("a box of the piece", "perturb/images/region.py", "return pixels, cut + np.array([top, left, 0, 0])", "return pixels, cut", OF_PLACING),
     Mutant("either rule", "perturb/images/region.py", "            found &= inside\n", "            found |= inside\n", OF_PLACING),
+    Mutant("a claim that cannot fail", "perturb/plan.py", "<= claim.at_most < quantity.range[1]", "<= claim.at_most <= quantity.range[1]", "tests/test_qualify.py -k together"),
     Mutant("stops undecided", "perturb/stories/run_checks.py", "if all(f.verdict != Verdict.INCONCLUSIVE", "if any(f.verdict != Verdict.INCONCLUSIVE", OF_UNTIL),
     Mutant("stops before the change is decided", "perturb/stories/run_checks.py", " and wanted.decided(results.measurements):", ":", OF_UNTIL),
     Mutant("photographs in the order of their names", "perturb/images/__init__.py", "of_photographs(images, order[first:])", "of_photographs(images, np.sort(order[first:]))", OF_UNTIL),

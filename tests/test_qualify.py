@@ -178,6 +178,7 @@ def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
         ('kind = "label"', 'kind = "change"', r"'change' pins its threshold on clean pictures and has no \[task\]"),
         ('[task]\nkind = "presence"\nclasses = 3', "", r"\[training\] needs a \[task\]"),
         ("level = 0.5", "", "give a number"),
+        ("at_most = 0.1", "at_most = 1", "at_most = 1 decides nothing: 'accuracy-loss' lies between -1 and 1"),
         ('"box"', '"digit"', "'presence' does not go with perturbation.kind = 'digit'"),
         ('kind = "presence"', 'kind = "digits"', "'digits' does not go with perturbation.kind = 'box'"),
         (
