@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.special import logsumexp
 
-from perturb.stats.betting import SHARES, growth
+from perturb.stats.betting import log_money
 
 RUNS, ERROR = 400, 0.025
 SIZES = (20, 40, 80, 200)
@@ -30,8 +30,8 @@ def decided(draw: Callable[..., Losses], phases: int, n: int, rng: np.random.Gen
     verdicts = []
     for _ in range(RUNS):
         scaled, margin = (draw(phases, n, rng) + 1) / 2, (CLAIM + 1) / 2
-        below = logsumexp(growth(scaled, margin).sum(-1), 0, b=SHARES[:, None]).min()
-        above = logsumexp(growth(1 - scaled, 1 - margin).sum(-1), b=SHARES[:, None] / phases)
+        below = log_money(scaled, margin).min()
+        above = logsumexp(log_money(1 - scaled, 1 - margin)) - np.log(phases)
         verdicts.append((below >= -np.log(ERROR), above >= -np.log(ERROR)))
     passed, failed = np.mean(verdicts, 0)
     return float(passed), float(failed)

@@ -111,13 +111,13 @@ def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | No
     known = before.experiments if before and not _unlike(before, run) else {}
     since = compare(before, run, name).changes if before else ()
     fallen = {change.check for change in since if change.verdict == ChangeVerdict.REGRESSED}
-    experiments = {}
+    experiments, seen = {}, _measurements(run)
     for check, own in run.measured.items():
         past = known.get(check)
-        again = past and _same_trials(past, _measurements(run), check, len(run.photographs))
+        again = past and _same_trials(past, seen, check, len(run.photographs))
         kept = past if again and check not in fallen else None
         tracked = _track(name, again or own, kept, len(run.photographs))
-        elsewhere = again and _elsewhere(again, _measurements(run), check)
+        elsewhere = again and _elsewhere(again, seen, check)
         experiments[check] = replace(tracked, own=_arms(name, elsewhere)) if elsewhere else tracked
     return Baseline(
         schema=SCHEMA,
@@ -159,9 +159,7 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
     if not baseline.experiments or not all(_size(past) for past in baseline.experiments.values()):
         raise InputError("the baseline holds no trials.")
     seen = _measurements(run)
-    found = {
-        check: _same_trials(past, seen, check, len(run.photographs)) for check, past in baseline.experiments.items()
-    }
+    found = _pairing_with(baseline, seen, len(run.photographs))
     differs = _unlike(baseline, run) or tuple(
         _how_unlike(check, baseline.experiments[check], run) for check, again in found.items() if again is None
     )
@@ -176,7 +174,7 @@ def compare(baseline: Baseline, run: Run, name: str) -> Changes:
         candidate=_who(run, name),
         changes=judged,
         differs=differs,
-        warnings=() if differs else tuple(_warnings(baseline, run, found)),
+        warnings=() if differs else tuple(_warnings(baseline, run.report.model.reference, seen, found)),
     )
 
 
@@ -186,7 +184,7 @@ def decided(baseline: Baseline, seen: Measurements) -> bool:
     Where trials do not pair, no further photograph makes them comparable.
     """
     photographs = 1 + max(int(one.seen.photograph.max()) for one in seen.measured.values())
-    found = {check: _same_trials(past, seen, check, photographs) for check, past in baseline.experiments.items()}
+    found = _pairing_with(baseline, seen, photographs)
     if None in found.values():
         return True
     pairings = _all_pairings(baseline, seen, found)
@@ -311,13 +309,14 @@ def _pairings(check: str, baseline: Baseline, again: Measurement, own: Measureme
     yield paired(LOSS, "accepted", before["live"] - before["dead"], after["live"] - after["dead"], asked="nothing")
 
 
-def _warnings(baseline: Baseline, run: Run, found: Mapping[str, Measurement | None]) -> Iterator[str]:
-    """What limits a comparison at the baseline's places."""
-    one, other = baseline.accepted.model, run.report.model.reference
-    if one != other:
+def _warnings(
+    baseline: Baseline, other: str, seen: Measurements, found: Mapping[str, Measurement | None]
+) -> Iterator[str]:
+    """What limits a comparison of the model `other` at the baseline's places."""
+    if (one := baseline.accepted.model) != other:
         yield f"the baseline is of `{one}`, another network: its places say little of `{other}`"
     for check, again in found.items():
-        past, own = baseline.experiments[check], again and _elsewhere(again, _measurements(run), check)
+        past, own = baseline.experiments[check], again and _elsewhere(again, seen, check)
         if past.balanced:
             yield f"{check}: the baseline's map is flat: its places are random, and show no lattice of the candidate"
         if own:
@@ -337,6 +336,11 @@ def _unlike(baseline: Baseline, run: Run) -> tuple[str, ...]:
     elif not _agree(_pictures(run), baseline.pictures):
         unlike.append("judged pictures: their pixels differ")
     return tuple(unlike)
+
+
+def _pairing_with(baseline: Baseline, seen: Measurements, photographs: int) -> dict[str, Measurement | None]:
+    """For each experiment of the baseline the measurement of the same trials; None where there is none."""
+    return {check: _same_trials(past, seen, check, photographs) for check, past in baseline.experiments.items()}
 
 
 def _same_trials(past: Tracked, seen: Measurements, check: str, photographs: int) -> Measurement | None:

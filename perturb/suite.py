@@ -343,7 +343,7 @@ class Suite(_Table):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the suite asks of each photograph; not of how many are judged, of which models, what for.
+        """SHA-256 of what is asked of each photograph. How many are judged, models and expected failures do not count.
 
         A key that has its default counts as not given, so a later key changes no digest.
         """

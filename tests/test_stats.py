@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from perturb.stats.betting import BETS, SHARES, betting_interval, excluded
+from perturb.stats.betting import BETS, SHARES, betting_interval, counts_exclude
 from perturb.stats.bootstrap import bca_interval, resampled_means
 from perturb.stats.chances import (
     Rule,
@@ -444,15 +444,15 @@ def test_counted_bets_decide_as_the_interval_does():
     clusters = difference_of(4, 0.85, 0.1, 0.3)
     counts = stream(0, "counted").multinomial(40, clusters.shares, size=60)
     scaled = (clusters.values + 1) / 2
-    below = excluded(scaled, counts, (0.25 + 1) / 2, 0.025)
-    above = excluded(1 - scaled, counts, (1 - 0.0) / 2, 0.025)
+    below = counts_exclude(scaled, counts, (0.25 + 1) / 2, 0.025)
+    above = counts_exclude(1 - scaled, counts, (1 - 0.0) / 2, 0.025)
     for count, low_enough, high_enough in zip(counts, below, above, strict=True):
         low, high = betting_interval(np.repeat(clusters.values, count), (-1, 1), 0.95)
         assert (high <= 0.25) == low_enough
         assert (low > 0.0) == high_enough
     assert 0.1 < below.mean() < 0.95
     assert 0.02 < above.mean() < 0.95
-    assert excluded(scaled, counts, 1.0, 0.025).all()
+    assert counts_exclude(scaled, counts, 1.0, 0.025).all()
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.05, 0.4])

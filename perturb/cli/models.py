@@ -134,6 +134,9 @@ class Shown:
         return load_images(self.images, shape=shape, crops=1, count=max(4, self.count), seed=0)
 
 
+IMAGES = click.option(
+    "--images", help="Pictures in place of the suite's: built-in, folder:PATH, dead-leaves, noise, ..."
+)
 _TREATED = (
     click.option("--weights", type=click.Path(), help="Weights to load: a .safetensors file or a state dict."),
     DEVICE,

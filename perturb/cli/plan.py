@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from perturb.cli.models import EPILOG, Choice, camera, if_named_options
+from perturb.cli.models import EPILOG, IMAGES, Choice, camera, if_named_options
 from perturb.cli.terminal import console
 from perturb.errors import UsageError
 
@@ -14,7 +14,7 @@ from perturb.errors import UsageError
 @click.command(epilog=EPILOG)
 @click.argument("suite", metavar="SUITE")
 @if_named_options
-@click.option("--images", help="Pictures in place of the suite's: built-in, folder:PATH, dead-leaves, noise, ...")
+@IMAGES
 @click.option(
     "--from",
     "earlier",

@@ -10,7 +10,7 @@ import click
 
 from perturb.cli.baseline import CHANGED, read_baseline
 from perturb.cli.files import HISTORY, folder, kept, save
-from perturb.cli.models import EPILOG, Choice, model_options
+from perturb.cli.models import EPILOG, IMAGES, Choice, model_options
 from perturb.cli.options import as_record
 from perturb.cli.terminal import console, progress
 from perturb.errors import UsageError
@@ -65,7 +65,7 @@ question_options = as_record(
         show_default=True,
         help="Name of a shipped suite, or a .perturb.toml file.",
     ),
-    click.option("--images", help="Pictures in place of the suite's: built-in, folder:PATH, dead-leaves, noise, ..."),
+    IMAGES,
     click.option("--recipe", type=click.Choice(list(RECIPES)), help="Training recipe in place of the suite's."),
     click.option(
         "--baseline", type=click.Path(dir_okay=False), help="Also show what changed since this baseline file."

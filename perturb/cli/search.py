@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from perturb.cli.files import written
-from perturb.cli.models import EPILOG, Choice, model_options
+from perturb.cli.models import EPILOG, IMAGES, Choice, model_options
 from perturb.cli.terminal import console, progress
 
 
@@ -15,7 +15,7 @@ from perturb.cli.terminal import console, progress
 @model_options
 @click.option("--suite", default="single-pixel", show_default=True, help="A shipped name or a .perturb.toml file.")
 @click.option("--check", help="A check of the suite.  [default: its first]")
-@click.option("--images", help="built-in, folder:PATH, dead-leaves or noise; in place of the suite's.")
+@IMAGES
 @click.option("--flip", is_flag=True, help="Seek a changed label instead of a miss.")
 @click.option(
     "--budget", default=4096, show_default=True, type=click.IntRange(32), help="Perturbed pictures to look at."

@@ -42,7 +42,7 @@ def log_money(values: Float[np.ndarray, "... value"], mean: float) -> Float[np.n
     return _together(growth(values, mean).sum(-1))
 
 
-def excluded(
+def counts_exclude(
     values: Float[np.ndarray, " value"], counts: Float[np.ndarray, "sample value"], mean: float, error: float
 ) -> Bool[np.ndarray, " sample"]:
     """Whether each sample excludes "the mean is `mean` or more"; it holds each of the `values`, in [0, 1], so often.

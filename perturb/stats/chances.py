@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from perturb.stats.betting import excluded
+from perturb.stats.betting import counts_exclude
 from perturb.stats.power import values_like
 
 RUNS = 2000  # simulated; the standard error of a share is 0.011 at most
@@ -74,8 +74,8 @@ def chances(clusters: Clusters, n: int, rule: Rule, rng: np.random.Generator) ->
     counts = rng.multinomial(n, clusters.shares, size=RUNS)
     least, most = clusters.bounds
     scaled, margin = (clusters.values - least) / (most - least), (rule.margin - least) / (most - least)
-    passes = excluded(scaled, counts, margin, rule.passes)
-    fails = excluded(1 - scaled, counts, 1 - margin, rule.fails)
+    passes = counts_exclude(scaled, counts, margin, rule.passes)
+    fails = counts_exclude(1 - scaled, counts, 1 - margin, rule.fails)
     return float(passes.mean()), float(fails.mean())
 
 

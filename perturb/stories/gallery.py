@@ -59,7 +59,8 @@ def _of_distinct_photographs(ranked: np.ndarray, judged: Images) -> list[Trial]:
 def _specimen(role: Role, trial: Trial, found: Measured, judged: Images) -> Specimen:
     arm, crop, pair = trial
     trials, seen = found.measurement.trials[0], found.measurement.seen
-    shown = show(judged, trials, crop, replace(found.experimenter.exposure, noise=0, shots=0))
+    exposure = found.experimenter.exposure
+    shown = show(judged, trials, crop, replace(exposure, levels=exposure.levels[:1], noise=0, shots=0))
     number = shown.number[0, pair, ARMS.index(arm)]
     pictures = np.concatenate([shown.clean, shown.changed])
     picture, changed = pictures[shown.twin[number]], pictures[number]
