@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from perturb.quantities.of_map import LARGEST
 from perturb.records import ArmLevels, Effect, Experiment, LevelTable, Reached
+from perturb.render.columns import table_of
 from perturb.stats.levels import clusters_needed
 
 SMALL = 1.0  # dB: a penalty below it is one that hardly matters
@@ -129,7 +129,7 @@ def tables(experiments: Sequence[Experiment]) -> Iterator[RenderableType]:
         if each.levels:
             yield _table(each, each.levels)
     for law in size_laws(experiments):
-        table = _empty("side, pixels", "penalty of dead places")
+        table = table_of("side, pixels", "penalty of dead places")
         for one in law.series:
             assert one.levels is not None
             table.add_row(str(one.levels.side), decibels(one.levels.penalty))
@@ -137,16 +137,9 @@ def tables(experiments: Sequence[Experiment]) -> Iterator[RenderableType]:
 
 
 def _table(each: Experiment, found: LevelTable) -> RenderableType:
-    table = _empty(f"level from which on ({each.name})", "at dead places", "at live places")
+    table = table_of(f"level from which on ({each.name})", "at dead places", "at live places")
     names = {"a50": "half are found: a50", "a90": "9 of 10 are found: a90", "a90/95": "surely 9 of 10 are: a90/95"}
     for name, dead, live in rows(found):
         table.add_row(names[name], dead, live)
     lines = [Text(f"Penalty of dead places: {decibels(found.penalty)} at 0.95; levels {spacing(found):.1f} dB apart.")]
     return Group(table, *lines, *(Text(line, "yellow") for line in remarks(found)))
-
-
-def _empty(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column)
-    return table

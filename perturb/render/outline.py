@@ -7,6 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from perturb.comparisons import Enough, Outlook, Prospect, Stage
+from perturb.render.columns import table_of
+
+CHANCES = ("PASS", "FAIL", "INCONCLUSIVE", "rare: PASS", "rare: FAIL")
+PICTURES = ("pictures", "clean shots")
 
 
 def outline(found: Prospect) -> RenderableType:
@@ -34,7 +38,7 @@ def _minutes(found: Prospect) -> str:
 
 
 def _stages(stages: Sequence[Stage]) -> Table:
-    table = _table("stage", "pictures", "clean shots")
+    table = table_of("stage", *PICTURES, right=PICTURES)
     for stage in stages:
         table.add_row(stage.name, str(stage.pictures), str(stage.shots))
     return table
@@ -47,7 +51,7 @@ def _outlook(found: Outlook) -> RenderableType:
     head.append(f"Simulated: {found.assumed}.", "dim")
     if not found.usual:
         return head
-    table = _table("if truly", "PASS", "FAIL", "INCONCLUSIVE", "rare: PASS", "rare: FAIL")
+    table = table_of("if truly", *CHANCES, right=CHANCES)
     for usual, rare in zip(found.usual, found.rare, strict=True):
         chances = (usual.passes, usual.fails, usual.open, rare.passes, rare.fails)
         table.add_row(
@@ -82,10 +86,3 @@ def _enough(found: Sequence[Enough]) -> str:
 
 def _share(value: float) -> str:
     return f"{value:.1%}" if value < 0.1 else f"{value:.0%}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("stage", "if truly") else "right")
-    return table

@@ -28,6 +28,7 @@ from perturb.records import (
 )
 from perturb.render import levels
 from perturb.render.colour import paint
+from perturb.render.columns import table_of
 from perturb.render.lattice import sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Report
@@ -199,9 +200,7 @@ def would_decide(needed: Needed) -> str:
 def rates(experiments: Sequence[Experiment]) -> Table:
     """The share detected by arm, with intervals."""
     verbs = "/".join(dict.fromkeys(e.verb for e in experiments))
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("check", "level", f"{verbs} at dead", "at live places", "without it", "n (pairs)"):
-        table.add_column(column)
+    table = table_of("check", "level", f"{verbs} at dead", "at live places", "without it", "n (pairs)")
     for e in experiments:
         arms = (f"{rate(found)}{note and f' {note}'}" for found, note in both(e))
         level = "as it is" if e.recall else f"{e.level:.3g}{' (sought)' if e.calibrated else ''}"
@@ -233,9 +232,8 @@ def moved(experiments: Sequence[Experiment]) -> str:
 
 def free_response(found: Experiment) -> Table:
     """The share detected at so many false alarms a picture."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in (f"false alarms a picture ({found.name})", "threshold", f"{found.verb} at dead", "at live places"):
-        table.add_column(column)
+    first = f"false alarms a picture ({found.name})"
+    table = table_of(first, "threshold", f"{found.verb} at dead", "at live places")
     for row in found.free_response:
         alarms = f"{row.false_alarms:g}" + (f" ({row.measured:.2g} came out)" if too_few(row) else "")
         table.add_row(alarms, f"{row.threshold:.3g}", rate(row.dead), rate(row.live))
@@ -244,9 +242,8 @@ def free_response(found: Experiment) -> Table:
 
 def breakdown(found: Experiment, by: Breakdown) -> Table:
     """The share detected in each bin, by arm, and the loss there."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in (f"{by.by} ({found.name})", "objects", f"{found.verb} at dead", "at live places", "live - dead"):
-        table.add_column(column)
+    first = f"{by.by} ({found.name})"
+    table = table_of(first, "objects", f"{found.verb} at dead", "at live places", "live - dead")
     for one in by.bins:
         table.add_row(limits(one), str(one.objects), rate(one.dead), rate(one.live), loss(one))
     return table
@@ -270,16 +267,13 @@ def too_few(row: FreeResponse) -> bool:
 
 def phases(found: Experiment) -> Table:
     """The share detected by phase: of judged pictures the worst and the best, with intervals."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     if extremes(found):
-        for name in (f"phase ({found.name})", f"{found.verb}, judged", "photographs (trials)"):
-            table.add_column(name)
+        table = table_of(f"phase ({found.name})", f"{found.verb}, judged", "photographs (trials)")
         for name, one in extremes(found):
             table.add_row(f"{name} {one.phase}".strip(), rate(one.rate), f"{one.rate.n} ({one.rate.trials})")
         return table
     columns, rows = phase_grid(found)
-    for name in (f"{found.verb}, calibration ({found.name})", *columns):
-        table.add_column(name)
+    table = table_of(f"{found.verb}, calibration ({found.name})", *columns)
     for name, shares in rows:
         table.add_row(name, *(f"{share.rate.value:.2f}" for share in shares))
     return table
@@ -296,9 +290,7 @@ def clean(found: Experiment) -> str:
 
 def measures(found: Experiment) -> RenderableType:
     """The other measures, in both arms, with intervals; and how the model was trained."""
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    for column in (f"measure ({found.name})", *arms(found), "live - dead"):
-        table.add_column(column)
+    table = table_of(f"measure ({found.name})", *arms(found), "live - dead", gap=1)
     for m in found.measures[1:]:
         table.add_row(m.name, scaled(m.dead), scaled(m.live), scaled(m.difference))
     lines = [Text(f"trained, seed {t.seed}: {trained(t)}", "dim") for t in found.training]
@@ -382,9 +374,7 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
         head.append(
             f"\n{data['strictly_dead']:.1%} of all pixels are strictly dead: nothing they do reaches the output.", "red"
         )
-    folds = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    folds.add_column("period" if data["phases"] else "one cell")
-    folds.add_column("max/min" if data["phases"] else "")
+    folds = table_of("period", "max/min") if data["phases"] else table_of("one cell", "")
     for period, value in data["phases"].items():
         folds.add_row(period, "infinite" if value is None else f"{value:.6g}")
     grid = Table.grid(padding=(0, 4))
@@ -415,9 +405,7 @@ def _graph(data: Mapping[str, Any]) -> RenderableType:
 def _faulty(windows: Sequence[Mapping[str, Any]]) -> tuple[RenderableType, ...]:
     """The windows that meet some pixels more often than others."""
     faulty = [window for window in windows if not window["balanced"]]
-    layers = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("layer", "kind", "kernel", "stride", "rows are met"):
-        layers.add_column(column)
+    layers = table_of("layer", "kind", "kernel", "stride", "rows are met")
     for window in faulty:
         layers.add_row(
             window["name"] or "(forward)",
