@@ -35,6 +35,7 @@ class Specimen:
     place: Phase
     evidence: float
     threshold: float
+    scale: str  # what evidence and threshold are numbers of; "" says nothing
     whole: Pixels  # the crop
     corner: Phase  # (row, column) in it of the window's top left
     clean: Pixels  # a window around the place

@@ -33,6 +33,7 @@ class ModelSummary:
     parameters: int
     input_shape: tuple[int, int, int]  # channels, rows, columns
     untrained: bool
+    settled: bool = True  # where untrained: batch normalisation took its statistics from the calibration pictures
     remedy: Remedy | None
 
 

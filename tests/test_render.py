@@ -7,7 +7,7 @@ import json
 import re
 import zlib
 from dataclasses import replace
-from html import unescape
+from html import escape, unescape
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -17,8 +17,11 @@ import yaml
 from jinja2 import UndefinedError
 from PIL import Image
 from rich.console import Console
+from torch import nn
 from toyruns import REPORT
+from toys import network
 
+from perturb.changes import Change, Changes, ChangeVerdict, RunSummary
 from perturb.comparisons import Consistency, Correlation, Field, Shift, Treated
 from perturb.counterexample import Case
 from perturb.history import Entry, Point, Series
@@ -41,6 +44,7 @@ from perturb.render import (
     diagnosis,
     embed,
     headline,
+    html,
     markdown,
     model_index,
     notebook,
@@ -55,8 +59,9 @@ from perturb.render import (
     trend,
 )
 from perturb.render.colour import paint
-from perturb.render.environment import code, environment
+from perturb.render.environment import code, environment, plain
 from perturb.render.picture import GAP, SIDE, TOP, picture
+from perturb.stories.report_parts import describe
 
 FINDING, EXPERIMENT = REPORT.findings[0], REPORT.experiments[0]
 
@@ -87,8 +92,8 @@ def a_rate(value, low, high):
 def test_the_finding_that_a_verdict_hangs_on():
     """The worst; of equal ones the first."""
     found = found_with(Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL, Verdict.FAIL)
-    assert headline.worst(found).check == "c"
-    assert headline.worst(found_with(Verdict.PASS, Verdict.PASS)).check == "a"
+    assert headline.decisive(found).check == "c"
+    assert headline.decisive(found_with(Verdict.PASS, Verdict.PASS)).check == "a"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +107,103 @@ def test_the_finding_that_a_verdict_hangs_on():
 )
 def test_a_verdict_in_words(verdict, told):
     assert headline.title(found_with(verdict)) == told
+
+
+def a_change(verdict, before, after, check="speck"):
+    """A test of a comparison; only the words of its numbers matter here."""
+    effect = replace(FINDING.effect, value=after - before, low=after - before - 0.1, high=after - before + 0.1)
+    return Change(
+        check=check,
+        quantity="detection at dead places",
+        against="accepted",
+        before=before,
+        after=after,
+        effect=effect,
+        fell=9,
+        rose=1,
+        verdict=verdict,
+        reason="as planted",
+    )
+
+
+def since_baseline(verdict, *changes, differs=()):
+    run = RunSummary(run="0" * 64, model="toy", weights="", device="cpu", timestamp="2026-11-27T10:00:00")
+    return Changes(
+        schema=2,
+        suite="toy",
+        verdict=verdict,
+        margin=0.1,
+        baseline=run,
+        candidate=run,
+        changes=changes,
+        differs=differs,
+    )
+
+
+FELL = since_baseline(
+    ChangeVerdict.REGRESSED,
+    a_change(ChangeVerdict.REGRESSED, 0.9, 0.7, "small"),
+    a_change(ChangeVerdict.REGRESSED, 0.94, 0.34),
+    a_change(ChangeVerdict.EQUIVALENT, 0.1, 0.1, "none"),
+)
+ROSE = since_baseline(ChangeVerdict.IMPROVED, a_change(ChangeVerdict.IMPROVED, 0.34, 0.94))
+OPEN = since_baseline(ChangeVerdict.INCONCLUSIVE, a_change(ChangeVerdict.INCONCLUSIVE, 0.5, 0.4))
+ALIKE = since_baseline(ChangeVerdict.EQUIVALENT, a_change(ChangeVerdict.EQUIVALENT, 0.5, 0.5))
+OTHER = since_baseline(ChangeVerdict.INCOMPARABLE, differs=("the map is of another layer",))
+WITHIN = "Accuracy lost at dead places stays within the claim (0.35 of 0.1)"
+EXCEEDS = "Accuracy lost at dead places exceeds the claim: 0.35, at most 0.1 was claimed"
+WORSE = "Worse than the baseline: speck, detection at dead places, 0.94 -> 0.34"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "since", "shown", "told"),
+    [
+        (Verdict.PASS, None, "PASS", WITHIN),
+        (Verdict.PASS, ALIKE, "PASS", WITHIN),
+        (Verdict.PASS, FELL, "REGRESSED", f"{WORSE}. {WITHIN}"),
+        (Verdict.FAIL, FELL, "FAIL", f"{EXCEEDS}. {WORSE}"),
+        (
+            Verdict.FAIL,
+            ROSE,
+            "FAIL",
+            f"{EXCEEDS}. Better than the baseline: speck, detection at dead places, 0.34 -> 0.94",
+        ),
+        (
+            Verdict.PASS,
+            OPEN,
+            "INCONCLUSIVE",
+            f"Whether it changed since the baseline is not decided. {WITHIN}",
+        ),
+        (
+            Verdict.FAIL,
+            OTHER,
+            "INCOMPARABLE",
+            f"The baseline cannot be compared: the map is of another layer. {EXCEEDS}",
+        ),
+        (
+            Verdict.INVALID,
+            FELL,
+            "INVALID",
+            "The instrument failed, so nothing is decided",
+        ),
+    ],
+)
+def test_the_worse_of_claim_and_change_leads(verdict, since, shown, told):
+    """On the terminal, in report.md and in report.html: the same word and the same sentence."""
+    found = found_with(verdict)
+    assert headline.title(found, since) == told
+    assert printed(terminal.report(found, since))[0].split()[0] == shown
+    lines = markdown.report(found, since).splitlines()
+    assert lines[0].startswith(f"# {shown}: ")
+    assert lines[2] == plain(told) + "."
+    page_text = html.report(found, since=since)
+    assert f"<title>{shown}: " in page_text
+    assert f"<h1>{escape(told)}</h1>" in page_text
+    assert f'class="verdict {shown}"' in page_text
+
+
+def test_no_name_marks_anything_up_in_a_sentence_of_markdown():
+    assert plain("a *b* `c` [d](e) <f> | g_h\n# i") == "a \\*b\\* \\`c\\` \\[d\\](e) \\<f\\> \\| g\\_h # i"
 
 
 def test_a_quantity_without_words_goes_by_its_name():
@@ -160,6 +262,15 @@ def test_a_model_in_words(untrained, treated, told):
     assert terminal.describe(replace(REPORT.model, untrained=untrained, remedy=treated)) == told
 
 
+@pytest.mark.parametrize(("norm", "told"), [(nn.BatchNorm2d(4), True), (nn.GroupNorm(2, 4), False)])
+def test_normalisation_is_said_to_be_settled_only_where_there_is_some(norm, told):
+    bare = network(nn.Sequential(nn.Conv2d(3, 4, 3), norm))
+    found = describe(bare, None, taught=False)
+    assert found.settled is told
+    words = terminal.describe(replace(found, untrained=True))
+    assert words.startswith("toy (untrained") and ("settled" in words) is told
+
+
 @pytest.mark.parametrize(
     ("share", "told"), [(0.004, ""), (0.126, " Clipping took away 0% of pixel at dead and 13% at live places.")]
 )
@@ -174,9 +285,12 @@ def test_a_finding_in_the_terminal():
         "             the interval contains 0.1; t over 10 clusters",
     ]
     needed = Needed(photographs=110, least=60, most=300)
-    for most, told in ((300, "60 to 300"), (None, "60 or many more")):
+    for most, told in (
+        (300, "about 110 photographs to supply would decide (60 to 300)"),
+        (None, "the estimate lies near the claim: 60 photographs to supply would decide at best, perhaps many more"),
+    ):
         lines = printed(terminal.finding(replace(FINDING, needed=replace(needed, most=most))))
-        assert lines[2].strip() == f"about 110 photographs to supply would decide ({told})"
+        assert lines[2].strip() == told
     point = replace(FINDING.effect, low=0.35, high=0.35, method="exact")
     sure = replace(FINDING, effect=point, verdict=Verdict.FAIL, reason="at most 0.1")
     assert printed(terminal.finding(sure)) == [
@@ -231,7 +345,7 @@ def test_the_text_under_a_failing_check():
         "  the interval contains 0.1; n = 10 photographs, t over 10 clusters",
         "  Pixel(size=1, mode='add', colour=(1.0, 1.0, 1.0)) at level 0.107: noticed 45% of the time at dead places, "
         "80% at live ones (40 pairs)",
-        "  worst: dead-leaves-15, judged crop 9: missed at (22, 30) (evidence 2.75, threshold 4.07), "
+        "  worst: dead-leaves-15, judged crop 9: missed at (22, 30) (evidence 2.75, seen above 4.07), "
         "seen at (23, 31) (6.74)",
         "  blindest phase: (0, 0) of period 2, 0.64 of the mean contribution (energy map of 0); liveliest: (1, 1), 1.4",
         "  made by: 0 (Conv2d 3 x 3, stride 2)",

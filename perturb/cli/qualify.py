@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from perturb.suite import Suite
 
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
-WORST_FIRST = (4, 1, 3, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +104,7 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
 
     from perturb.baseline import compare, conditions, decided
     from perturb.render import terminal
+    from perturb.render.badges import verdict
     from perturb.render.changes import changes
     from perturb.runs import encode
     from perturb.stories.experiment import Wanted
@@ -125,12 +125,11 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
     digest = kept(files, history)
     since = compare(past, run, digest) if past else None
     view = console()
-    view.print(terminal.report(run.report))
+    view.print(terminal.report(run.report, since))
     if since is not None:
         view.print()
         view.print(changes(since))
     if where is not None:
         save(run.report, where, files, since)
         view.print(f"Report: {where / 'report.html'}, report.md and report.json")
-    codes = (EXIT[run.report.verdict], CHANGED[since.verdict] if since else 0)
-    sys.exit(min(codes, key=WORST_FIRST.index))
+    sys.exit((EXIT | CHANGED)[verdict(run.report, since)])

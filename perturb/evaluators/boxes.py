@@ -28,6 +28,7 @@ class BoxScores(OwnAnswer):
     """
 
     words: ClassVar[str] = "the highest score among the model's own boxes at the place; 0 where there is none"
+    scale: ClassVar[str] = "the model's own score of a box"
     verb: ClassVar[str] = "found"
     local: ClassVar[bool] = True
 

@@ -31,6 +31,7 @@ class ChangeDetector(Reading):
     """
 
     words: ClassVar[str] = "has the picture changed, compared with clean shots of itself? No labels, no training"
+    scale: ClassVar[str] = "variances of the sensor noise: the mean over channels, where it is largest"
     threshold: ClassVar[Literal["image"]] = "image"  # type: ignore[misc]
 
     noise: float = 0.02

@@ -23,6 +23,7 @@ class Features(Reading):
     """
 
     words: ClassVar[str] = "a logistic regression on frozen features, taught on calibration photographs"
+    scale: ClassVar[str] = "log-odds of the regression, at the position of the feature map where they are largest"
 
     noise: float = 0.02
     layer: str = "last"

@@ -32,6 +32,7 @@ class Label(Reading):
     """
 
     words: ClassVar[str] = "the right class must have the highest score"
+    scale: ClassVar[str] = "the score of the right class minus the highest score of another"
     verb: ClassVar[str] = "right"
     needs_task: ClassVar[bool] = True
 

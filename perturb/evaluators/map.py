@@ -33,6 +33,7 @@ class Map(OwnAnswer):
     """
 
     words: ClassVar[str] = "the largest value of the model's own map (mask, anomaly map, heat map) near the place"
+    scale: ClassVar[str] = "the values of the model's own map"
     verb: ClassVar[str] = "marked"
     local: ClassVar[bool] = True
 

@@ -18,6 +18,7 @@ class OwnFunction(OwnAnswer):
     """Evidence = `function(answer, row, column)`: the answer to one picture, and the object's top left."""
 
     words: ClassVar[str] = "a function of yours: (answer, row, column) -> a number"
+    scale: ClassVar[str] = "what your function returns"
     local: ClassVar[bool] = True
 
     function: Callable[[Any, int, int], float]

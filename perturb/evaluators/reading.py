@@ -11,6 +11,7 @@ class Reading:
     """An evaluator without shots to study and without further measures; a base for classes that need neither."""
 
     words: ClassVar[str] = ""
+    scale: ClassVar[str] = ""  # what the evidence is a number of, for reading; "" says nothing
     verb: ClassVar[str] = "noticed"
     needs_task: ClassVar[bool] = False
     local: ClassVar[bool] = False

@@ -17,6 +17,7 @@ class Score(OwnAnswer):
     """Evidence = number `target` (from 0) of the chosen output, or its only number; more means "something is there"."""
 
     words: ClassVar[str] = "one number of the model's own answer: an anomaly score, or the score of class `target`"
+    scale: ClassVar[str] = "the model's own number"
 
     target: int | None = None
 

@@ -17,6 +17,7 @@ class Text(OwnAnswer):
     """Evidence = 1 where the regular expression `pattern` is found in the text that the model read, else 0."""
 
     words: ClassVar[str] = "whether the text that the model reads holds the regular expression `pattern`"
+    scale: ClassVar[str] = "1 where it is read, 0 where not"
     verb: ClassVar[str] = "read"
 
     pattern: str = ""

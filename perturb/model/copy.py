@@ -58,12 +58,21 @@ def digest_of(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def has_statistics(module: nn.Module) -> bool:
+    """Whether it has batch normalisation that keeps statistics, settled or not."""
+    return bool(_statistics(module))
+
+
 def looks_untrained(module: nn.Module) -> bool:
     """Whether its batch normalisation has no statistics yet; False where it has none to tell by."""
+    kept = _statistics(module)
+    return bool(kept) and all(not mean.any() and bool(torch.all(var == 1)) for mean, var in kept)
+
+
+def _statistics(module: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     pairs = [(m.running_mean, m.running_var) for m in norms]
-    tracked = [(mean, var) for mean, var in pairs if mean is not None and var is not None]
-    return bool(tracked) and all(not mean.any() and bool(torch.all(var == 1)) for mean, var in tracked)
+    return [(mean, var) for mean, var in pairs if mean is not None and var is not None]
 
 
 def first_line(error: Exception) -> str:

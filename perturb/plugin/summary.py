@@ -2,12 +2,12 @@
 
 from typing import Any
 
-WORST_FIRST = ("FAIL", "INCONCLUSIVE", "PASS")
+from perturb.render.badges import RANK
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """A line for each measured check, the worst first."""
-    ordered = sorted(rows, key=lambda row: WORST_FIRST.index(row["verdict"]))
+    ordered = sorted(rows, key=lambda row: RANK[row["verdict"]])
     width = max(len(f"{row['suite']}::{row['model']}::{row['check']}") for row in rows)
     return [
         f"{row['verdict']:<12} {row['suite'] + '::' + row['model'] + '::' + row['check']:<{width}}  "

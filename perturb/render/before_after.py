@@ -8,6 +8,7 @@ from rich.text import Text
 
 from perturb.records import Verdict
 from perturb.render import terminal
+from perturb.render.badges import BADGES
 from perturb.report import Side
 
 
@@ -66,7 +67,7 @@ def _rows(sides: Sequence[Side]) -> Table:
             f"{effect.value:+.2f}",
             f"[{effect.low:+.2f}, {effect.high:+.2f}]",
             str(effect.n),
-            Text(finding.verdict, terminal.STYLE[finding.verdict]),
+            Text(finding.verdict, BADGES[finding.verdict].style),
         )
     return rows
 

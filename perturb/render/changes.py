@@ -4,19 +4,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from perturb.changes import Change, Changes, ChangeVerdict, RunSummary
-
-STYLE = {
-    ChangeVerdict.REGRESSED: "bold red",
-    ChangeVerdict.IMPROVED: "bold green",
-    ChangeVerdict.EQUIVALENT: "bold green",
-    ChangeVerdict.INCONCLUSIVE: "bold yellow",
-    ChangeVerdict.INCOMPARABLE: "bold magenta",
-}
+from perturb.render.badges import BADGES
 
 
 def changes(found: Changes) -> RenderableType:
     head = Text.assemble(
-        (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"),
+        (f" {found.verdict} ", f"{BADGES[found.verdict].style} reverse"),
         "  ",
         (who(found.candidate), "bold"),
         " beside ",
@@ -75,7 +68,7 @@ def why(found: Change) -> str:
 
 
 def change(found: Change) -> Text:
-    verdict, style = (found.verdict, STYLE[found.verdict]) if found.verdict else ("", "dim")
+    verdict, style = (found.verdict, BADGES[found.verdict].style) if found.verdict else ("", "dim")
     text = Text.assemble((f"{verdict:<12}", style), (f" {title(found)} ", "bold"), moved(found))
     return text.append(f"\n{'':13}{why(found)}", "dim")
 

@@ -47,7 +47,7 @@ def _numbers(finding: Finding, experiment: Experiment | None) -> list[str]:
     if (worst := experiment.worst) is not None:
         lines.append(
             f"worst: {worst.photograph}, judged crop {worst.crop}: missed at {worst.dead} "
-            f"(evidence {worst.evidence_dead:.3g}, threshold {worst.threshold:.3g}), seen at {worst.live} "
+            f"(evidence {worst.evidence_dead:.3g}, seen above {worst.threshold:.3g}), seen at {worst.live} "
             f"({worst.evidence_live:.3g})"
         )
     return lines

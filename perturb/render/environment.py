@@ -1,10 +1,12 @@
 """The Jinja environment of all templates, with their filters."""
 
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perturb.render import changes, headline, levels
+from perturb.render.badges import BADGES, verdict
 from perturb.render.lattice import sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.render.terminal import (
@@ -36,9 +38,10 @@ def environment(*, markup: bool) -> Environment:
         keep_trailing_newline=not markup,
         autoescape=markup,
     )
-    made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code)
+    made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code, plain=plain)
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
-    made.filters.update(title=headline.title, quantity=headline.quantity, clean=clean)
+    made.filters.update(title=headline.title, verdict=verdict, quantity=headline.quantity, clean=clean)
+    made.filters.update(mark=lambda verdict: BADGES[verdict].mark)
     made.filters.update(design=moved, phase_grid=phase_grid, region=region, until=until, limits=limits, loss=loss)
     made.filters.update(reached=levels.rows, decibels=levels.decibels, remarks=levels.remarks, spacing=levels.spacing)
     made.filters.update(size_laws=lambda experiments: list(levels.size_laws(experiments)))
@@ -48,6 +51,11 @@ def environment(*, markup: bool) -> Environment:
         who=changes.who, change=changes.title, moved=changes.moved, why=changes.why, deciding=changes.deciding
     )
     return made
+
+
+def plain(text: str) -> str:
+    """Text of Markdown in which no name marks anything up."""
+    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", " ".join(text.split()))
 
 
 def code(text: object) -> str:

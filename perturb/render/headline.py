@@ -1,22 +1,41 @@
 """What the numbers mean, in words for somebody who opens a report."""
 
+from perturb.changes import Changes, ChangeVerdict
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS
 from perturb.records import Effect, Finding, Verdict
+from perturb.render import changes
+from perturb.render.badges import RANK
 from perturb.render.terminal import number
 from perturb.report import Report
 
-WORST_FIRST = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+def decisive(found: Report) -> Finding:
+    """The finding that the claims' verdict hangs on."""
+    return min(found.findings, key=lambda f: RANK[f.verdict])
 
 
-def worst(found: Report) -> Finding:
-    """The finding that the verdict hangs on."""
-    return min(found.findings, key=lambda f: WORST_FIRST.index(f.verdict))
+def title(found: Report, since: Changes | None = None) -> str:
+    """What the verdict means: a sentence about the claims and one about the change, the worse first."""
+    said = [(RANK[found.verdict], _of_claims(found))]
+    if since is not None and found.verdict != Verdict.INVALID and since.verdict != ChangeVerdict.EQUIVALENT:
+        said.append((RANK[since.verdict], _of_change(since)))
+    return ". ".join(sentence for _, sentence in sorted(said))
 
 
-def title(found: Report) -> str:
-    """What the verdict means, in a line: of the finding that it hangs on."""
-    finding = worst(found)
+def _of_change(since: Changes) -> str:
+    """The largest change of those that make the verdict, in words."""
+    if since.verdict == ChangeVerdict.INCOMPARABLE:
+        return f"The baseline cannot be compared: {since.differs[0]}"
+    if since.verdict == ChangeVerdict.INCONCLUSIVE:
+        return "Whether it changed since the baseline is not decided"
+    largest = max((c for c in since.changes if c.verdict == since.verdict), key=lambda c: abs(c.effect.value))
+    words = "Worse" if since.verdict == ChangeVerdict.REGRESSED else "Better"
+    return f"{words} than the baseline: {changes.title(largest)}, {largest.before:.2f} -> {largest.after:.2f}"
+
+
+def _of_claims(found: Report) -> str:
+    finding = decisive(found)
     of, value, claimed = quantity(finding.effect), number(finding.effect.value), finding.claim.at_most
     measured = f"{of[:1].upper()}{of[1:]}"
     return {

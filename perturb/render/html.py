@@ -12,7 +12,7 @@ from perturb.changes import Changes
 from perturb.figures import Figures, Specimen
 from perturb.records import Experiment, Finding
 from perturb.render import charts, embed, page
-from perturb.render.headline import outdated, quantity, worst
+from perturb.render.headline import decisive, outdated, quantity
 from perturb.render.phases import heat_map
 from perturb.render.terminal import describe
 from perturb.report import Report, Side
@@ -25,15 +25,16 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
 
     `sides` are the networks before and after a remedy, among which it stands; `since` what changed since a baseline.
     """
-    decisive, figures, networks = worst(found), found.figures, _networks(sides)
-    experiment = next((e for e in found.experiments if e.name == decisive.check), found.experiments[0])
+    finding, figures, networks = decisive(found), found.figures, _networks(sides)
+    experiment = next((e for e in found.experiments if e.name == finding.check), found.experiments[0])
+    hung = [s for s in figures.specimens if s.experiment == experiment.name] if figures else []
     return page.fill(
         "report.html.j2",
         r=found,
         since=since,
         note=outdated(found),
         description=describe(found.model),
-        worst=decisive,
+        worst=finding,
         experiment=experiment,
         intervals=list(intervals(found.findings)),
         whole=_whole(figures) if figures else None,
@@ -42,7 +43,8 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
         curves=[(e, charts.probability_of_detection(e.levels, e.verb)) for e in found.experiments if e.levels],
         answered=bool(experiment.phases) and experiment.phases_of == "calibration",
         by_phase=[(e, shown) for e in found.experiments if (shown := heat_map(e))],
-        gallery=_gallery([s for s in figures.specimens if s.experiment == experiment.name] if figures else []),
+        gallery=_gallery(hung),
+        scale=hung[0].scale if hung else "",
         networks=networks,
         before_after=_before_after(sides) if len(networks) > 1 else None,
     )

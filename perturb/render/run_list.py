@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from perturb.history import Entry, Point, Series
-from perturb.render.terminal import STYLE, number
+from perturb.render.badges import BADGES
+from perturb.render.terminal import number
 
 BARS = "▁▂▃▄▅▆▇█"
 NEWEST = 24  # points that a curve shows
@@ -22,7 +23,7 @@ def listing(entries: Sequence[Entry]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for e in entries:
         when = e.timestamp[:16].replace("T", " ")
-        table.add_row(e.run[:12], when, Text(e.verdict, STYLE[e.verdict]), e.suite, e.model)
+        table.add_row(e.run[:12], when, Text(e.verdict, BADGES[e.verdict].style), e.suite, e.model)
     return table
 
 
@@ -38,7 +39,7 @@ def trends(series: Sequence[Series]) -> RenderableType:
             last = s.points[-1]
             latest = f"{number(last.value)} [{number(last.low)}, {number(last.high)}]"
             claim = f"claimed at most {last.at_most:g}; runs: {len(s.points)}"
-            table.add_row(f"  {s.check}", Text(_curve(s.points), STYLE[last.verdict]), latest, claim)
+            table.add_row(f"  {s.check}", Text(_curve(s.points), BADGES[last.verdict].style), latest, claim)
         parts.append(table)
     return Group(*parts)
 

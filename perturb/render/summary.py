@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from perturb.changes import Changes
+from perturb.render.badges import RANK
 from perturb.render.changes import moved, title, why
 from perturb.render.diagnosis import diagnosis
 from perturb.render.environment import code
@@ -14,7 +15,6 @@ from perturb.report import Report
 
 LIMIT = 256 * 1024  # bytes; GitHub takes four times as many for a step
 ROOM = 200  # of them for the line that counts what is left out
-WORST_FIRST = ("INVALID", "INCOMPARABLE", "FAIL", "REGRESSED", "INCONCLUSIVE", "PASS", "IMPROVED", "EQUIVALENT")
 FINE = ("PASS", "IMPROVED", "EQUIVALENT")
 
 
@@ -29,7 +29,7 @@ class Sheet:
 def summary(sheets: Sequence[Sheet], *, limit: int = LIMIT) -> str:
     """A line for each check and each change, then why they failed: whole lines of it, at most `limit` bytes."""
     verdicts = Counter(verdict for sheet in sheets for verdict in _verdicts(sheet))
-    counts = ", ".join(f"{verdicts[v]} {v}" for v in WORST_FIRST if verdicts[v])
+    counts = ", ".join(f"{verdicts[v]} {v}" for v in RANK if verdicts[v])
     blocks = [f"## perturb: {counts}\n\n"]
     blocks += _table(("", "check", "measured", "claim", "n", "model", "suite"), [r for s in sheets for r in _claims(s)])
     blocks += _table(("", "change", "before -> after", "why", "model", "suite"), [r for s in sheets for r in _since(s)])
@@ -67,7 +67,7 @@ def _table(head: Row, rows: Sequence[Row]) -> list[str]:
     """A line a block, the worst first; none where there is no row."""
     if not rows:
         return []
-    lines = [(f"**{verdict}**", *cells) for verdict, *cells in sorted(rows, key=lambda row: WORST_FIRST.index(row[0]))]
+    lines = [(f"**{verdict}**", *cells) for verdict, *cells in sorted(rows, key=lambda row: RANK[row[0]])]
     return [*(f"| {' | '.join(line)} |\n" for line in (head, ("---",) * len(head), *lines)), "\n"]
 
 
@@ -85,7 +85,7 @@ def _verdicts(sheet: Sheet) -> tuple[str, ...]:
 
 
 def _rank(sheet: Sheet) -> int:
-    return min(WORST_FIRST.index(verdict) for verdict in _verdicts(sheet))
+    return min(RANK[verdict] for verdict in _verdicts(sheet))
 
 
 def _within(blocks: Sequence[str], limit: int) -> str:

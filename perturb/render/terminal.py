@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perturb import records
+from perturb.changes import Changes
 from perturb.kinds import is_custom
 from perturb.quantities.of_map import LARGEST
 from perturb.records import (
@@ -24,21 +25,15 @@ from perturb.records import (
     Needed,
     Rate,
     Training,
-    Verdict,
 )
 from perturb.render import levels
+from perturb.render.badges import BADGES, verdict
 from perturb.render.colour import paint
 from perturb.render.columns import table_of
 from perturb.render.lattice import sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Report
 
-STYLE = {
-    Verdict.PASS: "bold green",
-    Verdict.FAIL: "bold red",
-    Verdict.INCONCLUSIVE: "bold yellow",
-    Verdict.INVALID: "bold magenta",
-}
 SHADES = " ░▒▓█"  # where there is no colour
 NOTABLE = 0.01  # the share of an object's change that clipping may take without a word
 WIDEST = 32  # phases that still fit beside a text
@@ -92,9 +87,9 @@ def _coloured(values: np.ndarray, high: float) -> Text:
     return text
 
 
-def report(found: Report) -> RenderableType:
-    """The verdict and why, then the numbers."""
-    parts: list[RenderableType] = [headline(found), Text()]
+def report(found: Report, since: Changes | None = None) -> RenderableType:
+    """The verdict and why, then the numbers. `since` is what changed since a baseline: a worse change leads."""
+    parts: list[RenderableType] = [headline(found, since), Text()]
     parts += [finding(f) for f in found.findings]
     parts += [Text(), rates(found.experiments)]
     parts.append(Text(moved(found.experiments), "dim"))
@@ -122,10 +117,9 @@ def unproven(experiments: Sequence[Experiment]) -> str:
     return f" None of them tries how your {', '.join(own)} reads an answer." if own else ""
 
 
-def headline(found: Report) -> Text:
-    text = Text.assemble(
-        (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"), "  ", (describe(found.model), "bold")
-    )
+def headline(found: Report, since: Changes | None = None) -> Text:
+    shown = verdict(found, since)
+    text = Text.assemble((f" {shown} ", f"{BADGES[shown].style} reverse"), "  ", (describe(found.model), "bold"))
     images = found.images
     text.append(f"\n{named(found.suite.name, found.suite.description)}", "dim")
     text.append(
@@ -162,7 +156,7 @@ def describe(model: ModelSummary) -> str:
     """The model in a few words: what it is and what was done to it."""
     notes = []
     if model.untrained:
-        notes.append("untrained, normalisation settled on calibration pictures")
+        notes.append(f"untrained{', normalisation settled on calibration pictures' if model.settled else ''}")
     if model.remedy:
         notes.append(f"remedy {model.remedy.kind}, weights {model.remedy.weights}")
     return model.reference + (f" ({'; '.join(notes)})" if notes else "")
@@ -171,7 +165,7 @@ def describe(model: ModelSummary) -> str:
 def finding(found: Finding) -> Text:
     effect, claim = found.effect, found.claim
     text = Text.assemble(
-        (f"{found.verdict:<12}", STYLE[found.verdict]),
+        (f"{found.verdict:<12}", BADGES[found.verdict].style),
         (f" {found.check}: ", "bold"),
         f"{effect.quantity} {number(effect.value)}",
     )
@@ -192,9 +186,16 @@ def cause(found: Cause) -> str:
 
 
 def would_decide(needed: Needed) -> str:
-    """How many photographs to supply, and the range of that number."""
-    most = f"{needed.least} to {needed.most}" if needed.most else f"{needed.least} or many more"
-    return f"about {needed.photographs} photographs to supply would decide ({most})"
+    """How many photographs to supply, and the range of that number.
+
+    Without an upper end the claim lies within a standard error of the estimate, and a single number would mislead.
+    """
+    if needed.most is None:
+        return (
+            f"the estimate lies near the claim: {needed.least} photographs to supply would decide at best, "
+            "perhaps many more"
+        )
+    return f"about {needed.photographs} photographs to supply would decide ({needed.least} to {needed.most})"
 
 
 def rates(experiments: Sequence[Experiment]) -> Table:

@@ -6,7 +6,8 @@ from typing import Any
 
 from perturb.records import Finding, Verdict
 from perturb.render import charts, page
-from perturb.render.headline import WORST_FIRST, quantity
+from perturb.render.badges import RANK
+from perturb.render.headline import quantity
 from perturb.render.terminal import describe
 from perturb.report import Report
 
@@ -33,7 +34,7 @@ def trend(reports: Sequence[Report]) -> str:
     """The page of any number of Reports; a suite that was changed begins a course of its own."""
     found = courses(reports)
     verdicts = [course.newest.verdict for course in found]
-    counts = {verdict: verdicts.count(verdict) for verdict in WORST_FIRST if verdict in verdicts}
+    counts = {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts), key=lambda each: RANK[each])}
     return page.fill("trend.html.j2", courses=found, counts=counts, runs=len(reports))
 
 
@@ -49,7 +50,7 @@ def courses(reports: Sequence[Report]) -> list[Course]:
         Course(suite=suite, digest=digest, model=model, check=check, points=tuple(points), chart=_chart(points))
         for (suite, digest, model, check), points in grouped.items()
     ]
-    return sorted(found, key=lambda course: WORST_FIRST.index(course.newest.verdict))
+    return sorted(found, key=lambda course: RANK[course.newest.verdict])
 
 
 def _chart(points: Sequence[Point]) -> dict[str, Any] | None:

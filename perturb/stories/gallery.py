@@ -83,6 +83,7 @@ def _specimen(role: Role, trial: Trial, found: Measured, judged: Images) -> Spec
         place=(row, column),
         evidence=float(seen.evidence[0, 0, crop, pair, ARMS.index(arm)]),
         threshold=float(seen.threshold[0, crop]),
+        scale=getattr(found.plan.evaluator, "scale", ""),  # a class of the user's own may say none
         whole=_pixels(picture),
         corner=(top, left),
         clean=_pixels(picture[window]),

@@ -10,6 +10,7 @@ import torch
 from perturb.contribution import structural
 from perturb.errors import InputError, PerturbError
 from perturb.locations import dead_share, fold, imbalance, one_cell
+from perturb.model.copy import has_statistics
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Contribution, Images, Pictures, Remedy, Window
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Provenance, Sample, SuiteSummary
@@ -58,6 +59,7 @@ def describe(model: Sees, remedy: Remedy | None, *, taught: bool) -> ModelSummar
         parameters=sum(p.numel() for p in model.module.parameters()) if isinstance(model, Differentiable) else 0,
         input_shape=model.input_shape,
         untrained=model.untrained and not taught,
+        settled=isinstance(model, Differentiable) and has_statistics(model.module),
         remedy=remedy,
     )
 
