@@ -268,7 +268,8 @@ def test_normalisation_is_said_to_be_settled_only_where_there_is_some(norm, told
     found = describe(bare, None, taught=False)
     assert found.settled is told
     words = terminal.describe(replace(found, untrained=True))
-    assert words.startswith("toy (untrained") and ("settled" in words) is told
+    assert words.startswith("toy (untrained")
+    assert ("settled" in words) is told
 
 
 @pytest.mark.parametrize(
