@@ -1,6 +1,6 @@
 """Show the pictures of a block to a model, and let the evaluator read the outputs: Block -> Observation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 
 from perturb.answers import Answers, take
-from perturb.blocks import Block
+from perturb.blocks import Block, Study
 from perturb.errors import InputError
 from perturb.flipping import flipping
 from perturb.looking import Answer, Look
@@ -16,7 +16,7 @@ from perturb.protocols import Asked, Evaluator, Task, Tick, silent
 from perturb.questions import Questions, questions_about
 from perturb.records import ARMS, DEAD, OWN, Images, Observation, OperatingPoint, Trials
 from perturb.sensor import sensor_of
-from perturb.showing import PERTURBED, UNPERTURBED, Exposure, Shown, show
+from perturb.showing import PERTURBED, UNPERTURBED, Exposure, Shown, shots_of, show
 from perturb.stats.conformal import pin_threshold
 
 ALARMS = 64  # false alarms of a clean picture that are kept, the highest first
@@ -48,7 +48,7 @@ def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
     """
     parts = []
     for image in range(len(block.images.pixels)):
-        parts.append(_image(block.images, block.trials, image, by))
+        parts.append(_image(block, image, by))
         tick(1)
     stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     evidence, realised, threshold, truth = (stacked.pop(key) for key in ("evidence", "realised", "threshold", "truth"))
@@ -68,20 +68,33 @@ def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
     )
 
 
-def _image(images: Images, trials: Trials, image: int, by: Experimenter) -> dict[str, np.ndarray]:
+def studied(block: Block, by: Experimenter) -> Block:
+    """The block with what the evaluator learns from clean shots, for observations at several sets of levels."""
+    studies = tuple(_study(block.images, block.trials, image, by) for image in range(len(block.images.pixels)))
+    return replace(block, studies=studies)
+
+
+def _study(images: Images, trials: Trials, image: int, by: Experimenter) -> Study:
+    if not by.evaluator.shots:
+        return Study(known=None, threshold=by.threshold)
+    shots = torch.from_numpy(shots_of(images, trials, image, by.exposure))
+    known, evidence = by.evaluator.study(by.look.plain(shots))
+    if by.threshold is not None:
+        return Study(known=known, threshold=by.threshold)
+    assert by.point.false_alarms is not None
+    return Study(known=known, threshold=float(pin_threshold(_numbers(evidence), by.point.false_alarms)))
+
+
+def _image(block: Block, image: int, by: Experimenter) -> dict[str, np.ndarray]:
     """Evidence, realised change and measures by level, pair and arm; the threshold; the truth by pair; the alarms."""
+    images, trials = block.images, block.trials
+    study = block.studies[image] if block.studies else _study(images, trials, image, by)
     shown = show(images, trials, image, by.exposure)
-    known, threshold = None, by.threshold
-    if by.evaluator.shots:
-        known, shots = by.evaluator.study(by.look.plain(torch.from_numpy(shown.shots)))
-        if threshold is None:
-            assert by.point.false_alarms is not None
-            threshold = float(pin_threshold(_numbers(shots), by.point.false_alarms))
     clean = torch.from_numpy(shown.clean)
     answer = by.look.at(clean)
     outputs = answer(torch.cat([clean, torch.from_numpy(shown.changed)]), shown.twin)
     questions = questions_about(images, trials, image, by.task, sensor_of(by.look.model))
-    read = _read(by.evaluator, outputs, questions, shown, known)
+    read = _read(by.evaluator, outputs, questions, shown, study.known)
     truth = read.pop("truth")[0, :, DEAD] if "truth" in read else questions.truth
     if by.flips:
         read |= _amplitudes(answer, shown, questions, by)
@@ -91,7 +104,7 @@ def _image(images: Images, trials: Trials, image: int, by: Experimenter) -> dict
         for values in read.values():
             values[..., UNPERTURBED] = np.nan
     change = {"realised": shown.realised, "clipped": shown.clipped}
-    found = {**read, **change, "threshold": np.array(threshold), "truth": truth}
+    found = {**read, **change, "threshold": np.array(study.threshold), "truth": truth}
     reported = by.evaluator.alarms(take(outputs, [0]), questions.of_first())
     return found if reported is None else found | {"alarms": _best(np.asarray(reported[0], dtype=float))}
 

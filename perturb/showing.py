@@ -29,7 +29,6 @@ class Exposure:
 class Shown:
     """The pictures of one image. `number` says which picture stands at each level, pair and arm."""
 
-    shots: Float[np.ndarray, "shot channel row column"]
     clean: Float[np.ndarray, "clean channel row column"]
     changed: Float[np.ndarray, "changed channel row column"]
     twin: Int[np.ndarray, " picture"]  # the number of each picture's clean twin, clean ones first
@@ -39,20 +38,19 @@ class Shown:
 
 
 def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Shown:
-    """The pictures of one image: shots, clean ones, and those with the perturbation at each level, pair and arm.
+    """The pictures of one image: clean ones, and those with the perturbation at each level, pair and arm.
 
     The pictures of a pair share one draw of sensor noise, whatever the level: they differ by the perturbation alone, or
     where the picture moves by the move alone. A picture that several trials need is taken once.
     """
     label, noise = label_of(images, image), exposure.noise
-    name, pairs = f"{trials.purpose}/{identity(images, image)}", trials.dead.shape[1]
-    still = exposure.task.show(images.pixels[image], 0, None, np.random.default_rng(0))
+    name, pairs = _name(images, trials, image), trials.dead.shape[1]
+    still = _still(images, image, exposure)
     lies, moves = _positions(trials, image)
     if trials.scene is None:
         scene, blank = images.pixels[image], still
     elif images.objects is not None:  # the picture itself is the scene
-        scene = blank = still
-        still = still[:, : images.objects.window[0], : images.objects.window[1]]
+        scene = blank = exposure.task.show(images.pixels[image], 0, None, np.random.default_rng(0))
     else:
         scene = blank = np.pad(still, ((0, 0), *((0, int(most)) for most in moves.max((0, 1)))), mode="edge")
     draws = [_grain(still.shape, noise, stream(trials.seed, f"noise/{name}/{pair}")) for pair in range(pairs)]
@@ -72,12 +70,7 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
             number[level, pair, PERTURBED[arm]] = takes.number(scenes[pair][arm], moves[pair, arm], drawn[pair])
     twin = np.arange(len(takes.pictures))
     twin[number[..., PERTURBED]] = number[..., UNPERTURBED]
-    shots = [
-        np.clip(still + _grain(still.shape, noise, stream(trials.seed, f"shot/{name}/{shot}")), 0, 1)
-        for shot in range(exposure.shots)
-    ]
     return Shown(
-        shots=np.array(shots),
         clean=np.stack(takes.pictures[:clean]),
         changed=np.array(takes.pictures[clean:], dtype=np.float32).reshape(-1, *still.shape),
         twin=twin,
@@ -85,6 +78,31 @@ def show(images: Images, trials: Trials, image: int, exposure: Exposure) -> Show
         realised=realised,
         clipped=clipped,
     )
+
+
+def shots_of(
+    images: Images, trials: Trials, image: int, exposure: Exposure
+) -> Float[np.ndarray, "shot channel row column"]:
+    """Clean shots of one image, each with its own draw of sensor noise."""
+    still, name = _still(images, image, exposure), _name(images, trials, image)
+    noise = [
+        _grain(still.shape, exposure.noise, stream(trials.seed, f"shot/{name}/{shot}"))
+        for shot in range(exposure.shots)
+    ]
+    return np.stack([np.clip(still + each, 0, 1) for each in noise])
+
+
+def _name(images: Images, trials: Trials, image: int) -> str:
+    """What the random streams of an image's pictures are named by."""
+    return f"{trials.purpose}/{identity(images, image)}"
+
+
+def _still(images: Images, image: int, exposure: Exposure) -> Picture:
+    """The image as the model meets it, without object and noise."""
+    still = exposure.task.show(images.pixels[image], 0, None, np.random.default_rng(0))
+    if images.objects is None:
+        return still
+    return still[:, : images.objects.window[0], : images.objects.window[1]]
 
 
 def _positions(trials: Trials, image: int) -> tuple[np.ndarray, np.ndarray]:

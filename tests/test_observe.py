@@ -17,10 +17,10 @@ from perturb.evaluators.score import Score
 from perturb.incremental import Incremental
 from perturb.locations import anywhere
 from perturb.looking import Look, look_at
-from perturb.observe import Experimenter, observe
+from perturb.observe import Experimenter, observe, studied
 from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.records import CLEAN, CLEAN_LIVE, DEAD, LIVE, OperatingPoint, Trials
-from perturb.showing import Exposure, show
+from perturb.showing import Exposure, shots_of, show
 from perturb.stats.conformal import pin_threshold
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Intensity, Presence
@@ -85,9 +85,9 @@ def test_without_noise_pairs_share_one_clean_picture(leaves):
 
 def test_the_noise_is_what_it_says(leaves):
     grey = replace(leaves, pixels=np.full_like(leaves.pixels, 0.5))
-    shown = show(grey, designed(grey), 0, exposure(noise=0.05, shots=3))
-    assert [float(shot.std()) for shot in shown.shots] == pytest.approx([0.05] * 3, rel=0.03)
-    assert np.abs(shown.shots[0] - shown.shots[1]).max() > 0.1
+    shots = shots_of(grey, designed(grey), 0, exposure(noise=0.05, shots=3))
+    assert [float(shot.std()) for shot in shots] == pytest.approx([0.05] * 3, rel=0.03)
+    assert np.abs(shots[0] - shots[1]).max() > 0.1
 
 
 def test_the_realised_change_is_after_clipping(leaves):
@@ -207,6 +207,22 @@ def test_the_engine_changes_nothing_but_rounding(leaves):
     swift = observe(block, experimenter(model, look=Look(model=model, layer="0", engine=Incremental(model, "0"))))
     np.testing.assert_allclose(swift.evidence, dense.evidence, rtol=1e-3)
     np.testing.assert_array_equal(swift.threshold, dense.threshold)
+
+
+def test_a_studied_block_is_observed_alike_without_its_clean_shots(leaves, monkeypatch):
+    few, model = only(leaves, np.arange(3)), network(window(3, padding=1))
+    block, by = Block(images=few, trials=designed(few, pairs=3, size=1)), experimenter(model)
+    whole, known = observe(block, by), studied(block, by)
+    shown, measure = [], model.measure
+    monkeypatch.setattr(
+        model, "measure", lambda pictures, layer: shown.append(len(pictures)) or measure(pictures, layer)
+    )
+    again = observe(known, by)
+    np.testing.assert_array_equal(again.evidence, whole.evidence)
+    np.testing.assert_array_equal(again.threshold, whole.threshold)
+    once = sum(shown)
+    observe(block, by)
+    assert sum(shown) - 2 * once == len(few.pixels) * by.evaluator.shots
 
 
 @pytest.mark.parametrize("batch", [1, 7])
@@ -343,7 +359,7 @@ def test_an_images_threshold_comes_from_its_own_shots(leaves):
         point=OperatingPoint(false_alarms=0.5, clean="absent", chance=0.5),
     )
     seen = observe(Block(images=few, trials=trials), by)
-    means = [np.sort(show(few, trials, image, by.exposure).shots.mean((1, 2, 3))) for image in (0, 1)]
+    means = [np.sort(shots_of(few, trials, image, by.exposure).mean((1, 2, 3))) for image in (0, 1)]
     assert seen.threshold[0].tolist() == pytest.approx([means[0][1], means[1][1]], rel=1e-5)
     assert seen.evidence[0, 0, :, 0, 0].tolist() == pytest.approx([means[0][2], means[1][2]], rel=1e-5)
 

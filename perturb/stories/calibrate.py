@@ -1,19 +1,19 @@
 """Calibration: find the level and a common threshold, and teach an evaluator that learns, on images not judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from perturb.blocks import Executor, cut, joined
+from perturb.blocks import Block, Executor, cut, joined
 from perturb.errors import InputError
 from perturb.evaluators.reading import OwnAnswer
 from perturb.figures import LevelCurve
 from perturb.locations import anywhere
 from perturb.looking import Look
-from perturb.observe import Experimenter, observe
+from perturb.observe import Experimenter, observe, studied
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Tick, silent
@@ -68,7 +68,8 @@ def calibrate(evaluator: Evaluator, setting: Setting) -> Calibration:
     both = isinstance(evaluator, OwnAnswer) and not isinstance(evaluator.threshold, str)
     if plan.level is not None and evaluator.threshold != "common" and not both:
         return Calibration(level=plan.level, evaluator=evaluator, threshold=_given(evaluator))
-    seen = _observed(evaluator, setting, setting.images, setting.levels)
+    blocks = _blocks(evaluator, setting, setting.images)
+    seen = _observed(evaluator, setting, blocks, setting.levels)
     found = Calibration(
         level=setting.levels[0],
         evaluator=evaluator,
@@ -77,11 +78,13 @@ def calibrate(evaluator: Evaluator, setting: Setting) -> Calibration:
     )
     if plan.level is not None:
         return found
-    sweep, level = _refined(_sweep(seen), found, setting)
+    sweep, level = _refined(_sweep(seen), found, setting, blocks)
     return replace(found, level=level, sweep=sweep)
 
 
-def _refined(sweep: LevelCurve, found: Calibration, setting: Setting) -> tuple[LevelCurve, float]:
+def _refined(
+    sweep: LevelCurve, found: Calibration, setting: Setting, blocks: Sequence[Block]
+) -> tuple[LevelCurve, float]:
     """The level that reaches the target; tried, and sought among levels in between where it is at floor or ceiling.
 
     A binary answer may rise within one step, where interpolation says little.
@@ -91,7 +94,6 @@ def _refined(sweep: LevelCurve, found: Calibration, setting: Setting) -> tuple[L
         if level in sweep.levels:
             break
         by = replace(_experimenter(found.evaluator, setting, (level,)), threshold=found.threshold)
-        blocks = cut(*_calibrating(setting, setting.images))
         tried = _sweep(joined(list(setting.executor(_work(by, silent), blocks))))
         if FLOOR < tried.live[0].value < CEILING:
             break
@@ -156,13 +158,24 @@ def _taught(evaluator: Evaluator, setting: Setting, level: float) -> tuple[Calib
         perturbed.append(pictures[shown.number[0, :, LIVE]])
     outputs = (setting.look.plain(torch.from_numpy(np.concatenate(part))) for part in (clean, perturbed))
     learnt = evaluator.learn(*outputs)  # type: ignore[attr-defined]
-    seen = _observed(learnt, replace(setting, tick=silent), trial_run, (level,))
+    seen = _observed(learnt, replace(setting, tick=silent), _blocks(learnt, setting, trial_run), (level,))
     return Calibration(level=level, evaluator=learnt, threshold=_threshold(learnt, seen)), seen
 
 
-def _observed(evaluator: Evaluator, setting: Setting, images: Images, levels: tuple[float, ...]) -> Observation:
+def _blocks(evaluator: Evaluator, setting: Setting, images: Images) -> list[Block]:
+    """Calibration images with their trials; where several rounds of levels follow, with the study of their shots."""
+    blocks = cut(*_calibrating(setting, images))
+    if not evaluator.shots or setting.plan.level is not None:
+        return blocks
+    by = _experimenter(evaluator, setting, ())
+    return list(setting.executor(lambda block: studied(block, by), blocks))
+
+
+def _observed(
+    evaluator: Evaluator, setting: Setting, blocks: Sequence[Block], levels: tuple[float, ...]
+) -> Observation:
     """The calibration images at these levels; a common threshold is pinned on their clean pictures."""
-    by, blocks = _experimenter(evaluator, setting, levels), cut(*_calibrating(setting, images))
+    by = _experimenter(evaluator, setting, levels)
     seen = joined(list(setting.executor(_work(by, setting.tick), blocks)))
     if evaluator.threshold != "common":
         return seen

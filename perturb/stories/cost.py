@@ -11,7 +11,7 @@ from perturb.comparisons import Stage
 from perturb.evaluators.reading import OwnAnswer
 from perturb.locations import anywhere
 from perturb.looking import Look, look_at
-from perturb.observe import Experimenter, observe
+from perturb.observe import Experimenter, observe, studied
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Sees
@@ -37,11 +37,11 @@ def stages(plan: ExperimentPlan, crops: int, judged: int, pairs: int, shape: tup
     epochs = plan.training.recipe.epochs if plan.training.recipe else 0
     shots, seeds = plan.evaluator.shots, plan.training.seeds
     passes = _passes(plan)
-    level = sum(shots + _shown(plan, PAIRS, levels) for levels in passes)
+    level = _calibrated(plan)
     counted = (
         ("training", lessons * epochs, 0),
         ("map", _map(plan, crops, shape), 0),
-        ("calibration", crops * level, crops * shots * len(passes)),
+        ("calibration", crops * level, crops * shots * bool(passes)),
         ("judged", judged * (shots + _shown(plan, pairs, 1 + len(plan.curve))), judged * shots),
     )
     return tuple(
@@ -64,6 +64,12 @@ def _passes(plan: ExperimentPlan) -> tuple[int, ...]:
     return (1,) if learns or plan.evaluator.threshold == "common" or isinstance(plan.evaluator, OwnAnswer) else ()
 
 
+def _calibrated(plan: ExperimentPlan) -> int:
+    """Pictures of one crop in all passes; its clean shots are studied once."""
+    passes = _passes(plan)
+    return plan.evaluator.shots * bool(passes) + sum(_shown(plan, PAIRS, levels) for levels in passes)
+
+
 def _shown(plan: ExperimentPlan, pairs: int, levels: int) -> int:
     """Pictures of one crop: clean twins, and changed ones in both arms."""
     moves = plan.design == "picture"
@@ -75,9 +81,7 @@ def _map(plan: ExperimentPlan, crops: int, shape: tuple[int, int, int]) -> int:
     """Pictures that the map takes; a gradient's pass counts as one."""
     used = min(plan.map.images, crops)
     if plan.answers:
-        shots = plan.evaluator.shots
-        level = sum(shots + _shown(plan, PAIRS, levels) for levels in _passes(plan))
-        return crops * (level + shots + _shown(plan, -(-_phases(plan) // 2), 1))
+        return crops * (_calibrated(plan) + plan.evaluator.shots + _shown(plan, -(-_phases(plan) // 2), 1))
     if plan.map.kind in ("structural", "sensor"):
         return 0
     if plan.map.kind == "response":
@@ -109,7 +113,10 @@ def _seconds(model: Sees, plan: ExperimentPlan, images: Images, crops: int, judg
     levels = LEVELS if plan.level is None else (plan.level,)
     pairs = judged_pairs(plan, len(images.pixels) / len(images.names))
     a_judged = _a_crop(look, plan, images, (*levels[-1:], *plan.curve), pairs)
-    calibrated = sum(_a_crop(look, plan, images, levels[-count:], PAIRS) for count in _passes(plan))
+    calibrated = sum(
+        _a_crop(look, plan, images, levels[-count:], PAIRS, again=number > 0)
+        for number, count in enumerate(_passes(plan))
+    )
     mapped = calibrated * crops if plan.answers else _a_map(model, plan, images, crops)
     return ready + mapped + crops * calibrated + judged * a_judged
 
@@ -125,8 +132,10 @@ def _a_map(model: Sees, plan: ExperimentPlan, images: Images, crops: int) -> flo
     return took[0] + max(0.0, took[1] - took[0]) * (min(table.images, crops) - 1)
 
 
-def _a_crop(look: Look, plan: ExperimentPlan, images: Images, levels: tuple[float, ...], pairs: int) -> float:
-    """Seconds for one crop with so many pairs at these levels."""
+def _a_crop(
+    look: Look, plan: ExperimentPlan, images: Images, levels: tuple[float, ...], pairs: int, *, again: bool = False
+) -> float:
+    """Seconds for one crop with so many pairs at these levels; `again`: its clean shots were studied before."""
     few = only(images, np.arange(2))
     which, trials = placed(
         few,
@@ -147,7 +156,9 @@ def _a_crop(look: Look, plan: ExperimentPlan, images: Images, levels: tuple[floa
         threshold=None if plan.evaluator.threshold == "image" else np.nan,
         flips=plan.flips,
     )
+    block = Block(images=only(few, which), trials=trials)
+    block = studied(block, by) if again else block
     took: list[float] = []
     begun = perf_counter()
-    observe(Block(images=only(few, which), trials=trials), by, lambda done, note="": took.append(perf_counter()))
+    observe(block, by, lambda done, note="": took.append(perf_counter()))
     return took[-1] - (took[-2] if len(took) > 1 else begun)

@@ -60,7 +60,7 @@ def _specimen(role: Role, trial: Trial, found: Measured, judged: Images) -> Spec
     arm, crop, pair = trial
     trials, seen = found.measurement.trials[0], found.measurement.seen
     exposure = found.experimenter.exposure
-    shown = show(judged, trials, crop, replace(exposure, levels=exposure.levels[:1], noise=0, shots=0))
+    shown = show(judged, trials, crop, replace(exposure, levels=exposure.levels[:1], noise=0))
     number = shown.number[0, pair, ARMS.index(arm)]
     pictures = np.concatenate([shown.clean, shown.changed])
     picture, changed = pictures[shown.twin[number]], pictures[number]
