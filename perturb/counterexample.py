@@ -17,6 +17,7 @@ from perturb.kinds import load_kind
 from perturb.perturbations import KINDS
 from perturb.protocols import Perturbation
 from perturb.records import Images, Phase, Trials
+from perturb.visible import plain
 
 SCHEMA = 2  # 1 kept a suite with a [detector]
 UPGRADES: Mapping[int, files.Upgrade] = {}
@@ -153,7 +154,7 @@ def from_json(text: str, where: object = "counterexample.json") -> tuple[Case, A
     given = dict(kept.perturbation)
     name = str(given.pop("kind", None))
     if name not in KINDS:
-        raise InputError(f"`{files.plain(where)}`: perturbation.kind: expected one of {[*KINDS]}.")
+        raise InputError(f"`{plain(where)}`: perturbation.kind: expected one of {[*KINDS]}.")
     perturbation: Perturbation = files.build(load_kind(name, KINDS), given, where, at="perturbation")
     try:
         picture = _pixels(kept.picture)
@@ -170,7 +171,7 @@ def from_json(text: str, where: object = "counterexample.json") -> tuple[Case, A
         for place in (case.dead, case.live):
             perturbation.apply(case.picture, place, case.level, np.random.default_rng(0))
     except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(files.plain(f"`{where}`: not a case: {error}")) from error
+        raise InputError(plain(f"`{where}`: not a case: {error}")) from error
     return case, kept.about
 
 

@@ -1,10 +1,15 @@
 """Errors that a user can cause. Each class has the exit code of the command line."""
 
+from perturb.visible import plain
+
 
 class PerturbError(Exception):
-    """An error in one line: what was wanted, what was given, and how to fix it."""
+    """An error in one line: what was wanted, what was given, and how to fix it. Names in it cannot hide anything."""
 
     exit_code = 4
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(plain(" ".join(str(message).split("\n"))))
 
 
 class UsageError(PerturbError):
@@ -19,6 +24,9 @@ class InputError(PerturbError):
 
 class PerturbWarning(UserWarning):
     """The run continues, but something was left out or assumed."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(plain(" ".join(str(message).split("\n"))))
 
 
 class UnsupportedOperationError(InputError):

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from perturb.errors import InputError, UsageError
+from perturb.visible import plain
 
 Kind = TypeVar("Kind")
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]  # the fields of one schema -> those of the next
@@ -125,11 +126,6 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
             return file.read(limit)
     except OSError as error:
         raise UsageError(f"`{plain(path)}` cannot be read: {error.strerror}.") from error
-
-
-def plain(text: object) -> str:
-    """In one line, without what a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

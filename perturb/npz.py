@@ -10,6 +10,7 @@ import numpy as np
 
 from perturb import files
 from perturb.errors import InputError
+from perturb.visible import plain
 
 LIMIT = 2**30  # bytes of a file, and of the arrays in it
 
@@ -61,7 +62,7 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, np.ndarray], str]:
         raise
     except Exception as error:  # damaged archives raise whatever zipfile, zlib and NumPy's headers come across
         told = " ".join(str(error).split())[:200]
-        raise InputError(files.plain(f"`{where}`: cannot be read: {type(error).__name__}: {told}.")) from error
+        raise InputError(plain(f"`{where}`: cannot be read: {type(error).__name__}: {told}.")) from error
 
 
 def _shape(lengths: tuple[int | None, ...]) -> str:

@@ -28,6 +28,7 @@ from perturb.records import (
     Trials,
 )
 from perturb.report import Report, from_json
+from perturb.visible import plain
 
 TRIALS = 3  # schema of trials.npz; 1 had one seed and an array for each arm, 2 had one clean arm
 MAPS = 2  # of maps.npz; 1 had no keys, as there was one map of a layer
@@ -149,7 +150,7 @@ def read(folder: Path) -> dict[str, bytes]:
     try:
         return {name: files.read_bytes(folder / name, limit=LIMIT) for name in FILES}
     except UsageError as error:
-        raise InputError(f"`{files.plain(folder)}` is not a whole run: {error} Measure it again.") from error
+        raise InputError(f"`{plain(folder)}` is not a whole run: {error} Measure it again.") from error
 
 
 def table(run: Run, experiment: str) -> dict[str, np.ndarray]:

@@ -14,8 +14,9 @@ from toyruns import KEPT, a_run
 from perturb.baseline import accept
 from perturb.counterexample import About, Case, to_json
 from perturb.errors import InputError, UsageError
-from perturb.files import UNWRITTEN, decode, encode, plain, read_text
+from perturb.files import UNWRITTEN, decode, encode, read_text
 from perturb.perturbations.patches import Pixel
+from perturb.visible import plain
 
 
 class Colour(StrEnum):

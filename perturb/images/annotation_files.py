@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from perturb.errors import InputError, UsageError
-from perturb.files import as_text, plain, read_bytes
+from perturb.files import as_text, read_bytes
 from perturb.images.folder import READABLE
+from perturb.visible import plain
 
 LIMIT = 512 * 2**20  # bytes of one file: the largest of COCO has 470 MB
 MOST = 10_000  # objects of one mask: more are noise, or a picture

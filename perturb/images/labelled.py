@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from perturb.errors import InputError, UsageError
-from perturb.files import plain
 from perturb.images.account import Ledger
 from perturb.images.content import gathered
 from perturb.images.folder import in_folder, name_in
 from perturb.images.photograph import fitted
 from perturb.images.reading import Reading, note_constant, note_enlarged, opened_in_turn
 from perturb.records import Images
+from perturb.visible import plain
 
 Listing = list[tuple[Path, str]]  # pairs of a picture and its class
 

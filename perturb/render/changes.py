@@ -4,6 +4,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from perturb.changes import Change, Changes, ChangeVerdict, RunSummary
+from perturb.visible import plained
 
 STYLE = {
     ChangeVerdict.REGRESSED: "bold red",
@@ -15,6 +16,7 @@ STYLE = {
 
 
 def changes(found: Changes) -> RenderableType:
+    found = plained(found)
     head = Text.assemble(
         (f" {found.verdict} ", f"{STYLE[found.verdict]} reverse"),
         "  ",
@@ -44,6 +46,7 @@ def deciding(found: Changes) -> str:
 
 def summary(found: Changes) -> str:
     """The same in plain lines."""
+    found = plained(found)
     lines = [f"{found.verdict}: {who(found.candidate)} beside {who(found.baseline)}", *found.differs]
     lines += [deciding(found)] if found.changes else []
     lines += found.warnings

@@ -1,6 +1,7 @@
 """The Jinja environment of all templates, with their filters."""
 
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -23,6 +24,12 @@ from perturb.render.terminal import (
     until,
     would_decide,
 )
+from perturb.visible import plained
+
+
+def fill(template: str, *, markup: bool, **values: Any) -> str:
+    """A template, filled in: no text among the values, at any depth, can hide a character or break a line."""
+    return environment(markup=markup).get_template(template).render(plained(values))
 
 
 @cache

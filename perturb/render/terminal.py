@@ -32,6 +32,7 @@ from perturb.render.columns import table_of
 from perturb.render.lattice import sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Report
+from perturb.visible import plained
 
 STYLE = {
     Verdict.PASS: "bold green",
@@ -94,6 +95,7 @@ def _coloured(values: np.ndarray, high: float) -> Text:
 
 def report(found: Report) -> RenderableType:
     """The verdict and why, then the numbers."""
+    found = plained(found)
     parts: list[RenderableType] = [headline(found), Text()]
     parts += [finding(f) for f in found.findings]
     parts += [Text(), rates(found.experiments)]
