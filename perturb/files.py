@@ -5,7 +5,9 @@ Whatever is wrong with a file is an InputError of one line: the file, the field,
 
 import dataclasses
 import json
+import re
 import stat
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,11 @@ Kind = TypeVar("Kind")
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]  # the fields of one schema -> those of the next
 
 LIMIT = 16 * 2**20  # bytes of a text: a report of ours has some thousands
+WEIGHTS = 2**36  # of a model
+BY_HAND = 2**20  # of a text that a person writes: a suite, a list of names
+PARTS = 50  # of one dotted key in TOML, whose reader takes quadratic time in them
+PART = r"""(?:(?<![\w-])[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
+LONG_KEY = re.compile(f"(?:{PART}){{{PARTS}}}")
 DIGITS = 300  # of a whole number; a longer one is read as a float, and refused where it is beyond its range
 UNWRITTEN = MappingProxyType({"written": False})  # metadata of a field that stays out of the file
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -109,23 +116,52 @@ def as_text(data: bytes, where: object) -> str:
         raise _fault(where, "", f"not UTF-8 at byte {error.start}") from error
 
 
-def read_bytes(path: Path, *, limit: int) -> bytes:
-    """The bytes of a regular file.
+def read_json(path: Path) -> Any:
+    """What a JSON file of another program holds. Raises as `read_text` does, and InputError for what is no JSON."""
+    return _parsed(read_text(path), path)
 
-    Raises UsageError where there is none or it cannot be opened, InputError for a folder, a pipe, a device or more
-    than `limit` bytes, of which none is read.
-    """
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file that a person wrote. Raises as `read_text` does, and UsageError for what is no TOML."""
+    return toml(read_text(path, limit=BY_HAND), path)
+
+
+def toml(text: str, where: object) -> dict[str, Any]:
+    if LONG_KEY.search(text):
+        raise UsageError(f"{where}: not TOML that is read here: a key of {PARTS} parts or more.")
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
-            raise _fault(path, "", f"expected a file, got {what}")
-        if found.st_size > limit:
-            raise _fault(path, "", f"expected at most {limit >> 20} MiB, got {found.st_size >> 20} MiB")
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError(f"{where}: not TOML: nested too deeply.") from error
+    except ValueError as error:  # also for a whole number of thousands of digits
+        raise UsageError(f"{where}: not TOML: {error}") from error
+
+
+def read_bytes(path: Path, *, limit: int) -> bytes:
+    """The bytes of a regular file. Raises as `check_regular` does."""
+    check_regular(path, limit=limit)
+    try:
         with path.open("rb") as file:
             return file.read(limit)
     except OSError as error:
-        raise UsageError(f"`{plain(path)}` cannot be read: {error.strerror}.") from error
+        raise UsageError(f"`{path}` cannot be read: {error.strerror}.") from error
+
+
+def check_regular(path: Path, *, limit: int) -> None:
+    """For readers that open a path themselves; every other file is read by `read_bytes`.
+
+    Raises UsageError where there is no such file, InputError for a folder, a pipe, a device or more than `limit`
+    bytes. None of them is opened.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a zero within the name
+        raise UsageError(f"`{path}` cannot be read: {getattr(error, 'strerror', error)}.") from error
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        raise _fault(path, "", f"expected a file, got {what}")
+    if found.st_size > limit:
+        raise _fault(path, "", f"expected at most {limit >> 20} MiB, got {found.st_size >> 20} MiB")
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -1,8 +1,6 @@
 """A picture file becomes the numbers that it holds: PNG, JPEG and the like, TIFF, NPY and DICOM, told by content."""
 
 import logging
-import os
-import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageSequence
 
+from perturb.errors import InputError, UsageError
+from perturb.files import check_regular
 from perturb.images.account import CONVERTED, FURTHER, TURNED
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "AVIF", "PPM", "TIFF")  # none runs a program; JPEG includes MPO
+LIMIT = 2**33  # bytes of a picture file, of which a page may be asked
 LARGEST = 2**29  # values of a picture: 2 GiB as float32, 179 megapixels in RGB, which is also Pillow's limit
 GREY, RGB, PALETTE, CMYK, YCBCR, JPEG = (0, 1), 2, 3, 5, 6, 7  # photometric interpretations of TIFF; a compression
 ALPHA = (1, 2)  # extra samples of TIFF: alpha that the colours are multiplied by, and alpha that they are not
@@ -63,8 +64,10 @@ def decode(path: Path, asked: Asked) -> Decoded:
             return read(path, asked)
     except UnreadableError:
         raise
-    except FileNotFoundError as error:
-        raise UnreadableError("missing") from error
+    except UsageError as error:
+        raise UnreadableError("missing" if isinstance(error.__cause__, FileNotFoundError) else "unreadable") from error
+    except InputError as error:
+        raise UnreadableError("not a regular file, or too large") from error
     except Exception as error:  # of a damaged file every library has its own errors
         raise UnreadableError("unreadable") from error
 
@@ -103,8 +106,7 @@ def _quietly() -> Iterator[None]:
 
 def _reader(path: Path) -> Callable[[Path, Asked], Decoded]:
     """The reader for what the file begins with, whatever it is called."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise UnreadableError("not a regular file")
+    check_regular(path, limit=LIMIT)
     with path.open("rb") as file:
         head = file.read(132)
     if not head:
