@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -101,6 +101,7 @@ class Kept:
     live: Phase
     seed: int
     about: About
+    digest: str = field(default="", compare=False, metadata=files.SEALED)  # of the rest; empty in earlier versions
 
 
 def eight_bits(picture: Picture) -> Picture:

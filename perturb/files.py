@@ -4,6 +4,7 @@ Whatever is wrong with a file is an InputError of one line: the file, the field,
 """
 
 import dataclasses
+import hashlib
 import json
 import re
 import stat
@@ -31,6 +32,7 @@ PART = r"""(?:(?<![\w-])[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
 LONG_KEY = re.compile(f"(?:{PART}){{{PARTS}}}")
 DIGITS = 300  # of a whole number; a longer one is read as a float, and refused where it is beyond its range
 UNWRITTEN = MappingProxyType({"written": False})  # metadata of a field that stays out of the file
+SEALED = MappingProxyType({"sealed": True})  # of the field that holds a digest of the rest of the file
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 EXPECTED = {
     "float_type": "a number",
@@ -46,8 +48,14 @@ EXPECTED = {
 
 
 def encode(record: Any) -> str:
-    """Strict JSON, sorted keys: the same record gives the same text. Raises ValueError for NaN."""
+    """Strict JSON, sorted keys: the same record gives the same text. Raises ValueError for NaN.
+
+    A record with a sealed field is written with the digest of the rest in it.
+    """
     data = {field.name: getattr(record, field.name) for field in _written(type(record))}
+    if (seal := _seal(type(record))) is not None:
+        del data[seal]
+        data[seal] = digest(json.loads(json.dumps(data, default=dataclasses.asdict, allow_nan=False)))
     return json.dumps(data, default=dataclasses.asdict, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -63,14 +71,18 @@ def decode(
     """The record that `encode` wrote; `where` names the file in errors.
 
     A file of schema N, older than `schema`, goes through `upgrades[N]` first, and so on up to `schema`. `check` gives
-    what contradicts itself in a record whose fields are all of their types. Raises InputError for any fault.
+    what contradicts itself in a record whose fields are all of their types. Raises InputError for any fault, and for a
+    sealed file that is not as it was written. A file of an earlier version has no digest, and is read without.
     """
     data = _parsed(text, where)
+    unbroken = _unbroken(data, _seal(kind), where)
     if schema is not None:
         data = _upgraded(data, where, schema, upgrades)
     record = build(kind, data, where)
     for fault in check(record):
         raise _fault(where, "", fault)
+    if not unbroken:  # said last: whatever else is wrong says more
+        raise _fault(where, "digest", "does not match: the file was damaged or edited; write it again by its command")
     return record
 
 
@@ -102,6 +114,11 @@ def adapter(kind: type) -> TypeAdapter[dict[str, Any]]:
     table = make(kind.__name__, given)
     table.__pydantic_config__ = STRICT
     return TypeAdapter(table)
+
+
+def digest(data: Any) -> str:
+    """SHA-256 of what a JSON value says: the order of keys, blanks, and 1 or 1.0 make no difference."""
+    return hashlib.sha256(json.dumps(_canonical(data), sort_keys=True).encode()).hexdigest()
 
 
 def read_text(path: Path, *, limit: int = LIMIT) -> str:
@@ -172,6 +189,29 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 def _fault(where: object, path: str, what: str) -> InputError:
     return InputError(plain(f"`{where}`: {path}{': ' if path else ''}{what.removesuffix('.')}."))
+
+
+def _seal(kind: type) -> str | None:
+    return next((field.name for field in dataclasses.fields(kind) if field.metadata.get("sealed")), None)
+
+
+def _unbroken(data: Any, seal: str | None, where: object) -> bool:
+    """Whether the digest in a file is that of the rest; so it is where there is none."""
+    given = data.get(seal) if isinstance(data, dict) and seal else None
+    if not given or not isinstance(given, str):
+        return True
+    try:
+        return digest({key: value for key, value in data.items() if key != seal}) == given
+    except RecursionError as error:
+        raise _fault(where, "", "nested too deeply") from error
+
+
+def _canonical(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _canonical(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_canonical(value) for value in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
 def _written(kind: type) -> Iterator["dataclasses.Field[Any]"]:

@@ -53,8 +53,10 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, np.ndarray], str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(info.file_size for info in archive.infolist())
-        if size > LIMIT:
-            raise InputError(f"`{where}`: expected at most {LIMIT >> 20} MiB of arrays, got {size >> 20} MiB.")
+            if size > LIMIT:
+                raise InputError(f"`{where}`: expected at most {LIMIT >> 20} MiB of arrays, got {size >> 20} MiB.")
+            if (damaged := archive.testzip()) is not None:
+                raise InputError(f"`{where}`: the check sum of `{damaged}` does not match: measure it again.")
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             arrays = dict(stored)
         return arrays, str(arrays.pop("header"))

@@ -67,7 +67,7 @@ def decode(path: Path, asked: Asked) -> Decoded:
     except UsageError as error:
         raise UnreadableError("missing" if isinstance(error.__cause__, FileNotFoundError) else "unreadable") from error
     except InputError as error:
-        raise UnreadableError("not a regular file, or too large") from error
+        raise UnreadableError("too large" if path.is_file() else "not a regular file") from error
     except Exception as error:  # of a damaged file every library has its own errors
         raise UnreadableError("unreadable") from error
 
