@@ -18,6 +18,7 @@ TEXT = encode(REPORT)
 def changed(*path_and_value):
     *path, last, value = path_and_value
     data = json.loads(TEXT)
+    del data["digest"]  # as in a report of an earlier version
     place = data
     for part in path:
         place = place[part]
