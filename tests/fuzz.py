@@ -211,6 +211,7 @@ def _run(args: list[str], folder: Path) -> tuple[int, str]:
             os.chdir(folder)
             for stream, path in ((1, out), (2, err)):
                 os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), stream)
+            sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
             resource.setrlimit(resource.RLIMIT_CPU, (4 * SECONDS, 4 * SECONDS))
             from perturb.cli import main
 

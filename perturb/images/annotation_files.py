@@ -101,8 +101,10 @@ def _read_coco(path: Path) -> Annotated:
             raise InputError(f"annotations `{plain(path)}`: images.{number}: id {plain(key)} is given twice.")
         images[key] = image["file_name"]
         entries.setdefault(image["file_name"], Entry(size=_size(image.get("height"), image.get("width"))))
-    categories = [one for one in data.get("categories") or [] if isinstance(one, dict)]
-    names = {_key(one.get("id")): str(one.get("name")) for one in categories}
+    categories = data.get("categories") or []
+    if not isinstance(categories, list):
+        raise InputError(f"annotations `{plain(path)}`: categories: expected a list.")
+    names = {_key(one.get("id")): str(one.get("name")) for one in categories if isinstance(one, dict)}
     left_out: Counter[str] = Counter()
     for one in data["annotations"]:
         box = _coco_box(one) if isinstance(one, dict) else None
@@ -126,7 +128,7 @@ def _coco_box(one: Mapping[str, Any]) -> Box | None:
             return y, x, height, width
         points = np.concatenate([np.asarray(part, dtype=float).reshape(-1, 2) for part in one["segmentation"]])
         return _around(points)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
