@@ -11,7 +11,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from jaxtyping import Float
 from perturb import changes
 from perturb.changes import LOSS, OWN, TESTED, Against, Asked, Changes, ChangeVerdict, Pairing, RunSummary
 from perturb.errors import InputError, UsageError
-from perturb.files import Upgrade, decode
+from perturb.files import SEALED, Upgrade, decode
 from perturb.quantities.detection import FLOOR, detected, saturation
 from perturb.records import Arm, Conditions, Locations, Measurement, Measurements
 from perturb.runs import Run
@@ -98,6 +98,7 @@ class Baseline:
     margin: float
     accepted: RunSummary
     experiments: Mapping[str, Tracked]
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
 
 
 def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | None = None) -> Baseline:

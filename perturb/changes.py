@@ -9,7 +9,7 @@ counts, and at its live places nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import Literal
@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from perturb.files import Upgrade, decode
+from perturb.files import SEALED, Upgrade, decode
 from perturb.quantities.statistics import by_photograph, mean_effect
 from perturb.records import Arm, Effect, Saturation
 from perturb.stats.multiplicity import holm
@@ -105,6 +105,7 @@ class Changes:
     changes: tuple[Change, ...]
     differs: tuple[str, ...] = ()  # what makes them INCOMPARABLE
     warnings: tuple[str, ...] = ()  # what limits the comparison
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
 
 
 def judge(pairings: Sequence[Pairing], *, margin: float, seed: int) -> tuple[Change, ...]:

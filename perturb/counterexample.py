@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from perturb.kinds import load_kind
 from perturb.perturbations import KINDS
 from perturb.protocols import Perturbation
 from perturb.records import Images, Phase, Trials
+from perturb.visible import plain
 
 SCHEMA = 2  # 1 kept a suite with a [detector]
 UPGRADES: Mapping[int, files.Upgrade] = {}
@@ -100,6 +101,7 @@ class Kept:
     live: Phase
     seed: int
     about: About
+    digest: str = field(default="", compare=False, metadata=files.SEALED)  # of the rest; empty in earlier versions
 
 
 def eight_bits(picture: Picture) -> Picture:
@@ -153,7 +155,7 @@ def from_json(text: str, where: object = "counterexample.json") -> tuple[Case, A
     given = dict(kept.perturbation)
     name = str(given.pop("kind", None))
     if name not in KINDS:
-        raise InputError(f"`{files.plain(where)}`: perturbation.kind: expected one of {[*KINDS]}.")
+        raise InputError(f"`{plain(where)}`: perturbation.kind: expected one of {[*KINDS]}.")
     perturbation: Perturbation = files.build(load_kind(name, KINDS), given, where, at="perturbation")
     try:
         picture = _pixels(kept.picture)
@@ -170,7 +172,7 @@ def from_json(text: str, where: object = "counterexample.json") -> tuple[Case, A
         for place in (case.dead, case.live):
             perturbation.apply(case.picture, place, case.level, np.random.default_rng(0))
     except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(files.plain(f"`{where}`: not a case: {error}")) from error
+        raise InputError(plain(f"`{where}`: not a case: {error}")) from error
     return case, kept.about
 
 

@@ -1,10 +1,22 @@
 """Errors that a user can cause. Each class has the exit code of the command line."""
 
+from perturb.visible import plain
+
+LONGEST = 4000  # characters of a message: a name in it may be of any length
+
+
+def _line(message: object) -> str:
+    told = " ".join(str(message).split("\n"))
+    return plain(told if len(told) <= LONGEST else f"{told[: LONGEST // 2]} ... {told[-LONGEST // 2 :]}")
+
 
 class PerturbError(Exception):
-    """An error in one line: what was wanted, what was given, and how to fix it."""
+    """An error in one line: what was wanted, what was given, and how to fix it. Names in it cannot hide anything."""
 
     exit_code = 4
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_line(message))
 
 
 class UsageError(PerturbError):
@@ -19,6 +31,9 @@ class InputError(PerturbError):
 
 class PerturbWarning(UserWarning):
     """The run continues, but something was left out or assumed."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_line(message))
 
 
 class UnsupportedOperationError(InputError):

@@ -4,8 +4,11 @@ Whatever is wrong with a file is an InputError of one line: the file, the field,
 """
 
 import dataclasses
+import hashlib
 import json
+import re
 import stat
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,13 +19,20 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from perturb.errors import InputError, UsageError
+from perturb.visible import plain
 
 Kind = TypeVar("Kind")
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]  # the fields of one schema -> those of the next
 
 LIMIT = 16 * 2**20  # bytes of a text: a report of ours has some thousands
+WEIGHTS = 2**36  # of a model
+BY_HAND = 2**20  # of a text that a person writes: a suite, a list of names
+PARTS = 50  # of one dotted key in TOML, whose reader takes quadratic time in them
+PART = r"""(?:(?<![\w-])[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
+LONG_KEY = re.compile(f"(?:{PART}){{{PARTS}}}")
 DIGITS = 300  # of a whole number; a longer one is read as a float, and refused where it is beyond its range
 UNWRITTEN = MappingProxyType({"written": False})  # metadata of a field that stays out of the file
+SEALED = MappingProxyType({"sealed": True})  # of the field that holds a digest of the rest of the file
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 EXPECTED = {
     "float_type": "a number",
@@ -38,8 +48,14 @@ EXPECTED = {
 
 
 def encode(record: Any) -> str:
-    """Strict JSON, sorted keys: the same record gives the same text. Raises ValueError for NaN."""
+    """Strict JSON, sorted keys: the same record gives the same text. Raises ValueError for NaN.
+
+    A record with a sealed field is written with the digest of the rest in it.
+    """
     data = {field.name: getattr(record, field.name) for field in _written(type(record))}
+    if (seal := _seal(type(record))) is not None:
+        del data[seal]
+        data[seal] = digest(json.loads(json.dumps(data, default=dataclasses.asdict, allow_nan=False)))
     return json.dumps(data, default=dataclasses.asdict, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -55,14 +71,18 @@ def decode(
     """The record that `encode` wrote; `where` names the file in errors.
 
     A file of schema N, older than `schema`, goes through `upgrades[N]` first, and so on up to `schema`. `check` gives
-    what contradicts itself in a record whose fields are all of their types. Raises InputError for any fault.
+    what contradicts itself in a record whose fields are all of their types. Raises InputError for any fault, and for a
+    sealed file that is not as it was written. A file of an earlier version has no digest, and is read without.
     """
     data = _parsed(text, where)
+    unbroken = _unbroken(data, _seal(kind), where)
     if schema is not None:
         data = _upgraded(data, where, schema, upgrades)
     record = build(kind, data, where)
     for fault in check(record):
         raise _fault(where, "", fault)
+    if not unbroken:  # said last: whatever else is wrong says more
+        raise _fault(where, "digest", "does not match: the file was damaged or edited; write it again by its command")
     return record
 
 
@@ -96,6 +116,11 @@ def adapter(kind: type) -> TypeAdapter[dict[str, Any]]:
     return TypeAdapter(table)
 
 
+def digest(data: Any) -> str:
+    """SHA-256 of what a JSON value says: the order of keys, blanks, and 1 or 1.0 make no difference."""
+    return hashlib.sha256(json.dumps(_canonical(data), sort_keys=True).encode()).hexdigest()
+
+
 def read_text(path: Path, *, limit: int = LIMIT) -> str:
     """The text of a file. Raises as `read_bytes` does, and InputError where it is not UTF-8."""
     return as_text(read_bytes(path, limit=limit), path)
@@ -108,28 +133,52 @@ def as_text(data: bytes, where: object) -> str:
         raise _fault(where, "", f"not UTF-8 at byte {error.start}") from error
 
 
-def read_bytes(path: Path, *, limit: int) -> bytes:
-    """The bytes of a regular file.
+def read_json(path: Path) -> Any:
+    """What a JSON file of another program holds. Raises as `read_text` does, and InputError for what is no JSON."""
+    return _parsed(read_text(path), path)
 
-    Raises UsageError where there is none or it cannot be opened, InputError for a folder, a pipe, a device or more
-    than `limit` bytes, of which none is read.
-    """
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file that a person wrote. Raises as `read_text` does, and UsageError for what is no TOML."""
+    return toml(read_text(path, limit=BY_HAND), path)
+
+
+def toml(text: str, where: object) -> dict[str, Any]:
+    if LONG_KEY.search(text):
+        raise UsageError(f"{where}: not TOML that is read here: a key of {PARTS} parts or more.")
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
-            raise _fault(path, "", f"expected a file, got {what}")
-        if found.st_size > limit:
-            raise _fault(path, "", f"expected at most {limit >> 20} MiB, got {found.st_size >> 20} MiB")
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError(f"{where}: not TOML: nested too deeply.") from error
+    except ValueError as error:  # also for a whole number of thousands of digits
+        raise UsageError(f"{where}: not TOML: {error}") from error
+
+
+def read_bytes(path: Path, *, limit: int) -> bytes:
+    """The bytes of a regular file. Raises as `check_regular` does."""
+    check_regular(path, limit=limit)
+    try:
         with path.open("rb") as file:
             return file.read(limit)
     except OSError as error:
-        raise UsageError(f"`{plain(path)}` cannot be read: {error.strerror}.") from error
+        raise UsageError(f"`{path}` cannot be read: {error.strerror}.") from error
 
 
-def plain(text: object) -> str:
-    """In one line, without what a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def check_regular(path: Path, *, limit: int) -> None:
+    """For readers that open a path themselves; every other file is read by `read_bytes`.
+
+    Raises UsageError where there is no such file, InputError for a folder, a pipe, a device or more than `limit`
+    bytes. None of them is opened.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a zero within the name
+        raise UsageError(f"`{path}` cannot be read: {getattr(error, 'strerror', error)}.") from error
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        raise _fault(path, "", f"expected a file, got {what}")
+    if found.st_size > limit:
+        raise _fault(path, "", f"expected at most {limit >> 20} MiB, got {found.st_size >> 20} MiB")
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
@@ -140,6 +189,29 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 def _fault(where: object, path: str, what: str) -> InputError:
     return InputError(plain(f"`{where}`: {path}{': ' if path else ''}{what.removesuffix('.')}."))
+
+
+def _seal(kind: type) -> str | None:
+    return next((field.name for field in dataclasses.fields(kind) if field.metadata.get("sealed")), None)
+
+
+def _unbroken(data: Any, seal: str | None, where: object) -> bool:
+    """Whether the digest in a file is that of the rest; so it is where there is none."""
+    given = data.get(seal) if isinstance(data, dict) and seal else None
+    if not given or not isinstance(given, str):
+        return True
+    try:
+        return digest({key: value for key, value in data.items() if key != seal}) == given
+    except RecursionError as error:
+        raise _fault(where, "", "nested too deeply") from error
+
+
+def _canonical(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _canonical(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_canonical(value) for value in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
 def _written(kind: type) -> Iterator["dataclasses.Field[Any]"]:

@@ -13,18 +13,20 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from perturb.errors import InputError, PerturbError, PerturbWarning, UsageError
+from perturb.files import SEALED, as_text, check_regular, encode
 from perturb.files import decode as decoded
-from perturb.files import encode, read_text
 from perturb.records import Finding, Verdict
 from perturb.report import Report, from_json
 from perturb.runs import Run, decode, identify, read
 
+TABLE = "CREATE TABLE runs (run TEXT PRIMARY KEY, entry TEXT NOT NULL)"
+LARGEST = 2**30  # bytes of an index
 STALE = 3600  # seconds after which an unfinished run is nobody's
-INDEX = "index-2.sqlite"  # the number is that of Entry's form: another version has an index of its own
+INDEX = "index-3.sqlite"  # the number is that of Entry's form: another version has an index of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Entry:
     model: str  # and what was done to it
     verdict: Verdict
     findings: tuple[Point, ...]
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +188,9 @@ def _indexed(history: Path) -> list[Entry]:
         return []
     with closing(_opened(history / INDEX)) as index:
         lines = index.execute("SELECT run, entry FROM runs")
-        known = {run: decoded(Entry, line, INDEX) for run, line in lines}
+        known = {run: decoded(Entry, str(line), INDEX) for run, line in lines}
+        if any(entry.run != run for run, entry in known.items()):
+            raise InputError("an entry is of another run")
         fresh = list(_entries(history, [run for run in present if run not in known]))
         _add(index, fresh)
         with index:
@@ -194,12 +199,18 @@ def _indexed(history: Path) -> list[Entry]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
+    """Raises sqlite3.Error or InputError for what is no index of ours: a view or a trigger in it would be code."""
+    if os.path.lexists(path):
+        check_regular(path, limit=LARGEST)
     index = sqlite3.connect(path, timeout=30)
     try:
         with index:
-            if index.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            index.execute("PRAGMA trusted_schema = OFF")
+            found = index.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+            if found not in ([], [(TABLE,)]) or index.execute("PRAGMA quick_check").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("it is malformed")
-            index.execute("CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, entry TEXT NOT NULL)")
+            if not found:
+                index.execute(TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
     except sqlite3.Error:
         index.close()
         raise
@@ -216,9 +227,13 @@ def _entries(history: Path, runs: Sequence[str]) -> Iterator[Entry]:
     """Of the runs that can be read; the others are named in one warning."""
     unreadable = []
     for run in runs:
-        path = history / "runs" / run / "report.json"
+        folder = history / "runs" / run
         try:
-            yield _entry(run, from_json(read_text(path), path))
+            kept = read(folder)
+            if identify(kept) != run:
+                raise InputError("its files are not those that were kept.")
+            path = folder / "report.json"
+            yield _entry(run, from_json(as_text(kept["report.json"], path), path))
         except PerturbError:
             unreadable.append(run[:12])
     if unreadable:

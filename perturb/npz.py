@@ -10,6 +10,7 @@ import numpy as np
 
 from perturb import files
 from perturb.errors import InputError
+from perturb.visible import plain
 
 LIMIT = 2**30  # bytes of a file, and of the arrays in it
 
@@ -52,8 +53,10 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, np.ndarray], str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(info.file_size for info in archive.infolist())
-        if size > LIMIT:
-            raise InputError(f"`{where}`: expected at most {LIMIT >> 20} MiB of arrays, got {size >> 20} MiB.")
+            if size > LIMIT:
+                raise InputError(f"`{where}`: expected at most {LIMIT >> 20} MiB of arrays, got {size >> 20} MiB.")
+            if (damaged := archive.testzip()) is not None:
+                raise InputError(f"`{where}`: the check sum of `{damaged}` does not match: measure it again.")
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             arrays = dict(stored)
         return arrays, str(arrays.pop("header"))
@@ -61,7 +64,7 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, np.ndarray], str]:
         raise
     except Exception as error:  # damaged archives raise whatever zipfile, zlib and NumPy's headers come across
         told = " ".join(str(error).split())[:200]
-        raise InputError(files.plain(f"`{where}`: cannot be read: {type(error).__name__}: {told}.")) from error
+        raise InputError(plain(f"`{where}`: cannot be read: {type(error).__name__}: {told}.")) from error
 
 
 def _shape(lengths: tuple[int | None, ...]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from perturb.figures import Figures
-from perturb.files import UNWRITTEN, Upgrade, decode
+from perturb.files import SEALED, UNWRITTEN, Upgrade, decode
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS, SHARES
 from perturb.records import Control, Effect, Experiment, Finding, Lattice, PictureAccount, Rate, Remedy, Verdict
@@ -13,6 +13,7 @@ from perturb.upgrade import from_schema_1, from_schema_2
 SCHEMA = 3
 UPGRADES: Mapping[int, Upgrade] = {1: from_schema_1, 2: from_schema_2}
 ROUNDING = 1e-9
+DECIDED = (Verdict.PASS, Verdict.FAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,8 @@ class Report:
     experiments: tuple[Experiment, ...]
     controls: tuple[Control, ...]
     provenance: Provenance
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)  # SHA-256 of the trials and maps beside it
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
     figures: Figures | None = field(  # what report.html shows; not in JSON
         default=None, compare=False, repr=False, metadata=UNWRITTEN
     )
@@ -127,16 +130,23 @@ def from_json(text: str, where: object = "report.json") -> Report:
 
 def contradictions(report: Report) -> Iterator[str]:
     """What cannot be true of a report: a line each, beginning with the field."""
-    from perturb.verdict import overall  # here: it loads SciPy, which a list of kept runs does without
+    from perturb.verdict import decide, overall  # here: they load SciPy, which a list of kept runs does without
 
     for at, finding in enumerate(report.findings):
         yield from _of_effect(f"findings.{at}.effect", finding.effect)
         yield from _outside(f"findings.{at}.claim.confidence", finding.claim.confidence)
+        if needed := finding.needed:
+            yield from _negative(f"findings.{at}.needed", photographs=needed.photographs, least=needed.least)
+        told, (ruled, reason) = finding.verdict, decide(finding.claim, finding.effect)
+        # An earlier rule withheld a PASS that this one gives; none gave a verdict that this one withholds.
+        if told != ruled and (told in DECIDED or ruled == Verdict.FAIL) and told != Verdict.INVALID:
+            yield f"findings.{at}.verdict: {told}, but by its numbers {ruled}: {reason}"
     for at, experiment in enumerate(report.experiments):
         yield from _of_experiment(f"experiments.{at}", experiment)
-    yield from _outside("map.dead_share", report.map.dead_share)
-    if report.map.unread is not None:
-        yield from _outside("map.unread", report.map.unread)
+    yield from _of_map(report.map)
+    yield from _negative("model", parameters=report.model.parameters)
+    yield from _negative("provenance", seed=report.provenance.seed)
+    yield from _least("model.input_shape", *report.model.input_shape)
     for name, sample in (("calibration", report.images.calibration), ("judged", report.images.judged)):
         yield from _negative(f"images.{name}", photographs=sample.photographs, crops=sample.crops)
     if account := report.images.account:
@@ -145,6 +155,18 @@ def contradictions(report: Report) -> Iterator[str]:
             yield from _negative(f"images.account.notes.{at}", count=note.count, files=note.files)
     if report.verdict != (worst := overall(report.findings, report.controls)):
         yield f"verdict: {report.verdict}, but the findings and controls make it {worst}"
+
+
+def _of_map(found: MapSummary) -> Iterator[str]:
+    yield from _outside("map.dead_share", found.dead_share)
+    if found.unread is not None:
+        yield from _outside("map.unread", found.unread)
+    yield from _negative("map", images=found.images)
+    yield from _least("map.period", found.period)
+    yield from _least("map.imbalance", 1.0 if found.imbalance is None else found.imbalance)
+    if not found.phases or len({len(row) for row in found.phases}) > 1 or not found.phases[0]:
+        yield "map.phases: expected rows of one length, and at least one number"
+    yield from (line for row in found.phases for value in row for line in _negative("map", phases=value))
 
 
 def _of_experiment(at: str, found: Experiment) -> Iterator[str]:
@@ -188,6 +210,12 @@ def _apart(at: str, found: Rate | Effect) -> Iterator[str]:
 def _outside(at: str, value: float, low: float = 0, high: float = 1) -> Iterator[str]:
     if not low - ROUNDING <= value <= high + ROUNDING:
         yield f"{at}: expected a number within {low:g} and {high:g}, got {value:g}"
+
+
+def _least(at: str, *values: float) -> Iterator[str]:
+    for value in values:
+        if value < 1 - ROUNDING:
+            yield f"{at}: expected at least 1, got {value:g}"
 
 
 def _negative(at: str, **counts: float) -> Iterator[str]:

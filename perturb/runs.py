@@ -6,7 +6,7 @@ gives the columns that a data frame is made of.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from perturb.records import (
     Trials,
 )
 from perturb.report import Report, from_json
+from perturb.visible import plain
 
 TRIALS = 3  # schema of trials.npz; 1 had one seed and an array for each arm, 2 had one clean arm
 MAPS = 2  # of maps.npz; 1 had no keys, as there was one map of a layer
@@ -106,16 +107,15 @@ def digests(images: Images) -> tuple[str, ...]:
 
 def encode(run: Run) -> dict[str, bytes]:
     """The files of a run, by name; the same run gives the same bytes."""
-    return {
-        "report.json": files.encode(run.report).encode(),
-        "trials.npz": _trials(run),
-        "maps.npz": _maps(run.maps),
-    }
+    beside = {"trials.npz": _trials(run), "maps.npz": _maps(run.maps)}
+    report = replace(run.report, files={name: hashlib.sha256(data).hexdigest() for name, data in beside.items()})
+    return {"report.json": files.encode(report).encode(), **beside}
 
 
 def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
     """The run that `encode` wrote, now or in an earlier version. Raises InputError for files that are damaged."""
-    report, trials, maps = (f"{where}/{name}" for name in FILES)
+    at, trials, maps = (f"{where}/{name}" for name in FILES)
+    report = from_json(files.as_text(given["report.json"], at), at)
     arrays, told = unpack(given["trials.npz"], trials)
     head = files.decode(TrialsFile, told, trials, schema=TRIALS, upgrades={1: _with_seeds, 2: lambda told: told})
     arrays = arrays if any(key.endswith("/evidence") for key in arrays) else _by_arm(arrays)
@@ -127,8 +127,8 @@ def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
         count = len(head.photographs)
         return {name: _measurement(Stored(arrays, f"{kind}/{name}", trials), t, count) for name, t in heads.items()}
 
-    return Run(
-        report=from_json(files.as_text(given["report.json"], report), report),
+    run = Run(
+        report=report,
         photographs=head.photographs,
         pictures=head.pictures,
         measured=series("measured", head.measured),
@@ -136,6 +136,15 @@ def decode(given: Mapping[str, bytes], where: object = "run") -> Run:
         own=series("own", head.own),
         maps={m.key: _map(Stored(drawn, str(i), maps), m) for i, m in enumerate(named.maps)},
     )
+    _check_beside(report, given, where)
+    return run
+
+
+def _check_beside(report: Report, given: Mapping[str, bytes], where: object) -> None:
+    """Raises InputError where the trials or maps are others than the report was written with."""
+    for name, digest in report.files.items():
+        if hashlib.sha256(given.get(name, b"")).hexdigest() != digest:
+            raise InputError(f"`{where}/{name}`: not the file that its report.json names by digest: measure it again.")
 
 
 def identify(given: Mapping[str, bytes]) -> str:
@@ -149,7 +158,7 @@ def read(folder: Path) -> dict[str, bytes]:
     try:
         return {name: files.read_bytes(folder / name, limit=LIMIT) for name in FILES}
     except UsageError as error:
-        raise InputError(f"`{files.plain(folder)}` is not a whole run: {error} Measure it again.") from error
+        raise InputError(f"`{plain(folder)}` is not a whole run: {error} Measure it again.") from error
 
 
 def table(run: Run, experiment: str) -> dict[str, np.ndarray]:

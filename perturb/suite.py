@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import os
 import re
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,13 +24,16 @@ from pydantic_core import PydanticCustomError
 
 from perturb import contribution, evaluators, perturbations, quantities, tasks
 from perturb.errors import UsageError
+from perturb.files import BY_HAND, read_text, toml
 from perturb.kinds import CUSTOM, complaint, is_custom, near
 from perturb.shipped import shipped
+from perturb.streams import LARGEST as LARGEST_SEED
 from perturb.training.recipe import RECIPES
 
 Period = Annotated[int, Field(ge=1, le=256)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -299,7 +302,7 @@ class ModelTable(_Table):
     reference: str = Field(description="as on the command line")
     weights: str | None = Field(None, description="a safetensors file or a state dict")
     remedy: str | None = Field(None, description="applied first: padding, blurpool:fresh, ...; as on the command line")
-    seed: int = Field(0, ge=0, description="of untrained weights")
+    seed: Seed = Field(0, description="of untrained weights")
     baseline: str | None = Field(
         None, description="what `perturb baseline accept` wrote: pytest asks what changed since"
     )
@@ -312,7 +315,7 @@ class Suite(_Table):
 
     name: str = Field(pattern=r"^[\w.-]+$")
     description: str = ""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     images: ImagesTable = ImagesTable()
     region: RegionTable | None = Field(
         None, description="where an object may be put; without it, anywhere but the edge"
@@ -374,23 +377,20 @@ def load_suite(reference: str) -> Suite:
     """The suite at a path, or the shipped one of that name. Raises UsageError for every mistake in it."""
     path = Path(reference)
     known = shipped()
-    if not path.is_file():
-        if reference not in known:
-            raise UsageError(
-                f"there is no suite `{reference}`, expected a file or one of {list(known)}.{near(reference, known)}"
-            )
+    if reference in known and not path.is_file():
         path = known[reference]
-    try:
-        return parse_suite(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+    elif not os.path.lexists(path):
+        raise UsageError(
+            f"there is no suite `{reference}`, expected a file or one of {list(known)}.{near(reference, known)}"
+        )
+    return parse_suite(read_text(path, limit=BY_HAND), str(path))
 
 
 def parse_suite(text: str, where: str) -> Suite:
+    """Raises UsageError for every mistake in it."""
+    given = toml(text, where)
     try:
-        suite = Suite.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{where}: not TOML: {error}") from error
+        suite = Suite.model_validate(given)
     except ValidationError as error:
         # Of a union (a level is a number or "calibrated") only the branch that the value was meant for is told; and not
         # that too few checks are left without the faulty one.

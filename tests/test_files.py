@@ -11,11 +11,14 @@ import pytest
 from test_cli import NET, SUITE, perturb
 from toyruns import KEPT, a_run
 
-from perturb.baseline import accept
+from perturb import baseline, changes, counterexample, report
+from perturb.baseline import accept, compare
 from perturb.counterexample import About, Case, to_json
 from perturb.errors import InputError, UsageError
-from perturb.files import UNWRITTEN, decode, encode, plain, read_text
+from perturb.files import UNWRITTEN, decode, encode, read_text
+from perturb.history import Entry, Point
 from perturb.perturbations.patches import Pixel
+from perturb.visible import plain
 
 
 class Colour(StrEnum):
@@ -147,6 +150,74 @@ def test_what_is_no_text_file_is_refused_unread(tmp_path, make, error, words):
     assert "\n" not in str(told.value)
 
 
+def a_case():
+    about = About(aim="missed", check="pixel", model="net", suite={}, weights_digest="0")
+    flat = np.array([[[0.5] * 8] * 8] * 3)
+    return to_json(Case(picture=flat, perturbation=Pixel(), level=0.5, dead=(1, 1), live=(2, 2)), about)
+
+
+def an_entry():
+    point = Point(
+        run="a", timestamp="t", check="c", quantity="q", value=0.5, low=0.25, high=0.75, n=9, at_most=1, verdict="FAIL"
+    )
+    return encode(
+        Entry(run="a", timestamp="t", suite="s", suite_digest="d", model="m", verdict="FAIL", findings=(point,))
+    )
+
+
+SEALED = {
+    "report": (lambda: encode(a_run().report), report.from_json),
+    "baseline": (lambda: encode(accept(a_run(), "one")), baseline.from_json),
+    "changes": (lambda: encode(compare(accept(a_run(), "one"), a_run(), "two")), changes.from_json),
+    "counterexample": (a_case, counterexample.from_json),
+    "an index's entry": (an_entry, lambda text: decode(Entry, text, "index")),
+}
+
+
+def leaves_of(data, at=()):
+    """The paths of all numbers, texts and truths."""
+    if isinstance(data, dict | list):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from leaves_of(value, (*at, key))
+    elif data is not None:
+        yield at
+
+
+def with_a_change(text, at):
+    data = json.loads(text)
+    here = data
+    for key in at[:-1]:
+        here = here[key]
+    old = here[at[-1]]
+    here[at[-1]] = not old if isinstance(old, bool) else old * 1.001 + 1 if isinstance(old, int | float) else old + "x"
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize("kind", SEALED)
+def test_no_word_or_number_of_a_sealed_file_can_be_changed(kind):
+    write, load = SEALED[kind]
+    text = write()
+    paths = list(leaves_of(json.loads(text)))
+    assert ("digest",) in paths
+    for at in paths[:: len(paths) // 60 + 1]:
+        with pytest.raises(InputError):
+            load(with_a_change(text, at))
+
+
+@pytest.mark.parametrize("kind", SEALED)
+def test_a_sealed_file_may_be_laid_out_anew_and_an_older_one_has_no_digest(kind):
+    """By a formatter, which may write 1.0 as 1 and sort keys otherwise."""
+    write, load = SEALED[kind]
+    text = write()
+    whole = json.loads(text, parse_float=lambda digits: int(float(digits)) if float(digits) % 1 == 0 else float(digits))
+    laid_out = json.dumps(dict(reversed(whole.items())))
+    assert laid_out != text
+    assert repr(load(laid_out)) == repr(load(text))
+    load(json.dumps(json.loads(text) | {"digest": ""}))
+    with pytest.raises(InputError, match="digest: does not match"):
+        load(json.dumps(json.loads(text) | {"digest": "0" * 64}))
+
+
 def test_names_stay_in_their_line():
     assert plain("a\nb\x1b[31m\u202e\udcff é") == "a\\nb\\x1b[31m\\u202e\\udcff é"
 
@@ -176,10 +247,7 @@ def work(tmp_path, monkeypatch):
     for path in (KEPT / "report-1").iterdir():
         (tmp_path / "run" / path.name).write_bytes(path.read_bytes())
     (tmp_path / "baseline.json").write_text(encode(accept(a_run(), "one")))
-    about = About(aim="missed", check="pixel", model="net", suite={}, weights_digest="0")
-    flat = [[[0.5] * 8] * 8] * 3
-    case = Case(picture=np.array(flat), perturbation=Pixel(), level=0.5, dead=(1, 1), live=(2, 2))
-    (tmp_path / "case.json").write_text(to_json(case, about))
+    (tmp_path / "case.json").write_text(a_case())
     return tmp_path
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from perturb.errors import InputError, PerturbWarning, UsageError
-from perturb.images import load_images, split
+from perturb.images import load_images, photograph, split
 from perturb.images.generated import dead_leaves, noise
 from perturb.images.photograph import cut_like, fitted, placed_in, random_crop
 from perturb.images.textures import _opened, texture
@@ -590,3 +590,22 @@ def test_a_users_own_function_draws_pictures(tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             load_images(f"own.py:{name}", shape=(1, 8, 8), count=8, beside=tmp_path)
+
+
+def test_a_long_photograph_is_cut_before_it_is_enlarged(monkeypatch):
+    """The same to a grey level of 8 bits, here and there, without the memory for the whole."""
+    rng = np.random.default_rng(0)
+    for stored in (rng.integers(0, 256, (3, 20, 300), dtype=np.uint8), rng.random((3, 300, 20)).astype(np.float32)):
+        smooth = np.stack([np.sort(channel, axis=None).reshape(channel.shape) for channel in stored])
+        monkeypatch.setattr(photograph, "WHOLE", 2**26)
+        whole, where = photograph.random_crop(smooth, (3, 64, 64), np.random.default_rng(1))
+        monkeypatch.setattr(photograph, "WHOLE", 0)
+        part, there = photograph.random_crop(smooth, (3, 64, 64), np.random.default_rng(1))
+        np.testing.assert_allclose(part, whole, atol=1.01 / 255)
+        np.testing.assert_array_equal(where, there)
+    monkeypatch.undo()
+    largest = []
+    monkeypatch.setattr(photograph, "resized", lambda stored, size: largest.append(size))
+    found, _ = photograph.random_crop(np.zeros((3, 60, 50_000), dtype=np.uint8), (3, 224, 224), rng)
+    assert found.shape == (3, 224, 224)
+    assert not largest

@@ -1,8 +1,10 @@
 """Model references, weights files, and that the user's module is left alone."""
 
 import copy
+import os
 import sys
 import warnings
+import zipfile
 
 import pytest
 import torch
@@ -184,8 +186,43 @@ def test_broken_weights(net_file, tmp_path):
     }.items():
         with pytest.raises(InputError, match=words):
             load(f"{net_file}:build", weights=tmp_path / name)
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(UsageError, match="No such file"):
         load(f"{net_file}:build", weights=tmp_path / "absent.pt")
+
+
+def archive_with(path, *, level=None):
+    """A state dict of `net_file` with one bit of its weights flipped; or packed, whatever the values."""
+    good = path.with_suffix(".good")
+    torch.save({"0.weight": torch.ones(4, 3, 3, 3), "0.bias": torch.zeros(4)}, good)
+    if level is None:
+        data = bytearray(good.read_bytes())
+        data[data.index(torch.ones(4).numpy().tobytes()) + 5] ^= 1
+        path.write_bytes(data)
+        return
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(path, "w", level) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (archive_with, r"is damaged: the check sum of `.*data/\d` does not match"),
+        (lambda path: archive_with(path, level=zipfile.ZIP_DEFLATED), "is compressed, which torch does not do"),
+        (lambda path: torch.save({0: torch.zeros(4)}, path), "holds no state dict"),
+        (lambda path: torch.save({"a": torch.zeros(4).to_sparse()}, path), "`a` has the layout torch.sparse_coo"),
+        (lambda path: torch.save({"a": torch.zeros(4, device="meta")}, path), "`a` has no values"),
+        (os.mkfifo, "expected a file, got a pipe or a device"),
+        (os.mkdir, "expected a file, got a folder"),
+        (lambda path: os.symlink("/dev/zero", path), "expected a file, got a pipe or a device"),
+    ],
+)
+def test_weights_that_are_damaged_or_no_values_are_refused_in_one_line(net_file, tmp_path, make, words):
+    path = tmp_path / "x.pt"
+    make(path)
+    with pytest.raises(InputError, match=words) as told:
+        load(f"{net_file}:build", weights=path)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ from perturb.render import (
     trend,
 )
 from perturb.render.colour import paint
-from perturb.render.environment import code, environment, plain
+from perturb.render.environment import code, environment, unmarked
 from perturb.render.picture import GAP, SIDE, TOP, picture
 from perturb.stories.report_parts import describe
 
@@ -195,7 +195,7 @@ def test_the_worse_of_claim_and_change_leads(verdict, since, shown, told):
     assert printed(terminal.report(found, since))[0].split()[0] == shown
     lines = markdown.report(found, since).splitlines()
     assert lines[0].startswith(f"# {shown}: ")
-    assert lines[2] == plain(told) + "."
+    assert lines[2] == unmarked(told) + "."
     page_text = html.report(found, since=since)
     assert f"<title>{shown}: " in page_text
     assert f"<h1>{escape(told)}</h1>" in page_text
@@ -203,7 +203,7 @@ def test_the_worse_of_claim_and_change_leads(verdict, since, shown, told):
 
 
 def test_no_name_marks_anything_up_in_a_sentence_of_markdown():
-    assert plain("a *b* `c` [d](e) <f> | g_h\n# i") == "a \\*b\\* \\`c\\` \\[d\\](e) \\<f\\> \\| g\\_h # i"
+    assert unmarked("a *b* `c` [d](e) <f> | g_h\n# i") == "a \\*b\\* \\`c\\` \\[d\\](e) \\<f\\> \\| g\\_h # i"
 
 
 def test_a_quantity_without_words_goes_by_its_name():

@@ -18,6 +18,7 @@ TEXT = encode(REPORT)
 def changed(*path_and_value):
     *path, last, value = path_and_value
     data = json.loads(TEXT)
+    del data["digest"]  # as in a report of an earlier version
     place = data
     for part in path:
         place = place[part]
@@ -45,6 +46,7 @@ def test_figures_are_no_field_of_the_file():
 
 
 EFFECT = ("findings", 0, "effect")
+EFFECT_OF_1 = json.loads(TEXT)["findings"][1]["effect"]
 RATE = ("experiments", 0, "measures", 0, "dead")
 
 
@@ -68,6 +70,14 @@ RATE = ("experiments", 0, "measures", 0, "dead")
         (("model", "remedy", {"kind": "padding"}), "model.remedy.weights: is missing"),
         (("provenance", "versions", {"torch": 2}), "provenance.versions.torch: expected text, got 2"),
         (("model", "input_shape", [3, 8]), "model.input_shape.2: is missing"),
+        (("model", "input_shape", [3, 0, 8]), "model.input_shape: expected at least 1, got 0"),
+        (("model", "parameters", -1), "model.parameters: expected at least 0, got -1"),
+        (("provenance", "seed", -1), "provenance.seed: expected at least 0, got -1"),
+        (("map", "period", 0), "map.period: expected at least 1, got 0"),
+        (("map", "imbalance", 0.5), "map.imbalance: expected at least 1, got 0.5"),
+        (("map", "phases", []), "map.phases: expected rows of one length"),
+        (("map", "phases", [[1.0], [1.0, 1.0]]), "map.phases: expected rows of one length"),
+        (("map", "phases", [[-1.0]]), "map.phases: expected at least 0, got -1"),
     ],
 )
 def test_a_report_that_contradicts_itself_is_refused(change, words):
@@ -85,10 +95,28 @@ def test_a_miss_rate_is_a_share():
 
 def test_the_worst_finding_is_the_verdict():
     """A PASS over a FAIL is refused, the FAIL itself is read."""
-    text = changed("findings", 1, "verdict", "FAIL")
+    fails = {"verdict": "FAIL", "effect": EFFECT_OF_1 | {"value": 0.5, "low": 0.4, "high": 0.6}}
+    text = changed("findings", 1, json.loads(TEXT)["findings"][1] | fails)
     with pytest.raises(InputError, match="INCONCLUSIVE, but the findings and controls make it FAIL"):
         from_json(text)
-    assert from_json(text.replace('"verdict": "INCONCLUSIVE"}', '"verdict": "FAIL"}')).verdict == Verdict.FAIL
+    assert from_json(json.dumps(json.loads(text) | {"verdict": "FAIL"})).verdict == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("verdict", "low", "high", "words"),
+    [
+        ("PASS", 0.05, 0.15, "PASS, but by its numbers INCONCLUSIVE: the interval contains 0.1"),
+        ("PASS", 0.2, 0.3, "PASS, but by its numbers FAIL: the whole interval lies above 0.1"),
+        ("FAIL", 0.05, 0.15, "FAIL, but by its numbers INCONCLUSIVE"),
+        ("FAIL", 0.0, 0.05, "FAIL, but by its numbers PASS"),
+        ("INCONCLUSIVE", 0.2, 0.3, "INCONCLUSIVE, but by its numbers FAIL"),
+    ],
+)
+def test_a_verdict_follows_from_its_numbers(verdict, low, high, words):
+    effect = EFFECT_OF_1 | {"value": (low + high) / 2, "low": low, "high": high}
+    finding = json.loads(TEXT)["findings"][1] | {"verdict": verdict, "effect": effect}
+    with pytest.raises(InputError, match=rf"findings\.1\.verdict: {words}"):
+        from_json(changed("findings", 1, finding))
 
 
 def test_a_report_of_schema_1_gets_what_it_lacks():

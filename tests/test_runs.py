@@ -1,6 +1,8 @@
 """A run and its files."""
 
 import io
+import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from toyruns import KEPT, a_measurement, a_run
 
 from perturb.errors import InputError
-from perturb.files import encode as written
+from perturb.npz import unpack
 from perturb.quantities.detection import detected
 from perturb.records import DEAD, Contribution
 from perturb.report import SCHEMA
@@ -47,8 +49,29 @@ def test_a_run_survives_its_files():
     assert encode(run) == files
     again = decode(files)
     assert encode(again) == files
-    assert written(again.report) == written(run.report)
+    assert again.report == run.report
+    assert set(again.report.files) == {"trials.npz", "maps.npz"}
     np.testing.assert_array_equal(again.measured["pixel"].trials[0].dead, run.measured["pixel"].trials[0].dead)
+
+
+def test_trials_and_maps_are_those_that_the_report_was_written_with():
+    files, other = encode(a_run()), encode(a_run(a_measurement(np.eye(4), np.ones((4, 4)))))
+    for name in ("trials.npz", "maps.npz"):
+        data = other[name] if files[name] != other[name] else files[name] + b"\0"
+        with pytest.raises(InputError, match=rf"`run/{name}`: not the file that its report\.json names by digest"):
+            decode(files | {name: data})
+    older = json.loads(files["report.json"])
+    del older["files"], older["digest"]
+    assert decode(files | {"report.json": json.dumps(older).encode(), "maps.npz": other["maps.npz"]}).report.files == {}
+
+
+def test_an_array_whose_check_sum_does_not_match_is_refused():
+    data = bytearray(encode(a_run())["maps.npz"])
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        first = archive.infolist()[0]
+    data[first.header_offset + 30 + len(first.filename) + 20 + first.compress_size // 2] ^= 1
+    with pytest.raises(InputError, match=r"^`maps\.npz`: "):
+        unpack(bytes(data), "maps.npz")
 
 
 def test_its_name_is_that_of_every_byte():

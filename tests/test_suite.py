@@ -1,11 +1,12 @@
 """Suite files: what is shipped, and how mistakes are told."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from perturb.errors import UsageError
+from perturb.errors import InputError, UsageError
 from perturb.shipped import shipped
 from perturb.suite import DEFAULTS, TABLES, Suite, load_suite, parse_suite
 
@@ -51,6 +52,9 @@ def test_shipped_suites_are_valid():
         ("", "check is missing"),
         (CHECK + CHECK, "'x' is used twice"),
         ("seed = -1\n" + CHECK, "seed = -1"),
+        (f"seed = {2**63}\n" + CHECK, "seed = 9223372036854775808: input should be less than or equal to"),
+        (f"seed = {'9' * 5000}\n" + CHECK, "not TOML: Exceeds the limit"),
+        ('"\\u001b\\u202e" = 1\n' + CHECK, r"\\x1b\\u202e is not a key"),
     ],
 )
 def test_mistakes_are_named_with_file_and_key(text, words):
@@ -97,7 +101,44 @@ def test_another_recipe_needs_a_training():
     assert (learnt.training.recipe, learnt.training.seeds) == ("short", 2)
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 10_000, "[images]\ncount = 99999999999999999999"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 10_000,
+        "[images]\ncount = 99999999999999999999",
+        ".".join(["a"] * 20_000) + " = 1",
+        "x = {" + ". ".join(['"a b"'] * 20_000) + " = 1}",
+        f"[{'.'.join(['a'] * 20_000)}]",
+    ],
+)
 def test_what_would_exhaust_the_machine_is_refused(text):
     with pytest.raises(UsageError, match=r"x\.perturb\.toml"):
         parse_suite(text, "x.perturb.toml")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (os.mkdir, InputError, "got a folder"),
+        (os.mkfifo, InputError, "got a pipe or a device"),
+        (lambda path: os.symlink("/dev/zero", path), InputError, "got a pipe or a device"),
+        (lambda path: os.symlink(path, path), UsageError, "cannot be read: Too many levels of symbolic links"),
+        (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 2**30), InputError, "at most 1 MiB, got"),
+        (lambda path: path.write_bytes(b'name = "\xff"'), InputError, "not UTF-8 at byte 8"),
+    ],
+)
+def test_a_suite_is_a_small_regular_file(tmp_path, make, error, words):
+    make(tmp_path / "x.perturb.toml")
+    with pytest.raises(error, match=words):
+        load_suite(str(tmp_path / "x.perturb.toml"))
+
+
+def test_a_folder_hides_no_shipped_suite(tmp_path, monkeypatch):
+    (tmp_path / "smoke").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_suite("smoke").name == "smoke"
+
+
+def test_lists_of_numbers_and_sentences_are_no_keys():
+    words = 'description = "' + "A sentence. Another one: 1.5, 2.5. " * 100 + '"\n'
+    assert parse_suite('name = "s"\n' + words + CHECK, "x").name == "s"

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -316,6 +317,15 @@ def test_a_checkpoint_gives_back_weights_momentum_and_progress(tmp_path):
         assert torch.equal(*momenta)
 
 
+def test_a_checkpoint_of_an_earlier_version_has_no_digest(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save(tmp_path / "new", *stepped(), Trained(epochs=3, best_epoch=2))
+    words = json.dumps({"epochs": 3, "best_epoch": 2, "accuracy": 0.5, "loss": 0.5, "seconds": 1.0})
+    save_file(load_file(tmp_path / "new"), tmp_path / "old", metadata={"trained": words})
+    assert resume(tmp_path / "old", *stepped(seed=1)).best_epoch == 2
+
+
 def foreign(path):
     path.write_bytes(b"not safetensors at all")
 
@@ -349,6 +359,28 @@ def of_another_network(path):
     save(path, module, torch.optim.SGD(module.parameters(), 0.1), Trained())
 
 
+def a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def with_a_weight_changed(path):
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+def with_a_count_changed(path):
+    data = path.read_bytes()
+    assert data.count(b'\\"best_epoch\\": 0') == 1
+    path.write_bytes(data.replace(b'\\"best_epoch\\": 0', b'\\"best_epoch\\": 1'))
+
+
+def with_an_unknown_field(path):
+    """As one bit in the name of the digest makes it, which would switch the check off."""
+    path.write_bytes(path.read_bytes().replace(b'"digest"', b'"eigest"'))
+
+
 def a_folder(path):
     path.unlink()
     path.mkdir()
@@ -356,7 +388,10 @@ def a_folder(path):
 
 @pytest.mark.parametrize(
     "spoil",
-    [foreign, empty, truncated, cut_in_its_header, weights_alone, of_other_parts, of_another_network, a_folder],
+    [
+        *(foreign, empty, truncated, cut_in_its_header, weights_alone, of_other_parts, of_another_network, a_folder),
+        *(a_pipe, with_a_weight_changed, with_a_count_changed, with_an_unknown_field),
+    ],
 )
 def test_a_file_that_is_no_checkpoint_of_this_training_is_named_in_one_line(tmp_path, spoil):
     path = tmp_path / "x.safetensors"

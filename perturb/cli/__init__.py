@@ -10,6 +10,7 @@ import click
 
 from perturb import __version__
 from perturb.errors import InputError, PerturbError, PerturbWarning
+from perturb.visible import visible
 
 COMMANDS = (
     "demo",
@@ -58,7 +59,7 @@ class _Group(click.Group):
             except (click.ClickException, click.Abort, click.exceptions.Exit):
                 raise
             except Exception as error:  # whatever it is, it is no verdict: Python's own exit code would say FAIL
-                traceback.print_exc()
+                click.echo(visible(traceback.format_exc()), err=True, nl=False)
                 click.echo(f"perturb: unforeseen {type(error).__name__}: the lines above say where.", err=True)
                 sys.exit(InputError.exit_code)
 

@@ -8,6 +8,7 @@ import click
 
 from perturb.cli.options import as_record
 from perturb.errors import UsageError
+from perturb.streams import LARGEST
 
 if TYPE_CHECKING:
     from perturb.model import BlackBox, Network
@@ -24,7 +25,9 @@ SENSOR = click.option(
     metavar="ROWSxCOLUMNS[,KEY=VALUE...]",
     help="Size of your camera's pictures, and how they are resized; see docs/sensor.md.",
 )
-SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of untrained weights.")
+SEED = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, LARGEST), help="Seed of untrained weights."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

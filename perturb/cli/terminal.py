@@ -4,11 +4,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from perturb.visible import visible
+
 
 def console() -> Any:
+    """What prints names as they are: nothing in them is a style, an emoji or an order to the terminal."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    class Visible(Console):
+        def render(self, renderable: Any, options: Any = None) -> Any:
+            for part in super().render(renderable, options):
+                yield part if part.control else part._replace(text=visible(part.text))
+
+    return Visible(highlight=False, markup=False, emoji=False)
 
 
 @contextmanager

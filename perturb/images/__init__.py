@@ -8,7 +8,6 @@ import numpy as np
 
 from perturb.code import load_object
 from perturb.errors import InputError, UsageError
-from perturb.files import plain
 from perturb.images.account import COPY, LEFT_OUT, Ledger, said
 from perturb.images.content import gathered
 from perturb.images.decoding import LARGEST
@@ -23,6 +22,7 @@ from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
 from perturb.trials import only
+from perturb.visible import plain
 
 __all__ = ["Reading", "Region", "dead_leaves", "is_drawn", "load_images", "of_photographs", "split", "split_sizes"]
 

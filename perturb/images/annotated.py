@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from perturb.errors import InputError, UsageError
-from perturb.files import plain
 from perturb.images.account import COPY, Ledger, said
 from perturb.images.annotation_files import Annotated, Entry, read_annotations
 from perturb.images.folder import READABLE, in_folder, name_in
@@ -17,6 +16,7 @@ from perturb.images.reading import Reading, opened_in_turn
 from perturb.kinds import near
 from perturb.records import Images, Objects
 from perturb.streams import stream
+from perturb.visible import plain
 
 AS_IT_IS = Reading()
 Boxes = Float[np.ndarray, "object 4"]  # top, left, rows, columns

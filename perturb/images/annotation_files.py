@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from perturb.errors import InputError, UsageError
-from perturb.files import as_text, plain, read_bytes
+from perturb.files import read_text
 from perturb.images.folder import READABLE
+from perturb.visible import plain
 
 LIMIT = 512 * 2**20  # bytes of one file: the largest of COCO has 470 MB
 MOST = 10_000  # objects of one mask: more are noise, or a picture
@@ -100,8 +101,10 @@ def _read_coco(path: Path) -> Annotated:
             raise InputError(f"annotations `{plain(path)}`: images.{number}: id {plain(key)} is given twice.")
         images[key] = image["file_name"]
         entries.setdefault(image["file_name"], Entry(size=_size(image.get("height"), image.get("width"))))
-    categories = [one for one in data.get("categories") or [] if isinstance(one, dict)]
-    names = {_key(one.get("id")): str(one.get("name")) for one in categories}
+    categories = data.get("categories") or []
+    if not isinstance(categories, list):
+        raise InputError(f"annotations `{plain(path)}`: categories: expected a list.")
+    names = {_key(one.get("id")): str(one.get("name")) for one in categories if isinstance(one, dict)}
     left_out: Counter[str] = Counter()
     for one in data["annotations"]:
         box = _coco_box(one) if isinstance(one, dict) else None
@@ -125,7 +128,7 @@ def _coco_box(one: Mapping[str, Any]) -> Box | None:
             return y, x, height, width
         points = np.concatenate([np.asarray(part, dtype=float).reshape(-1, 2) for part in one["segmentation"]])
         return _around(points)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -137,7 +140,7 @@ def _around(points: np.ndarray) -> Box:
 
 def _parsed(path: Path) -> Any:
     try:
-        return json.loads(as_text(read_bytes(path, limit=LIMIT), path).removeprefix("\ufeff"))
+        return json.loads(read_text(path, limit=LIMIT).removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"annotations `{plain(path)}`: not JSON: {plain(error)}.") from error
 
@@ -178,7 +181,7 @@ def _read_yolo(folder: Path) -> Annotated:
     entries: dict[str, Entry] = {}
     for path in labels:
         entry = Entry(relative=True)
-        for number, line in enumerate(as_text(read_bytes(path, limit=LIMIT), path).splitlines(), 1):
+        for number, line in enumerate(read_text(path, limit=LIMIT).splitlines(), 1):
             if line.strip():
                 entry.add(*_yolo_line(line.split(), names, f"annotations `{plain(path)}`: line {number}"))
         entries[path.relative_to(folder).with_suffix("").as_posix()] = entry
@@ -212,7 +215,7 @@ def _yolo_names(folder: Path) -> list[str]:
     for where in (folder, folder.parent):
         for name in ("classes.txt", "obj.names"):
             if (where / name).is_file():
-                lines = as_text(read_bytes(where / name, limit=LIMIT), where / name).splitlines()
+                lines = read_text(where / name, limit=LIMIT).splitlines()
                 return [line.strip() for line in lines if line.strip()]
         for name in ("data.yaml", "data.yml", "dataset.yaml"):
             if (where / name).is_file():
@@ -226,7 +229,7 @@ def _yaml_names(path: Path) -> list[str]:
     except ImportError as error:
         raise UsageError(f"`{plain(path)}` needs `pip install pyyaml`, or write the names to a classes.txt.") from error
     try:
-        data = yaml.safe_load(as_text(read_bytes(path, limit=2**20), path))
+        data = yaml.safe_load(read_text(path, limit=2**20))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"`{plain(path)}`: not YAML: {plain(error)[:100]}.") from error
     names = data.get("names") if isinstance(data, dict) else None
@@ -254,7 +257,7 @@ def _read_csv(path: Path) -> Annotated:
     x and y are those of a box's top left, or of a point. A point is the pixel in which it lies. Beside xmin, width and
     height are the picture's.
     """
-    text = as_text(read_bytes(path, limit=LIMIT), path).removeprefix("\ufeff")
+    text = read_text(path, limit=LIMIT).removeprefix("\ufeff")
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

@@ -1,8 +1,7 @@
 """A picture file becomes the numbers that it holds: PNG, JPEG and the like, TIFF, NPY and DICOM, told by content."""
 
 import logging
-import os
-import stat
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +12,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageSequence
 
+from perturb.errors import InputError, UsageError
+from perturb.files import check_regular
 from perturb.images.account import CONVERTED, FURTHER, TURNED
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "AVIF", "PPM", "TIFF")  # none runs a program; JPEG includes MPO
+LIMIT = 2**33  # bytes of a picture file, of which a page may be asked
+PAGES = 2**16  # of a TIFF file
 LARGEST = 2**29  # values of a picture: 2 GiB as float32, 179 megapixels in RGB, which is also Pillow's limit
 GREY, RGB, PALETTE, CMYK, YCBCR, JPEG = (0, 1), 2, 3, 5, 6, 7  # photometric interpretations of TIFF; a compression
 ALPHA = (1, 2)  # extra samples of TIFF: alpha that the colours are multiplied by, and alpha that they are not
@@ -63,8 +66,10 @@ def decode(path: Path, asked: Asked) -> Decoded:
             return read(path, asked)
     except UnreadableError:
         raise
-    except FileNotFoundError as error:
-        raise UnreadableError("missing") from error
+    except UsageError as error:
+        raise UnreadableError("missing" if isinstance(error.__cause__, FileNotFoundError) else "unreadable") from error
+    except InputError as error:
+        raise UnreadableError("too large" if path.is_file() else "not a regular file") from error
     except Exception as error:  # of a damaged file every library has its own errors
         raise UnreadableError("unreadable") from error
 
@@ -103,8 +108,7 @@ def _quietly() -> Iterator[None]:
 
 def _reader(path: Path) -> Callable[[Path, Asked], Decoded]:
     """The reader for what the file begins with, whatever it is called."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise UnreadableError("not a regular file")
+    check_regular(path, limit=LIMIT)
     with path.open("rb") as file:
         head = file.read(132)
     if not head:
@@ -212,6 +216,7 @@ def _tiff(path: Path, asked: Asked) -> Decoded:
     """Grey, RGB, palettes and CMYK of any depth and compression by tifffile; other colour spaces by Pillow."""
     from tifffile import TiffFile
 
+    _check_pages(path)
     with TiffFile(path) as tiff:
         series = tiff.series[0]
         page = series.keyframe
@@ -259,6 +264,30 @@ def _tiff(path: Path, asked: Asked) -> Decoded:
         for i in range(len(stack))
     )
     return Decoded(frames=made, left=frames - len(made) + others, notes=tuple(notes))
+
+
+def _check_pages(path: Path) -> None:
+    """Each page of a TIFF file says where the next one lies; tifffile follows a chain that leads back without end.
+
+    Raises UnreadableError for such a chain. One that breaks off is tifffile's to judge.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+        order, big = "<" if head[:1] == b"I" else ">", b"+" in head[2:4]
+        count, entry, where = ("Q", 20, "Q") if big else ("H", 12, "I")
+        size, seen = struct.calcsize(where), set[int]()
+        try:
+            (at,) = struct.unpack_from(order + where, head, 8 if big else 4)
+            while at:
+                if at in seen or len(seen) > PAGES:
+                    raise UnreadableError("unreadable")
+                seen.add(at)
+                file.seek(at)
+                (entries,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
+                file.seek(entries * entry, 1)
+                (at,) = struct.unpack(order + where, file.read(size))
+        except (struct.error, OverflowError, OSError):
+            return
 
 
 def _from_cmyk(picture: np.ndarray, white: float) -> np.ndarray:

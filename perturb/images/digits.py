@@ -1,6 +1,7 @@
 """Handwritten digits: those of scikit-learn, which need no download, or MNIST from torchvision's files."""
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from perturb.errors import InputError, UsageError
+from perturb.files import read_bytes
 from perturb.images.content import gathered
 from perturb.images.photograph import fitted
 from perturb.records import Images
@@ -15,6 +17,7 @@ from perturb.streams import stream
 
 Values = UInt8[np.ndarray, "digit row column"]
 Labels = Int[np.ndarray, " digit"]
+LIMIT = 2**28  # bytes of a file, and of what is packed in it: MNIST has 47 million
 
 
 def scikit_digits(shape: tuple[int, int, int], *, count: int, seed: int) -> Images:
@@ -62,7 +65,9 @@ def _idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
         )
     damaged = InputError(f"`images`: `{path}` is not a complete IDX file of bytes; copy or download it again.")
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = read_bytes(path, limit=LIMIT)
+        if path.suffix == ".gz":
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(LIMIT)
         axes = np.frombuffer(data, ">u4", count=data[3], offset=4) if data[:3] == b"\0\0\x08" else ()
     except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:  # cut short, or not gzipped at all
         raise damaged from error

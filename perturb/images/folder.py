@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from perturb.errors import InputError, UsageError
-from perturb.files import plain
 from perturb.images.account import HIDDEN, LEFT_OUT, OTHER, Ledger
+from perturb.visible import plain
 
 READABLE = frozenset(
     """

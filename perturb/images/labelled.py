@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from perturb.errors import InputError, UsageError
-from perturb.files import plain
+from perturb.files import read_text
 from perturb.images.account import Ledger
 from perturb.images.content import gathered
 from perturb.images.folder import in_folder, name_in
 from perturb.images.photograph import fitted
 from perturb.images.reading import Reading, note_constant, note_enlarged, opened_in_turn
 from perturb.records import Images
+from perturb.visible import plain
 
 Listing = list[tuple[Path, str]]  # pairs of a picture and its class
 
@@ -95,10 +96,9 @@ def _pets(root: Path, ledger: Ledger) -> Listing:
 
 def _rows(path: Path) -> Iterable[tuple[str, str]]:
     """The first two words of each line; comments (#) are skipped."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UsageError(f"`images`: the file `{path}` is missing; copy it there or download the set again.") from error
+    if not path.exists():
+        raise UsageError(f"`images`: the file `{path}` is missing; copy it there or download the set again.")
+    lines = read_text(path).splitlines()
     return [(words[0], words[1]) for line in lines if len(words := line.split()) > 1 and not line.startswith("#")]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 
+WHOLE = 2**26  # values of an enlarged photograph: 64 MiB of 8 bits, 256 MiB of floats
 Picture = Float[np.ndarray, "channel row column"]
 Stored = UInt8[np.ndarray, "channel row column"] | Float[np.ndarray, "channel row column"]
 Box = Float[np.ndarray, "4"]  # top, left, height, width in pixels of the photograph
@@ -57,10 +58,9 @@ def random_crop(stored: Stored, shape: tuple[int, int, int], rng: np.random.Gene
     rows, columns = shape[1:]
     height, width = stored.shape[1:]
     enlarged = enlarged_size((height, width), shape)
-    stored = resized(stored, enlarged)
     top = int(rng.integers(enlarged[0] - rows + 1))
     left = int(rng.integers(enlarged[1] - columns + 1))
-    pixels = as_values(np.ascontiguousarray(stored[:, top : top + rows, left : left + columns]))
+    pixels = as_values(np.ascontiguousarray(_part(stored, enlarged, (top, left), (rows, columns))))
     down, across = height / enlarged[0], width / enlarged[1]
     return pixels, np.array([top * down, left * across, rows * down, columns * across])
 
@@ -110,6 +110,19 @@ def placed_in(
     """
     top, left, height, width = cut
     return (points - np.array([top, left])) * np.array([shape[1] / height, shape[2] / width])
+
+
+def _part(stored: Stored, size: tuple[int, int], at: tuple[int, int], shape: tuple[int, int]) -> Stored:
+    """What `resized` has in a rectangle: cut before it is enlarged where the whole would take much memory.
+
+    Pillow rounds the two by one grey level otherwise here and there, so what fits is enlarged as ever.
+    """
+    (top, left), (rows, columns) = at, shape
+    if len(stored) * size[0] * size[1] <= WHOLE:
+        return resized(stored, size)[:, top : top + rows, left : left + columns]
+    down, across = (n / made for n, made in zip(stored.shape[1:], size, strict=True))
+    box = (left * across, top * down, (left + columns) * across, (top + rows) * down)
+    return _joined([Image.fromarray(c).resize((columns, rows), Image.Resampling.BICUBIC, box=box) for c in stored])
 
 
 def resized(stored: Stored, size: tuple[int, int]) -> Stored:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from perturb.files import plain
 from perturb.images.account import CONSTANT, ENLARGED, FRAMES, LEFT_OUT, Ledger
 from perturb.images.decoding import Asked, Frame, UnreadableError, decode
 from perturb.images.photograph import Photograph, Stored, digest_of
 from perturb.images.scaling import Range, Scale, extremes
+from perturb.visible import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from PIL import Image
 from scipy import ndimage
 
 from perturb.errors import InputError
-from perturb.files import plain, read_bytes
+from perturb.files import read_bytes
 from perturb.images.photograph import Box, Picture, Stored, random_crop
+from perturb.visible import plain
 
 Allowed = Bool[np.ndarray, "row column"]
 LOCAL = 9  # pixels: the side of the square over which brightness is averaged

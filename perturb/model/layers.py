@@ -86,7 +86,7 @@ class Layers:
             raise UsageError(f"{self.name} has no module with a feature map; ask `output`.")
         if wanted == "last":
             target = max(strides.values())
-        elif match := re.fullmatch(r"stride:([1-9]\d*)", wanted):
+        elif match := re.fullmatch(r"stride:([1-9]\d{0,8})", wanted):
             target = min(set(strides.values()), key=lambda s: (abs(math.log2(s / int(match[1]))), s))
             if target != int(match[1]):
                 note = f"{self.name} has no feature map at {wanted}; taken at stride {target}."

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from perturb.errors import InputError, UsageError
+from perturb.files import BY_HAND, check_regular, read_json
 from perturb.model.copy import first_line
 from perturb.model.preprocessing import Preprocessing
 from perturb.sensor import Crop, Resize, Step
@@ -130,6 +132,7 @@ def from_transformers(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]
     folder = Path(rest)
     if not (folder / "config.json").is_file():
         raise UsageError(f"transformers:{rest}: there is no `{folder / 'config.json'}`; name a folder that holds one.")
+    check_regular(folder / "config.json", limit=BY_HAND)
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
         config = transformers.AutoConfig.from_pretrained(folder, **local)
@@ -142,10 +145,10 @@ def from_transformers(scheme: str, rest: str) -> tuple[nn.Module, Preprocessing]
 
 def _prepared(folder: Path, config: Any) -> Preprocessing:
     """From preprocessor_config.json: the size, and mean and std where it normalises."""
-    import json
-
     path = folder / "preprocessor_config.json"
-    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    told = read_json(path) if os.path.lexists(path) else {}
+    if not isinstance(told, dict):
+        raise InputError(f"`{path}`: expected an object, got {type(told).__name__}.")
     if told.get("do_flip_channel_order"):
         raise InputError(
             f"`{path}` asks for blue, green, red (do_flip_channel_order), which a folder's model is not given: let a "

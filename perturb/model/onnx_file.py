@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-import tomllib
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from perturb.errors import InputError
+from perturb.files import WEIGHTS, check_regular, read_toml
 from perturb.model.copy import first_line
 from perturb.model.onnx_graph import Node, external_files, follow, unknown_operators
 from perturb.model.preprocessing import Preprocessing
@@ -129,8 +130,9 @@ def _read(path: Path) -> tuple[Any, Any]:
     except ImportError as error:
         missing = (error.name or "onnxruntime").partition(".")[0]
         raise InputError(f"{missing} is not installed: `pip install 'perturb-suite[onnx]'`.") from error
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"there is no file `{path}`.")
+    check_regular(path, limit=WEIGHTS)
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except Exception as error:  # protobuf's own, which differ from version to version
@@ -190,10 +192,7 @@ def _size(path: Path, fixed: tuple[int | None, ...], asked: Pair | None) -> Pair
 
 
 def _sidecar(path: Path) -> dict[str, Any]:
-    try:
-        given = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"`{path}` is no TOML file: {first_line(error)}") from error
+    given = read_toml(path) if os.path.lexists(path) else {}
     for key, value in given.items():
         if key not in KEYS:
             raise InputError(f"`{path}`: key `{key}` is unknown, expected {', '.join(KEYS)}.")
@@ -224,6 +223,7 @@ def _digest(model: Any, path: Path) -> str:
     for file in [path, *(path.parent / name for name in sorted(set(external_files(model))))]:
         if not file.is_file():
             raise InputError(f"`{path}` keeps weights in `{file}`, which is no file; put it there.")
+        check_regular(file, limit=WEIGHTS)
         with file.open("rb") as opened:
             while part := opened.read(1 << 20):
                 digest.update(part)

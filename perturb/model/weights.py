@@ -1,13 +1,17 @@
 """Weights from a file that cannot run code: safetensors, or a state dict read with `weights_only=True`."""
 
 import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError
+from perturb.files import WEIGHTS, check_regular
+from perturb.model.copy import first_line
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep it in a checkpoint
 
@@ -18,7 +22,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
     if faults := _faults(module, state):
         more = f" and {len(faults) - 2} more" if len(faults) > 2 else ""
         raise InputError(f"`{path}` does not fit the network: {'; '.join(faults[:2])}{more}.")
-    module.load_state_dict(state)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:  # values that cannot become the network's, such as quantised ones
+        raise InputError(f"`{path}` does not fit the network: {first_line(error)}") from error
 
 
 def fits(module: nn.Module, path: Path) -> bool:
@@ -48,15 +55,18 @@ def _faults(module: nn.Module, state: dict[str, Tensor]) -> list[str]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Names to tensors, out of whatever a training script wrapped them in."""
-    if not path.is_file():
-        raise UsageError(f"--weights: there is no file `{path}`.")
+    check_regular(path, limit=WEIGHTS)
     state = _opened(path)
     for name in CONTAINERS:
         inner: Any = state.get(name)
         if isinstance(inner, dict):
             state = inner
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not state or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
         raise InputError(f"`{path}` holds no state dict (names to tensors).")
+    for name, value in state.items():
+        if value.is_meta or value.layout != torch.strided:
+            what = "no values (it is on the device `meta`)" if value.is_meta else f"the layout {value.layout}"
+            raise InputError(f"`{path}`: `{name}` has {what}; save dense tensors.")
     if all(name.startswith("module.") for name in state):  # saved from DataParallel
         state = {name.removeprefix("module."): value for name, value in state.items()}
     return state
@@ -68,13 +78,35 @@ def _opened(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        _check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about kinds of tensors that are refused below
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"`{path}` is a pickled model, and opening one runs code; save `model.state_dict()` or safetensors."
         ) from error
+    except InputError:
+        raise
     except Exception as error:  # truncated, foreign or unreadable: every reader has its own words
-        raise InputError(f"`{path}` cannot be read as weights: {str(error).splitlines()[0]}") from error
+        raise InputError(f"`{path}` cannot be read as weights: {first_line(error)}") from error
     if not isinstance(state, dict):
         raise InputError(f"`{path}` holds a {type(state).__name__}, not a state dict.")
     return state
+
+
+def _check_archive(path: Path) -> None:
+    """torch reads an archive without looking at its check sums, so that a flipped bit would become a weight.
+
+    Raises InputError where one does not match, and for packed members: torch packs none, and a small file could unfold
+    to any size. Files of torch before 1.6 are no archives and have no check sums.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        packed = next((one for one in archive.infolist() if one.compress_type != zipfile.ZIP_STORED), None)
+        if packed is not None:
+            raise InputError(f"`{path}`: `{packed.filename}` is compressed, which torch does not do; save it again.")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise InputError(f"`{path}` is damaged: the check sum of `{damaged}` does not match; copy it again.")

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from perturb.errors import PerturbError
+from perturb.files import check_regular
 from perturb.perturbations.mark import Colour, Ink, Mark, Polarity
 
+LIMIT = 2**28  # bytes of a font file
 FAINT = 0.1  # ink below this share does not count as the word's first or last row or column
 
 
@@ -88,8 +92,10 @@ def _bitmaps() -> list[Ink]:
 def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
     """Pillow's own where no file is named."""
     try:
+        if path:
+            check_regular(Path(path), limit=LIMIT)
         font = ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
-    except OSError as error:
+    except (OSError, PerturbError) as error:
         raise ValueError(f"`font` (={path!r}) cannot be read: {error}") from error
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise ValueError("`text` needs a `font`, as this Pillow was built without FreeType.")

@@ -9,7 +9,7 @@ import pytest
 from perturb.errors import PerturbError
 from perturb.plugin.measure import MeasurementError, measure
 from perturb.plugin.options import setting
-from perturb.suite import ModelTable, Suite, parse_suite
+from perturb.suite import ModelTable, Suite, load_suite
 
 if TYPE_CHECKING:
     from perturb.changes import Changes
@@ -29,8 +29,8 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterator["ModelNode"]:
         try:
-            suite = parse_suite(self.path.read_text(encoding="utf-8"), str(self.path))
-        except (PerturbError, OSError, UnicodeDecodeError) as error:
+            suite = load_suite(str(self.path))
+        except PerturbError as error:
             raise self.CollectError(str(error)) from error
         given = setting(self.config, "model")
         models: dict[str, ModelTable | str] = {name: name for name in given} or suite.models

@@ -5,9 +5,11 @@ from rich.text import Text
 
 from perturb.changes import Change, Changes, ChangeVerdict, RunSummary
 from perturb.render.badges import BADGES
+from perturb.visible import plained
 
 
 def changes(found: Changes) -> RenderableType:
+    found = plained(found)
     head = Text.assemble(
         (f" {found.verdict} ", f"{BADGES[found.verdict].style} reverse"),
         "  ",
@@ -37,6 +39,7 @@ def deciding(found: Changes) -> str:
 
 def summary(found: Changes) -> str:
     """The same in plain lines."""
+    found = plained(found)
     lines = [f"{found.verdict}: {who(found.candidate)} beside {who(found.baseline)}", *found.differs]
     lines += [deciding(found)] if found.changes else []
     lines += found.warnings

@@ -5,10 +5,12 @@ from perturb.render.phases import both
 from perturb.render.terminal import cause, describe, number, unread, would_decide
 from perturb.report import Report
 from perturb.verdict import WITHOUT_ERROR
+from perturb.visible import plained
 
 
 def diagnosis(report: Report, check: str) -> str:
     """The text under a failing check. Raises StopIteration for a check that the report does not hold."""
+    report, check = plained((report, check))
     finding = next(f for f in report.findings if f.check == check)
     lines = [headline(report, finding)]
     lines += [f"  {line}" for line in (*_numbers(finding, _experiment(report, check)), *_where(report))]

@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -25,6 +26,12 @@ from perturb.render.terminal import (
     until,
     would_decide,
 )
+from perturb.visible import plained
+
+
+def fill(template: str, *, markup: bool, **values: Any) -> str:
+    """A template, filled in: no text among the values, at any depth, can hide a character or break a line."""
+    return environment(markup=markup).get_template(template).render(plained(values))
 
 
 @cache
@@ -38,7 +45,7 @@ def environment(*, markup: bool) -> Environment:
         keep_trailing_newline=not markup,
         autoescape=markup,
     )
-    made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code, plain=plain)
+    made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code, unmarked=unmarked)
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, verdict=verdict, quantity=headline.quantity, clean=clean)
     made.filters.update(mark=lambda verdict: BADGES[verdict].mark)
@@ -53,7 +60,7 @@ def environment(*, markup: bool) -> Environment:
     return made
 
 
-def plain(text: str) -> str:
+def unmarked(text: str) -> str:
     """Text of Markdown in which no name marks anything up."""
     return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", " ".join(text.split()))
 

@@ -1,7 +1,7 @@
 """A Report as Markdown: the verdict first, then every number with its interval."""
 
 from perturb.changes import Changes
-from perturb.render.environment import environment
+from perturb.render.environment import fill
 from perturb.render.headline import outdated
 from perturb.render.terminal import describe
 from perturb.report import Report
@@ -9,5 +9,5 @@ from perturb.report import Report
 
 def report(found: Report, since: Changes | None = None) -> str:
     """The text of report.md; `since` is what changed since a baseline."""
-    page = environment(markup=False).get_template("report.md.j2")
-    return page.render(r=found, since=since, description=describe(found.model), note=outdated(found))
+    told = {"description": describe(found.model), "note": outdated(found)}
+    return fill("report.md.j2", markup=False, r=found, since=since, **told)

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from perturb.report import Report
+from perturb.visible import plained
 
 
 def model_index(reports: Sequence[Report]) -> str:
     """YAML for the head of a README.md; every value is quoted as JSON, which YAML reads."""
     lines: list[tuple[Any, ...]] = [("model-index:",)]
     for report in reports:
-        lines += _result(report)
+        lines += _result(plained(report))
     return "".join(f"{key}{json.dumps(*value) if value else ''}\n" for key, *value in lines)
 
 

@@ -6,14 +6,15 @@ from markupsafe import Markup
 from perturb.locations import fold, imbalance, one_cell
 from perturb.records import Contribution
 from perturb.render import charts, embed, html
-from perturb.render.environment import environment
+from perturb.render.environment import fill
 from perturb.report import Report
+from perturb.visible import plained
 
 
 def report(found: Report) -> str:
     """The verdict and why, the intervals, each check. On white under either theme; nothing runs."""
-    pictures = [Markup(charts.svg(spec, width=560)) for spec in html.intervals(found.findings)]
-    return environment(markup=True).get_template("notebook.html.j2").render(r=found, pictures=pictures)
+    pictures = [Markup(charts.svg(spec, width=560)) for spec in html.intervals(plained(found.findings))]
+    return fill("notebook.html.j2", markup=True, r=found, pictures=pictures)
 
 
 def contribution(found: Contribution) -> str:
@@ -21,5 +22,4 @@ def contribution(found: Contribution) -> str:
     phases = one_cell(found)
     side = 8 * max(1, 24 // len(phases)) * len(phases)
     picture = embed.painted(np.kron(phases, np.ones((side // len(phases),) * 2)), float(phases.max()))
-    template = environment(markup=True).get_template("notebook_map.html.j2")
-    return template.render(c=found, ratio=imbalance(fold(found)), picture=picture)
+    return fill("notebook_map.html.j2", markup=True, c=found, ratio=imbalance(fold(found)), picture=picture)

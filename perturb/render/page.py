@@ -8,22 +8,20 @@ from typing import Any
 
 from markupsafe import Markup
 
-from perturb.render.environment import environment
+from perturb.render import environment
 
 
 def fill(template: str, **values: Any) -> str:
     """A template that extends page.html.j2, filled in."""
     style, script, vega = _file("report.css"), _file("report.js"), _vega()
-    return (
-        environment(markup=True)
-        .get_template(template)
-        .render(
-            style=Markup(style),
-            scripts=(Markup(vega), Markup(script)),
-            policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {_hash(style)}; "
-            f"script-src {_hash(vega)} {_hash(script)}",
-            **values,
-        )
+    return environment.fill(
+        template,
+        markup=True,
+        style=Markup(style),
+        scripts=(Markup(vega), Markup(script)),
+        policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {_hash(style)}; "
+        f"script-src {_hash(vega)} {_hash(script)}",
+        **values,
     )
 
 

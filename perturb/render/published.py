@@ -8,7 +8,7 @@ from scipy import stats
 
 from perturb.records import Experiment, Rate
 from perturb.render import published_charts
-from perturb.render.environment import environment
+from perturb.render.environment import fill
 from perturb.render.markdown import report
 from perturb.render.published_charts import Line
 from perturb.report import Report
@@ -29,8 +29,9 @@ def index(reports: Mapping[str, Report]) -> str:
         for name in sorted({found.suite.name for found in answers.values()} - set(DEPLOYED))
     }
     worst = {name: by_phase(found) for name, found in examples.items()}
-    page = environment(markup=False).get_template("index.md.j2")
-    return page.render(
+    return fill(
+        "index.md.j2",
+        markup=False,
         suites=suites,
         described=described,
         tasks=tasks,

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 
 import numpy as np
 
 from perturb.report import Report
+from perturb.visible import plain
 
 WIDTH, ROW, LEFT, RIGHT = 760, 26, 250, 30  # in pixels
 INK, FAINT, GRID, RED, BLUE = "#1e1e22", "#8a8a92", "#e4e4e8", "#b3261e", "#1f6fb2"
@@ -105,4 +107,4 @@ def _dot(x: float, y: float, radius: float, colour: str) -> str:
 
 
 def _text(x: float, y: float, words: str, colour: str, anchor: str = "middle") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{escape(plain(words))}</text>'

@@ -10,6 +10,7 @@ from rich.text import Text
 from perturb.history import Entry, Point, Series
 from perturb.render.badges import BADGES
 from perturb.render.terminal import number
+from perturb.visible import plained
 
 BARS = "▁▂▃▄▅▆▇█"
 NEWEST = 24  # points that a curve shows
@@ -21,7 +22,7 @@ def listing(entries: Sequence[Entry]) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("run", "when", "verdict", "suite", "model"):
         table.add_column(column, overflow="fold")
-    for e in entries:
+    for e in plained(list(entries)):
         when = e.timestamp[:16].replace("T", " ")
         table.add_row(e.run[:12], when, Text(e.verdict, BADGES[e.verdict].style), e.suite, e.model)
     return table
@@ -32,7 +33,7 @@ def trends(series: Sequence[Series]) -> RenderableType:
     if not series:
         return listing(())
     parts: list[RenderableType] = []
-    for (suite, model), each in groupby(series, key=lambda s: (s.suite, s.model)):
+    for (suite, model), each in groupby(plained(list(series)), key=lambda s: (s.suite, s.model)):
         parts.append(Text(f"{suite}: {model}", "bold"))
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for s in each:

@@ -12,6 +12,7 @@ from perturb.render.diagnosis import diagnosis
 from perturb.render.environment import code
 from perturb.render.terminal import describe, number
 from perturb.report import Report
+from perturb.visible import plained
 
 LIMIT = 256 * 1024  # bytes; GitHub takes four times as many for a step
 ROOM = 200  # of them for the line that counts what is left out
@@ -28,6 +29,7 @@ class Sheet:
 
 def summary(sheets: Sequence[Sheet], *, limit: int = LIMIT) -> str:
     """A line for each check and each change, then why they failed: whole lines of it, at most `limit` bytes."""
+    sheets = [plained(sheet) for sheet in sheets]
     verdicts = Counter(verdict for sheet in sheets for verdict in _verdicts(sheet))
     counts = ", ".join(f"{verdicts[v]} {v}" for v in RANK if verdicts[v])
     blocks = [f"## perturb: {counts}\n\n"]

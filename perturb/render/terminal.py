@@ -33,6 +33,7 @@ from perturb.render.columns import table_of
 from perturb.render.lattice import sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Report
+from perturb.visible import plained
 
 SHADES = " ░▒▓█"  # where there is no colour
 NOTABLE = 0.01  # the share of an object's change that clipping may take without a word
@@ -89,6 +90,7 @@ def _coloured(values: np.ndarray, high: float) -> Text:
 
 def report(found: Report, since: Changes | None = None) -> RenderableType:
     """The verdict and why, then the numbers. `since` is what changed since a baseline: a worse change leads."""
+    found = plained(found)
     parts: list[RenderableType] = [headline(found, since), Text()]
     parts += [finding(f) for f in found.findings]
     parts += [Text(), rates(found.experiments)]

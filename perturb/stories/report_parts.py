@@ -66,7 +66,7 @@ def describe(model: Sees, remedy: Remedy | None, *, taught: bool) -> ModelSummar
 
 def describe_suite(suite: Suite) -> SuiteSummary:
     """The suite that was asked."""
-    return SuiteSummary(name=suite.name, description=suite.description, digest=suite.digest)
+    return SuiteSummary(name=suite.name, description=" ".join(suite.description.split()), digest=suite.digest)
 
 
 def describe_images(pictures: Pictures, region: str, *, at_most: int | None) -> ImagesSummary:

@@ -9,6 +9,7 @@ import numpy as np
 from perturb.comparisons import Correlation, Field
 from perturb.contribution import centre, fit_gaussian, receptive_field
 from perturb.errors import InputError, UsageError
+from perturb.files import BY_HAND, read_text
 from perturb.protocols import Differentiable, Progress, quiet
 from perturb.records import Images, ReceptiveField
 from perturb.sensor import sensor_of
@@ -65,13 +66,10 @@ def _measure(model: Differentiable, theory: ReceptiveField, images: Images) -> F
 
 def read_accuracies(path: Path) -> dict[str, float]:
     """Model -> accuracy, from a table with these two columns."""
+    text = read_text(path, limit=BY_HAND)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {row["model"]: float(row["accuracy"]) for row in rows}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--accuracies: `{path}` cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+        return {row["model"]: float(row["accuracy"]) for row in csv.DictReader(text.splitlines())}
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UsageError(f"--accuracies: `{path}`: expected the columns model,accuracy and a number a row.") from error
 
 

@@ -1,5 +1,6 @@
 """Checkpoints: a training is saved after each epoch and resumes where it stopped."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.errors import InputError
+from perturb.errors import InputError, PerturbError
+from perturb.files import WEIGHTS, check_regular
 
 State = dict[str, Tensor]
 
@@ -40,10 +42,10 @@ def save(path: Path, module: nn.Module, optimiser: torch.optim.SGD, trained: Tra
         for part, state in parts.items()
         for name, value in state.items()
     }
-    words = {f.name: getattr(trained, f.name) for f in fields(trained) if f.name != "best"}
+    words = json.dumps({f.name: getattr(trained, f.name) for f in fields(trained) if f.name != "best"})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    save_file(tensors, temporary, metadata={"trained": json.dumps(words)})
+    save_file(tensors, temporary, metadata={"trained": words, "digest": _digest(words, tensors)})
     temporary.replace(path)
 
 
@@ -52,15 +54,18 @@ def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained
     from safetensors import SafetensorError, safe_open
 
     try:
+        check_regular(path, limit=WEIGHTS)
         with safe_open(path, "pt") as file:
-            words = json.loads(file.metadata()["trained"])
-            parts: dict[str, State] = {"module": {}, "best": {}, "momentum": {}}
-            for key in file.keys():  # noqa: SIM118 - a reader of files, not a mapping
-                part, _, name = key.partition("/")
-                parts[part][name] = file.get_tensor(key)
+            told = dict(file.metadata())
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - a reader, not a mapping
+        words = _words(told, tensors)
+        parts: dict[str, State] = {"module": {}, "best": {}, "momentum": {}}
+        for key, value in tensors.items():
+            part, _, name = key.partition("/")
+            parts[part][name] = value
         module.load_state_dict(parts["module"])
         trained = Trained(**words, best=parts["best"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, PerturbError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"`{path}` is not a checkpoint of this training ({reason}); delete it to start again."
@@ -71,6 +76,33 @@ def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained
     device = next(module.parameters()).device
     trained.best = {name: value.to(device) for name, value in trained.best.items()}
     return trained
+
+
+def _words(told: dict[str, str], tensors: State) -> dict[str, Any]:
+    """What a checkpoint says of its training. Raises ValueError where it is not what was saved.
+
+    Checkpoints of earlier versions have no digest.
+    """
+    text = told.pop("trained")
+    digest = told.pop("digest", None)
+    if told:
+        raise ValueError(f"{next(iter(told))} is not a field")
+    if digest is not None and digest != _digest(text, tensors):
+        raise ValueError("its digest does not match what it holds: it is damaged")
+    words = json.loads(text)
+    counts = (words["epochs"], words["best_epoch"])
+    if not all(type(count) is int and 0 <= count <= counts[0] for count in counts):
+        raise ValueError(f"{counts[0]} epochs, of which {counts[1]} is the best")
+    return dict(words)
+
+
+def _digest(words: str, tensors: State) -> str:
+    """SHA-256 of the words, and of each tensor's name, type, shape and bytes."""
+    found = hashlib.sha256(words.encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _parameters(optimiser: torch.optim.SGD) -> list[Any]:

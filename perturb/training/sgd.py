@@ -42,7 +42,7 @@ def train(module: nn.Module, model: Differentiable, setup: TrainingSetup, *, kee
         _lay_out(module, model)
     optimiser = torch.optim.SGD(module.parameters(), recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
     path = keep / f"{_key(module, model, setup)}.safetensors" if keep else None
-    trained = resume(path, module, optimiser) if path and path.is_file() else Trained()
+    trained = resume(path, module, optimiser) if path and path.exists() else Trained()
     tick(trained.epochs * setup.lessons.batches(recipe.batch), _note(trained, recipe))
     while trained.epochs < recipe.epochs:
         started = time.perf_counter()
