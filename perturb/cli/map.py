@@ -94,6 +94,8 @@ def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options
     """The map, on as many pictures as asked for; an untrained network is settled on them."""
     import torch
 
+    from perturb.stories.witness import witness
+
     estimator = KINDS[kind]
     estimator.check(model)
     where = model.find_layer(layer) if isinstance(model, Taps) else layer
@@ -102,10 +104,13 @@ def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options
     pictures = shown.load(model.input_shape).pixels[: shown.count]
     if model.untrained and isinstance(model, Differentiable):
         model.settle(torch.from_numpy(pictures))
+    seen = witness(model, pictures, [where])
     steps = pictures[0, 0].size if options.full and kind == "response" else 1  # places
     with progress() as begin:
         tick = begin(f"{kind} map", len(pictures) * steps)
-        return estimator(model, pictures, where, replace(options, tick=tick))
+        found = estimator(model, pictures, where, replace(options, tick=tick))
+    seen.confirm(model)
+    return found
 
 
 def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:
