@@ -55,7 +55,7 @@ def test_what_only_judged_pictures_show(name, kind):
 def test_a_plain_model_passes():
     model = network(Calls(lambda y, calls, x: y), shape=SHAPE)
     seen = witness(model, pictures(), ["output", "stack.0"])
-    seen.confirm(model, patiently=True)
+    seen.confirm_patiently(model)
 
 
 def test_a_network_that_changes_later_is_asked_again():
@@ -65,7 +65,7 @@ def test_a_network_that_changes_later_is_asked_again():
     seen.confirm(model)
     assert PATIENCE > 60
     with pytest.raises(InputError, match="keeps a state"):
-        seen.confirm(model, patiently=True)
+        seen.confirm_patiently(model)
 
 
 @pytest.mark.parametrize(

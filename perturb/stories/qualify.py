@@ -82,7 +82,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     most = min(suite.images.at_most or len(judged.names), len(judged.names))
     looks = looks_at(most, until_decided=suite.images.until_decided)
     results = run_checks(model, checks, pictures, context.wanted, looks=looks)
-    seen.confirm(model, patiently=True)
+    seen.confirm_patiently(model)
     judged = of_photographs(judged, np.arange(results.photographs))
     findings = explained(results.findings, checks, results)
     records = tuple(experiment_record(each) for each in results.measured)

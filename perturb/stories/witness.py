@@ -25,31 +25,46 @@ class Witness:
     pictures: Pictures
     answers: dict[str, list[Answers]]  # by layer
 
-    def confirm(self, model: Sees, *, patiently: bool = False) -> None:
-        """Raises InputError where a layer gives a picture another answer now: it keeps a state, or draws numbers.
-
-        `patiently`: the engine runs a network less often than its deployment does, so one whose numbers change from run
-        to run is run PATIENCE times more before it is asked.
-        """
-        if patiently and isinstance(model, Differentiable) and self._counts(model):
-            for _ in range(PATIENCE):
-                model.measure(self.pictures[:1])
+    def confirm(self, model: Sees) -> None:
+        """Raises InputError where a layer gives a picture another answer now: it keeps a state, or draws numbers."""
         for layer, before in self.answers.items():
-            for number, (picture, answer) in enumerate(zip(self.pictures.split(1), before, strict=True)):
+            for picture, answer in zip(self.pictures.split(1), before, strict=True):
                 if differ(answer, model.measure(picture, layer), model.input_shape):
-                    raise InputError(
-                        f"{model.name}: `{layer}` gives two answers to one of the judged pictures (number {number + 1} "
-                        "of those that are asked again): it keeps a state, or draws random numbers; nothing is judged."
-                    )
+                    raise InputError(_two_answers(model, layer))
 
-    def _counts(self, model: Differentiable) -> bool:
-        """Whether a number or a buffer of the network changes when it runs."""
-        before = _numbers(model)
-        model.measure(self.pictures[:1])
-        return _numbers(model) != before
+    def confirm_patiently(self, model: Sees) -> None:
+        """The same at the end of a run, which may have run a network less often than its deployment does.
+
+        One that counts, or whose buffers change from run to run, is run PATIENCE times more before it is asked again.
+        """
+        self.confirm(model)
+        for layer in self.answers:
+            if not isinstance(model, Differentiable) or not model.gives_tensor(layer):
+                continue
+            before, numbers = _plain(model, self.pictures, layer), _numbers(model)
+            after = _plain(model, self.pictures, layer)
+            if _numbers(model) != numbers:
+                for _ in range(PATIENCE):
+                    after = _plain(model, self.pictures, layer)
+                if differ(before, after, model.input_shape):
+                    raise InputError(_two_answers(model, layer))
+
+
+def _two_answers(model: Sees, layer: str) -> str:
+    return (
+        f"{model.name}: `{layer}` gives two answers to one judged picture: it keeps a state or draws random numbers, so "
+        "that nothing can be judged; let the factory return a network without either."
+    )
+
+
+def _plain(model: Differentiable, pictures: Pictures, layer: str) -> Tensor:
+    """What the network itself gives for the first picture, rather than its quicker form, which is a copy."""
+    with torch.inference_mode():
+        return model.propagate(model.normalise(pictures[:1]), layer)
 
 
 def _numbers(model: Differentiable) -> list[object]:
+    """What a network may count in."""
     modules = [*model.module.modules()]
     plain = [v for module in modules for v in vars(module).values() if isinstance(v, int | float)]
     return [*plain, *(buffer.double().sum().item() for buffer in model.module.buffers() if not buffer.is_complex())]
