@@ -52,8 +52,8 @@ class Witness:
 
 def _two_answers(model: Sees, layer: str) -> str:
     return (
-        f"{model.name}: `{layer}` gives two answers to one judged picture: it keeps a state or draws random numbers, so "
-        "that nothing can be judged; let the factory return a network without either."
+        f"{model.name}: `{layer}` gives two answers to one judged picture: it keeps a state or draws random numbers; "
+        "let the factory return a model without either."
     )
 
 
