@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from toys import SHAPE, Residual, network
 
 from perturb import load
-from perturb.contribution import receptive_field
+from perturb.contribution import receptive_field, structural
 from perturb.errors import UnsupportedOperationError
 from perturb.images import load_images
 from perturb.stories import rf
@@ -146,3 +146,29 @@ class Resized(nn.Module):
 
     def forward(self, x):
         return F.interpolate(x, **self.options)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, a, b: torch.sigmoid(b(torch.sigmoid(a(x)))),
+        lambda x, a, b: b(a(x).softmax(1)),
+        lambda x, a, b: torch.sigmoid(b(torch.sigmoid(a(x)) * torch.sigmoid(a(x).mean((2, 3), keepdim=True)))),
+        lambda x, a, b: b(torch.sigmoid(a(x)) + 1) * torch.sigmoid(a(x).amax((2, 3), keepdim=True)).sigmoid(),
+    ],
+)
+def test_a_sigmoid_is_a_gate_only_where_it_multiplies(call):
+    """As the nonlinearity of a network it passes what it is given on, for the map and for the field."""
+
+    class Net(nn.Module):
+        def __init__(self, call):
+            super().__init__()
+            self.a, self.b, self.call = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), call
+
+        def forward(self, x):
+            return self.call(x, self.a, self.b)
+
+    relus = network(Net(lambda x, a, b: b(torch.relu(a(x)))))
+    found = network(Net(call))
+    assert receptive_field(found, "output") == receptive_field(relus, "output")
+    assert structural(found).values == pytest.approx(structural(relus).values, rel=1e-12)

@@ -90,7 +90,7 @@ def propagate(
     """The squared gradient at each pixel of a canvas, of every channel together, by these rules; and what was noted."""
     x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
     with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current, rules) as recorder:
-        output = recorder.without_gates(model.propagate(x.clone(), layer))
+        output = model.propagate(x.clone(), layer)
     if output.requires_grad:
         recorder.check_graph(output)
         (gradient,) = torch.autograd.grad(output.sum(), x)

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from perturb.contribution import fixed_paths
 from perturb.contribution.fixed_paths import Path
+from perturb.contribution.gates import gates_in, level_of, mark, swapped
 from perturb.contribution.rules import RULES, Rules, is_linear
 from perturb.errors import UnsupportedOperationError
 from perturb.operations import Operation, Resizing, Stencil, certificate, read, resizing
@@ -72,13 +73,6 @@ class Linearised(TorchFunctionMode):
         self._layer = current_layer
         self._module = module
         self._fixed = {b.untyped_storage().data_ptr() for b in module.buffers() if b.numel()}
-        self._gates: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def without_gates(self, output: Tensor) -> Tensor:
-        """What entered the gate, where the network ends in one (a final sigmoid or softmax)."""
-        while id(output) in self._gates:
-            output = self._gates[id(output)][1]
-        return output
 
     def check_graph(self, output: Tensor) -> None:
         """Refuse custom autograd functions: they pass by without being seen here."""
@@ -102,20 +96,27 @@ class Linearised(TorchFunctionMode):
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
         if not live:
             return func(*args, **kwargs)
-        if name in STRUCTURE or (name in IDENTITY and not in_place(name)):
+        result = self._act(func, name, args, kwargs)
+        mark(result, level_of(live) + (name in GATES))
+        return result
+
+    def _act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
+        plain = name in IDENTITY or name in GATES
+        if name in STRUCTURE or (plain and not in_place(name)):
             rearranged = name in STRUCTURE
             # somebody may write into the copy of what passes unchanged, and not into its source
             result = func(*args, **kwargs) if rearranged else live[0].clone()
             if rearranged or name in fixed_paths.SAME or name in fixed_paths.MINUS:
-                self._note(result, live, name, lambda given: func(*_replaced(args, given), **_replaced(kwargs, given)))
+                self._note(result, live, name, lambda given: func(*swapped(args, given), **swapped(kwargs, given)))
             return result
-        if name in IDENTITY:
+        if plain:
             return live[0]
-        if name in GATES:
-            gate = torch.ones_like(live[0])
-            self._gates[id(gate)] = (gate, live[0])
-            return gate
-        operation = read(name, args, kwargs)
+        operation, written = read(name, args, kwargs), args
+        if gates := gates_in(operation, live):
+            args, kwargs = swapped(args, gates), swapped(kwargs, gates)
+            live = [x for x in live if id(x) not in gates]
+            operation = read(name, args, kwargs)
         if operation is None or type(operation) not in self._rules:
             return self.bar(name, lambda: func(*_as_wide(args), **_as_wide(kwargs)), live[0])
         path = self._path(operation, live, name, args, kwargs)
@@ -124,8 +125,7 @@ class Linearised(TorchFunctionMode):
         else:
             result = self._rules[type(operation)](self, operation)
         if in_place(name):
-            self._gates.pop(id(args[0]), None)
-            result = args[0].copy_(result)
+            result = written[0].copy_(result)
         elif isinstance(result, Tensor) and 0 in result.stride():
             result = result.contiguous()
         if path:
@@ -139,8 +139,8 @@ class Linearised(TorchFunctionMode):
         values = _Values(self)
 
         def apply(given: list[Tensor]) -> Tensor:
-            swapped = {id(source): value for source, value in zip(live, given, strict=True)}
-            same = read(name, _replaced(args, swapped), _replaced(kwargs, swapped))
+            there = {id(source): value for source, value in zip(live, given, strict=True)}
+            same = read(name, swapped(args, there), swapped(kwargs, there))
             found: Tensor = RULES[type(operation)](values, same)
             return found
 
@@ -241,15 +241,6 @@ def _as_wide(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _as_wide(part) for name, part in value.items()}
     return type(value)(map(_as_wide, value)) if type(value) in (tuple, list) else value
-
-
-def _replaced(value: Any, given: dict[int, Tensor]) -> Any:
-    """Arguments with other tensors in place of some."""
-    if isinstance(value, Tensor):
-        return given.get(id(value), value)
-    if isinstance(value, dict):
-        return {name: _replaced(part, given) for name, part in value.items()}
-    return type(value)(_replaced(part, given) for part in value) if type(value) in (tuple, list) else value
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:
