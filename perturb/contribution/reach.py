@@ -124,8 +124,8 @@ def _extend(x: Tensor, dim: int, ahead: int, behind: int) -> Tensor:
     step_out = x.narrow(dim, n - 1, 1) - x.narrow(dim, max(0, n - 2), 1)
     along = [1] * x.ndim
     along[dim] = -1
-    before = x.narrow(dim, 0, 1) - step_in * torch.arange(ahead, 0, -1, device=x.device).view(along)
-    after = x.narrow(dim, n - 1, 1) + step_out * torch.arange(1, behind + 1, device=x.device).view(along)
+    before = x.narrow(dim, 0, 1) - step_in * torch.arange(max(0, ahead), 0, -1, device=x.device).view(along)
+    after = x.narrow(dim, n - 1, 1) + step_out * torch.arange(1, max(0, behind) + 1, device=x.device).view(along)
     inner = x.narrow(dim, max(0, -ahead), n - max(0, -ahead) - max(0, -behind))
     return torch.cat([before, inner, after], dim)
 
@@ -246,7 +246,19 @@ def _resizing(op: operations.Resizing) -> Tensor:
 
 
 AS_IT_IS = frozenset(
-    ["view", "reshape", "__getitem__", "narrow", "size", "dim", "numel", "stride", "__get__", "is_contiguous"]
+    [
+        "view",
+        "reshape",
+        "__getitem__",
+        "narrow",
+        "index_select",
+        "size",
+        "dim",
+        "numel",
+        "stride",
+        "__get__",
+        "is_contiguous",
+    ]
 )
 RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Convolution: _convolution,

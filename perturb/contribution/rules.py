@@ -109,6 +109,10 @@ def _indexing(trace: Trace, op: operations.Indexing) -> Tensor:
     return x[tuple(parts)]
 
 
+def _index_select(trace: Trace, op: operations.IndexSelect) -> Tensor:
+    return op.x.index_select(op.dim, op.index)
+
+
 def _reshape(trace: Trace, op: operations.Reshape) -> Tensor:
     """Stand-ins are not always laid out as the originals, so a view may need a copy.
 
@@ -238,6 +242,7 @@ RULES: Rules = {
     operations.AdaptivePool: _adaptive_pool,
     operations.Padding: _padding,
     operations.Indexing: _indexing,
+    operations.IndexSelect: _index_select,
     operations.Reshape: _reshape,
     operations.Linear: _linear,
     operations.Matmul: _matmul,
