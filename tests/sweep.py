@@ -105,7 +105,7 @@ def parameters(reference: str) -> float:
 def chosen(reference: str) -> str:
     """The first name that is small enough; the first one where none is."""
     scheme, _, names = reference.partition(":")
-    return next((n for n in (f"{scheme}:{name}" for name in names.split("|")[:12]) if parameters(n) <= LARGEST), "")
+    return next((n for n in (f"{scheme}:{name}" for name in names.split("|")[:6]) if parameters(n) <= LARGEST), "")
 
 
 def smallest(reference: str) -> Network:

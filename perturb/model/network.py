@@ -152,12 +152,25 @@ class Network:
             except Exception as error:  # the user's own code: whatever it raises is an answer
                 raise InputError(self._refusal(error)) from error
             with users_code(self.name):
-                return layers, try_out(self.name, self._plain, self.input_shape, first)
+                return layers, try_out(self.name, self._plain, self.input_shape, first, self._exact)
 
     @full_float32()
     def _plain(self, pictures: Tensor) -> object:
         with self._apart():
             return self.module(self.normalise(pictures))
+
+    def _exact(self, pictures: Tensor) -> object:
+        """The same in float64, where the weights are float32, as they are again afterwards."""
+        if any(v.is_floating_point() and v.dtype != torch.float32 for v in self.module.state_dict().values()):
+            return self._plain(pictures)
+        self.module.double()
+        try:
+            return self._plain(pictures.double())
+        except RuntimeError:  # the user's own code may hold float32 of its own
+            self.module.float()
+            return self._plain(pictures)
+        finally:
+            self.module.float()
 
     def _refusal(self, error: Exception) -> str:
         advice = "a factory may return `(module, perturb.Preprocessing(input_shape=...))`"
