@@ -150,7 +150,8 @@ def steps(model: Network) -> Iterator[tuple[str, Callable[[], str]]]:
 def checked(model: Network, pictures: np.ndarray, layer: str) -> str:
     """How far the target map is from central differences in float64 at its five largest pixels."""
     with torch.no_grad():
-        output = int(model.propagate(model.normalise(torch.from_numpy(pictures)), layer).flatten(1).argmax())
+        numbers = model.propagate(model.normalise(torch.from_numpy(pictures)), layer)
+        output = int(numbers.reshape(1, numbers.shape[1], -1).mean(2).argmax())
     found = target(model, pictures, layer, Options(output=output)).values
     places = np.stack(np.unravel_index(np.argsort(found.ravel())[-5:], found.shape), 1)
     model.module.double()
@@ -161,7 +162,7 @@ def checked(model: Network, pictures: np.ndarray, layer: str) -> str:
             for sign in (1, -1):
                 there = x.clone()
                 there[0, :, row, column] += sign * step
-                ends.append(float(model.propagate(model.normalise(there), layer).flatten(1)[0, output]))
+                ends.append(float(model.propagate(model.normalise(there), layer)[0, output].mean()))
             moved.append((ends[0] - ends[1]) / (2 * step * len(x[0])))
     model.module.float()
     wanted, here = np.array(moved), found[tuple(places.T)]

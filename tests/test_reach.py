@@ -108,6 +108,16 @@ def test_a_gate_that_ends_the_network_sees_what_its_input_sees():
         assert (found.offset, found.stride) == (before.offset, before.stride)
 
 
+@pytest.mark.parametrize("function", [torch.square, lambda x: x**3, torch.exp, lambda x: x.abs().sqrt_()])
+def test_a_function_of_each_number_sees_what_its_input_sees(function):
+    class Act(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    model = network(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), Act(), nn.Conv2d(8, 8, 3, 2, 1)))
+    assert receptive_field(model, "2").size == (7, 7)
+
+
 class Wrapped(nn.Module):
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()

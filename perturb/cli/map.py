@@ -24,7 +24,10 @@ estimate_options = as_record(
         "--probes", default=8, show_default=True, type=click.IntRange(1), help="Random output directions (energy)."
     ),
     click.option(
-        "--target", "output", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]"
+        "--target",
+        "output",
+        type=click.IntRange(0),
+        help="Output number, or channel of a map (target).  [default: each picture's largest number]",
     ),
     click.option(
         "--level",

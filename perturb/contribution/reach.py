@@ -89,7 +89,8 @@ class Reach(TorchFunctionMode):
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
         if name in STRUCTURE or name in AS_IT_IS or name in SHAPES:
             return func(*args, **kwargs)
-        if name in IDENTITY or (name in GATES and name != "softmax"):
+        pointwise = name in IDENTITY or (name in GATES and name != "softmax")
+        if pointwise or (name in POINTWISE and len(live) == 1):
             return live[0] if in_place(name) else _copy(live[0])  # somebody may write into it, and not into its source
         with torch.no_grad():
             operation, written = operations.read(name, args, kwargs), args
@@ -245,6 +246,12 @@ def _resizing(op: operations.Resizing) -> Tensor:
     return x.expand(-1, channels, -1, -1)
 
 
+POINTWISE = frozenset(  # of one map; the structural map has no rule for them
+    """
+    square square_ pow pow_ __pow__ sqrt sqrt_ rsqrt exp exp_ expm1 log log1p log2 reciprocal sin cos erf sign round floor
+    logsigmoid logit
+    """.split()
+)
 AS_IT_IS = frozenset(
     [
         "view",
