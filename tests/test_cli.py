@@ -189,7 +189,7 @@ def test_bad_input_is_one_line_and_an_exit_code(work, args, code, words):
 
 @pytest.mark.parametrize("kind", ["structural", "energy", "target", "centre"])
 def test_maps(work, kind):
-    asked = ["map", "net.py:dead", "--kind", kind, "--target", "0", "--images", "noise", "--count", "4", "--out"]
+    asked = ["map", "net.py:dead", "--kind", kind, "--target", "2", "--images", "noise", "--count", "4", "--out"]
     result = perturb(*asked, "map.png")
     assert result.exit_code == 0, result.output
     with Image.open(work / "map.png") as picture:

@@ -182,3 +182,14 @@ def test_a_sigmoid_is_a_gate_only_where_it_multiplies(call):
     found = network(Net(call))
     assert receptive_field(found, "output") == receptive_field(relus, "output")
     assert structural(found).values == pytest.approx(structural(relus).values, rel=1e-12)
+
+
+def test_code_that_breaks_on_coordinates_is_refused_in_one_line():
+    class Breaks(nn.Module):
+        def forward(self, x):
+            if x.requires_grad and float(x.detach().amax()) > 10:
+                raise ValueError("values beyond 10\nand more")
+            return x
+
+    with pytest.raises(UnsupportedOperationError, match="cannot be followed: values beyond 10$"):
+        receptive_field(network(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Breaks())), "1")

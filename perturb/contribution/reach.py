@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from perturb import operations
 from perturb.contribution.gates import gates_in, level_of, mark, swapped
 from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, in_place, tensors_in
-from perturb.errors import UnsupportedOperationError
+from perturb.errors import PerturbError, UnsupportedOperationError
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 from perturb.sensor import network_shape
@@ -35,8 +35,14 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     column = torch.arange(float(columns)).expand(rows, columns)
     x = torch.stack([row, -row, column, -column])[:, None].repeat(1, channels, 1, 1)
     device = next((p.device for p in model.module.parameters()), torch.device("cpu"))
-    with torch.enable_grad(), Reach() as recorder:
-        found = model.propagate(x.to(device).requires_grad_(), layer)
+    try:
+        with torch.enable_grad(), Reach() as recorder:
+            found = model.propagate(x.to(device).requires_grad_(), layer)
+    except PerturbError:
+        raise
+    except Exception as error:  # the user's own code runs on other values
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnsupportedOperationError(f"the receptive field of `{layer}` cannot be followed: {reason}") from error
     found = found.detach()
     if found.isnan().any():
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
@@ -248,8 +254,8 @@ def _resizing(op: operations.Resizing) -> Tensor:
 
 POINTWISE = frozenset(  # of one map; the structural map has no rule for them
     """
-    square square_ pow pow_ __pow__ sqrt sqrt_ rsqrt exp exp_ expm1 log log1p log2 reciprocal sin cos erf sign round floor
-    logsigmoid logit
+    square square_ pow pow_ __pow__ sqrt sqrt_ rsqrt exp exp_ expm1 log log1p log2 reciprocal sin cos erf sign round
+    floor logsigmoid logit
     """.split()
 )
 AS_IT_IS = frozenset(
