@@ -34,17 +34,17 @@ def test_energy_estimates_the_jacobian_columns(pictures):
 def test_batch_size_changes_nothing(pictures, batch):
     model = network(plain())
     for estimate in (energy, target):
-        few, some = (estimate(model, pictures, options=Options(probes=2, batch=b)).values for b in (batch, 3))
+        few, some = (estimate(model, pictures, options=Options(probes=2, batch=b, output=1)).values for b in (batch, 3))
         np.testing.assert_allclose(few, some, rtol=1e-4, atol=1e-9)
 
 
 def test_target_is_the_sum_of_rectified_channel_means(pictures):
     """Image by image, without letting gradients of several images cancel."""
-    model = network(plain())
+    model = network(nn.Sequential(plain(), nn.Flatten()))
     total = 0
     for picture in pictures:
         x = torch.from_numpy(picture[None]).requires_grad_()
-        y = model.module(x).flatten(1)[:, 7]
+        y = model.module(x)[:, 7]
         (gradient,) = torch.autograd.grad(y.sum(), x)
         total = total + gradient[0].mean(0).relu()
     expected = total.double().numpy()
@@ -87,8 +87,21 @@ def test_the_authors_formula_by_finite_differences(kind):
 
 
 def test_target_that_does_not_exist(pictures):
-    with pytest.raises(InputError, match="outputs 0 to 2047"):
-        target(network(plain()), pictures, options=Options(output=5000))
+    with pytest.raises(UsageError, match="outputs 0 to 7"):
+        target(network(plain()), pictures, options=Options(output=8))
+
+
+def test_the_target_of_a_map_is_a_channel_that_is_named(pictures):
+    """Its mean: the largest number of a map is of one position, which sees a part of the picture."""
+    model = network(nn.Conv2d(3, 4, 3, 2, 1))
+    model.module.weight[2].abs_()
+    x = torch.from_numpy(pictures[:1]).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.module(x)[0, 2].mean(), x)
+    expected = gradient[0].mean(0).relu().double().numpy()
+    found = target(model, pictures[:1], options=Options(output=2)).values
+    np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-4, atol=1e-9)
+    with pytest.raises(UsageError, match=r"a map of 8 x 16 x 16.*--target CHANNEL, 0 to 7"):
+        target(network(plain()), pictures)
 
 
 def test_centre_sees_its_theoretical_receptive_field(pictures):
@@ -168,4 +181,4 @@ def test_a_network_without_feature_maps_is_told_its_period(pictures):
     with pytest.raises(UsageError, match="say which period"):
         target(model, pictures)
     assert target(model, pictures, options=Options(period=2)).period == 2
-    assert target(network(plain()), pictures, options=Options(period=8)).period == 8  # what is given counts
+    assert target(network(plain()), pictures, options=Options(period=8, output=0)).period == 8  # what is given counts

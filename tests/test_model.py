@@ -433,3 +433,27 @@ def test_a_stem_and_its_gradient_are_the_same_in_blocks(kernel, side):
 def test_a_network_for_volumes_is_refused():
     with pytest.raises(InputError, match="`0` is a 3-D convolution"):
         Network(torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3)), name="toy")
+
+
+class Tokens(nn.Module):
+    """Patches behind some other tokens, through a layer that mixes none of them."""
+
+    def __init__(self, extra):
+        super().__init__()
+        self.patch, self.mix, self.extra = nn.Conv2d(3, 8, 8, 8), nn.Linear(8, 8), extra
+
+    def forward(self, x):
+        patches = self.patch(x).flatten(2).transpose(1, 2)
+        others = torch.zeros(len(x), self.extra, 8)
+        return self.mix(torch.cat([others, patches], 1))[:, self.extra :].mean(1)
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2, 5, 9])
+@pytest.mark.parametrize("shape", [(3, 64, 64), (3, 64, 96), (3, 48, 32)])
+def test_the_last_layer_of_tokens_is_the_picture_whatever_lies_ahead_of_it(extra, shape):
+    """Class, distillation and register tokens, and pictures that are not square."""
+    model = network(Tokens(extra), shape=shape)
+    assert model.find_layer("last") == "mix"
+    pictures = torch.rand(2, *shape)
+    wanted = model.module.mix(model.module.patch(model.normalise(pictures)).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(model.measure(pictures, "mix"), wanted)

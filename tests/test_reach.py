@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from toys import SHAPE, Residual, network
 
 from perturb import load
-from perturb.contribution import receptive_field
+from perturb.contribution import receptive_field, structural
 from perturb.errors import UnsupportedOperationError
 from perturb.images import load_images
 from perturb.stories import rf
@@ -108,6 +108,16 @@ def test_a_gate_that_ends_the_network_sees_what_its_input_sees():
         assert (found.offset, found.stride) == (before.offset, before.stride)
 
 
+@pytest.mark.parametrize("function", [torch.square, lambda x: x**3, torch.exp, lambda x: x.abs().sqrt_()])
+def test_a_function_of_each_number_sees_what_its_input_sees(function):
+    class Act(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    model = network(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), Act(), nn.Conv2d(8, 8, 3, 2, 1)))
+    assert receptive_field(model, "2").size == (7, 7)
+
+
 class Wrapped(nn.Module):
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -146,3 +156,40 @@ class Resized(nn.Module):
 
     def forward(self, x):
         return F.interpolate(x, **self.options)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, a, b: torch.sigmoid(b(torch.sigmoid(a(x)))),
+        lambda x, a, b: b(a(x).softmax(1)),
+        lambda x, a, b: torch.sigmoid(b(torch.sigmoid(a(x)) * torch.sigmoid(a(x).mean((2, 3), keepdim=True)))),
+        lambda x, a, b: b(torch.sigmoid(a(x)) + 1) * torch.sigmoid(a(x).amax((2, 3), keepdim=True)).sigmoid(),
+    ],
+)
+def test_a_sigmoid_is_a_gate_only_where_it_multiplies(call):
+    """As the nonlinearity of a network it passes what it is given on, for the map and for the field."""
+
+    class Net(nn.Module):
+        def __init__(self, call):
+            super().__init__()
+            self.a, self.b, self.call = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), call
+
+        def forward(self, x):
+            return self.call(x, self.a, self.b)
+
+    relus = network(Net(lambda x, a, b: b(torch.relu(a(x)))))
+    found = network(Net(call))
+    assert receptive_field(found, "output") == receptive_field(relus, "output")
+    assert structural(found).values == pytest.approx(structural(relus).values, rel=1e-12)
+
+
+def test_code_that_breaks_on_coordinates_is_refused_in_one_line():
+    class Breaks(nn.Module):
+        def forward(self, x):
+            if x.requires_grad and float(x.detach().amax()) > 10:
+                raise ValueError("values beyond 10\nand more")
+            return x
+
+    with pytest.raises(UnsupportedOperationError, match="cannot be followed: values beyond 10$"):
+        receptive_field(network(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Breaks())), "1")

@@ -69,7 +69,11 @@ SHARES = {
     "matmul": (lambda m, a, b: a + (m.weight @ b.flatten(2)).unflatten(2, b.shape[2:]).sum(1, keepdim=True), 5),
     "einsum": (lambda m, a, b: a + torch.einsum("oc,bcij->boij", m.weight, b).sum(1, keepdim=True), 5),
     "attention": (lambda m, a, b: a + attended(b), 1),
-    "nearest neighbour": (lambda m, a, b: a + F.avg_pool2d(F.interpolate(b, scale_factor=(2, 2)), 2), 1 / 4),
+    "four copies averaged": (lambda m, a, b: a + F.avg_pool2d(F.interpolate(b, scale_factor=(2, 2)), 2), 1),
+    "nearest neighbour": (
+        lambda m, a, b: a + F.avg_pool2d(F.interpolate(b, scale_factor=(2, 2)), 2, divisor_override=8),
+        1 / 4,  # four copies of one number, each times 1/8
+    ),
 }
 
 

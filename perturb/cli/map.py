@@ -24,7 +24,10 @@ estimate_options = as_record(
         "--probes", default=8, show_default=True, type=click.IntRange(1), help="Random output directions (energy)."
     ),
     click.option(
-        "--target", "output", type=click.IntRange(0), help="Output number (target).  [default: each picture's largest]"
+        "--target",
+        "output",
+        type=click.IntRange(0),
+        help="Output number, or channel of a map (target).  [default: each picture's largest number]",
     ),
     click.option(
         "--level",
@@ -94,6 +97,8 @@ def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options
     """The map, on as many pictures as asked for; an untrained network is settled on them."""
     import torch
 
+    from perturb.stories.witness import witness
+
     estimator = KINDS[kind]
     estimator.check(model)
     where = model.find_layer(layer) if isinstance(model, Taps) else layer
@@ -102,10 +107,13 @@ def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options
     pictures = shown.load(model.input_shape).pixels[: shown.count]
     if model.untrained and isinstance(model, Differentiable):
         model.settle(torch.from_numpy(pictures))
+    seen = witness(model, pictures, [where])
     steps = pictures[0, 0].size if options.full and kind == "response" else 1  # places
     with progress() as begin:
         tick = begin(f"{kind} map", len(pictures) * steps)
-        return estimator(model, pictures, where, replace(options, tick=tick))
+        found = estimator(model, pictures, where, replace(options, tick=tick))
+    seen.confirm(model)
+    return found
 
 
 def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:

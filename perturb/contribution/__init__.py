@@ -16,14 +16,14 @@ _HOMES = {
     "quotient_scan": "perturb.contribution.response",
     "reading": "perturb.contribution.bordered",
     "receptive_field": "perturb.contribution.reach",
-    "structural": "perturb.contribution.architecture",
+    "structural": "perturb.contribution.lattice",
     "target": "perturb.contribution.gradient",
 }
 
 if TYPE_CHECKING:
-    from perturb.contribution.architecture import structural
     from perturb.contribution.bordered import reading
     from perturb.contribution.gradient import centre, energy, fit_gaussian, target
+    from perturb.contribution.lattice import structural
     from perturb.contribution.reach import receptive_field
     from perturb.contribution.response import full_scan, quotient_scan
 
@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
 
 
 KINDS = {
-    "structural": Estimator(function="perturb.contribution.architecture:structural", pictures=False),
+    "structural": Estimator(function="perturb.contribution.lattice:structural", pictures=False),
     "energy": Estimator(function="perturb.contribution.gradient:energy"),
     "target": Estimator(function="perturb.contribution.gradient:target"),
     "centre": Estimator(function="perturb.contribution.gradient:centre", layer="last"),

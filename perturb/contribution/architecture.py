@@ -1,4 +1,4 @@
-"""The structural map: the lattice that strides and kernels alone impose, exact, without data or trained weights."""
+"""What a network's operations do to squared gradients, on a torus or within its borders; without data or weights."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,45 +11,17 @@ from jaxtyping import Float
 from torch import nn
 
 from perturb.contribution.linearised import Linearised, Resizings
-from perturb.contribution.period import placed
 from perturb.contribution.rules import RULES, Rules
 from perturb.contribution.torus import CanvasError
 from perturb.errors import InputError, PerturbError
 from perturb.protocols import Differentiable
-from perturb.records import Contribution, Window
-from perturb.sensor import network_shape, sensor_of
+from perturb.records import Window
+from perturb.sensor import network_shape
 
 LARGEST_CANVAS = 1024
 
 
-def structural(model: Differentiable, layer: str = "output") -> Contribution:
-    """The expected squared input gradient of `layer` under independent zero-mean weights of variance 1/fan_in.
-
-    Propagated on a torus, whose period is the returned map's size: `values` is one T x T cell, in float64, scaled to
-    sum 1. Weights count by their shape alone, nonlinearities as the identity, gates as 1, fixed coefficients by their
-    square. Deterministic; relative accuracy about 1e-12.
-    Where the picture is resized, cropped or padded ahead of the network, `values` is the whole picture: the lattice
-    laid over the network's input and brought back through the steps. As on the torus, the network has no border.
-    Raises UnsupportedOperationError naming the operation and layer through which a gradient cannot be followed.
-    """
-    squared, windows = _on_some_torus(model, layer)
-    if not squared.any():
-        raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through gates.")
-    period = _period(squared)
-    values, sensor = squared[:period, :period], sensor_of(model)
-    if sensor is not None:
-        rows, columns = sensor.inside
-        values = sensor.onto_picture(np.tile(values, (-(-rows // period), -(-columns // period)))[:rows, :columns])
-    return Contribution(
-        values=values / values.sum(),
-        kind="structural",
-        layer=layer,
-        windows=tuple(windows),
-        **placed(model, period),
-    )
-
-
-def _on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
+def on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
     """A small torus if the network allows; else the size it was made for; else one that most windows divide."""
     rows, columns = network_shape(model)[1:]
     reason: Exception | None = None
@@ -90,7 +62,7 @@ def propagate(
     """The squared gradient at each pixel of a canvas, of every channel together, by these rules; and what was noted."""
     x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
     with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current, rules) as recorder:
-        output = recorder.without_gates(model.propagate(x.clone(), layer))
+        output = model.propagate(x.clone(), layer)
     if output.requires_grad:
         recorder.check_graph(output)
         (gradient,) = torch.autograd.grad(output.sum(), x)
@@ -118,14 +90,3 @@ def _names(module: nn.Module) -> Iterator[Callable[[], str]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _period(values: Float[np.ndarray, "row column"]) -> int:
-    """The smallest T that divides the canvas and by which a shift changes nothing."""
-    size = values.shape[0]
-    tolerance = 1e-12 * values.max()
-    for period in (t for t in range(1, size + 1) if size % t == 0):
-        shifted = (np.roll(values, period, axis) for axis in (0, 1))
-        if all(np.abs(values - other).max() <= tolerance for other in shifted):
-            return period
-    raise AssertionError("a torus repeats itself at its own size")

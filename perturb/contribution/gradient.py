@@ -11,7 +11,7 @@ from torch import Tensor
 from perturb.contribution.kinds import DEFAULTS, Options
 from perturb.contribution.period import place
 from perturb.contribution.reach import receptive_field
-from perturb.errors import InputError
+from perturb.errors import InputError, UsageError
 from perturb.precision import full_float32
 from perturb.protocols import Differentiable
 from perturb.records import Contribution, GaussianFit, ReceptiveField
@@ -55,16 +55,25 @@ def target(
 ) -> Contribution:
     """Sum over pictures of relu(mean_c d y_target / d x_c): the map of Kim et al. (2023).
 
-    The target is number `output` of what `layer` gives, or each picture's largest. Gradients are taken image by image,
-    in batches.
+    The target is number `output` of what `layer` gives, or each picture's largest. Of a map of several positions it is
+    the mean of channel `output`, which must be given: the largest number would be of one position alone.
+    Gradients are taken image by image, in batches. Raises UsageError for a target that is missing or does not exist.
     """
 
     def of_target(y: Tensor) -> Tensor:
-        y = y.flatten(1)
+        if y[0].numel() == max(y.shape[1:], default=1):
+            y = y.flatten(1)
+        elif options.output is None:
+            raise UsageError(
+                f"{model.name}: `{layer}` gives a map of {' x '.join(map(str, y.shape[1:]))}, of which the target must "
+                f"be named: --target CHANNEL, 0 to {y.shape[1] - 1}; or ask --kind energy."
+            )
+        else:
+            y = y.flatten(2).mean(2)
         if options.output is None:
             return y.amax(1)
         if not 0 <= options.output < y.shape[1]:
-            raise InputError(f"{model.name} has outputs 0 to {y.shape[1] - 1}, not {options.output}.")
+            raise UsageError(f"{model.name} has outputs 0 to {y.shape[1] - 1}, not {options.output}.")
         return y[:, options.output]
 
     total = _rectified(model, pictures, layer, of_target, options)

@@ -14,9 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from perturb.contribution.rules import RULES, Rules
+from perturb.contribution import fixed_paths
+from perturb.contribution.fixed_paths import Path
+from perturb.contribution.gates import gates_in, level_of, mark, swapped
+from perturb.contribution.rules import RULES, Rules, is_linear
 from perturb.errors import UnsupportedOperationError
-from perturb.operations import Resizing, Stencil, certificate, read, resizing
+from perturb.operations import Operation, Resizing, Stencil, certificate, read, resizing
 from perturb.records import Window
 
 IDENTITY = frozenset(
@@ -60,6 +63,8 @@ class _Barred(torch.autograd.Function):
 class Linearised(TorchFunctionMode):
     """While active, torch functions that depend on the picture act by their rule; `windows` collects certificates."""
 
+    power = 2
+
     def __init__(self, module: nn.Module, current_layer: Callable[[], str], rules: Rules = RULES) -> None:
         super().__init__()
         self._rules = rules
@@ -68,13 +73,6 @@ class Linearised(TorchFunctionMode):
         self._layer = current_layer
         self._module = module
         self._fixed = {b.untyped_storage().data_ptr() for b in module.buffers() if b.numel()}
-        self._gates: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def without_gates(self, output: Tensor) -> Tensor:
-        """What entered the gate, where the network ends in one (a final sigmoid or softmax)."""
-        while id(output) in self._gates:
-            output = self._gates[id(output)][1]
-        return output
 
     def check_graph(self, output: Tensor) -> None:
         """Refuse custom autograd functions: they pass by without being seen here."""
@@ -86,7 +84,7 @@ class Linearised(TorchFunctionMode):
             seen.add(node)
             name = type(node).__name__
             custom = issubclass(type(node), torch.autograd.function.BackwardCFunction)
-            if custom and name != "_BarredBackward":
+            if custom and name not in ("_BarredBackward", "_SquaredBackward"):
                 raise UnsupportedOperationError(f"custom autograd function `{name.removesuffix('Backward')}`")
             todo.extend(parent for parent, _ in node.next_functions)
 
@@ -96,23 +94,70 @@ class Linearised(TorchFunctionMode):
         kwargs = kwargs or {}
         name = _name(func)
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
-        if not live or name in STRUCTURE:
+        if not live:
             return func(*args, **kwargs)
-        if name in IDENTITY:
-            return live[0] if in_place(name) else live[0].clone()  # somebody may write into it, and not into its source
-        if name in GATES:
-            gate = torch.ones_like(live[0])
-            self._gates[id(gate)] = (gate, live[0])
-            return gate
-        operation = read(name, args, kwargs)
+        result = self._act(func, name, args, kwargs)
+        mark(result, level_of(live) + (name in GATES))
+        return result
+
+    def _act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
+        plain = name in IDENTITY or name in GATES
+        if name in STRUCTURE or (plain and not in_place(name)):
+            rearranged = name in STRUCTURE
+            # somebody may write into the copy of what passes unchanged, and not into its source
+            result = func(*args, **kwargs) if rearranged else live[0].clone()
+            if rearranged or name in fixed_paths.SAME or name in fixed_paths.MINUS:
+                self._note(result, live, name, lambda given: func(*swapped(args, given), **swapped(kwargs, given)))
+            return result
+        if plain:
+            return live[0]
+        operation, written = read(name, args, kwargs), args
+        if gates := gates_in(operation, live):
+            args, kwargs = swapped(args, gates), swapped(kwargs, gates)
+            live = [x for x in live if id(x) not in gates]
+            operation = read(name, args, kwargs)
         if operation is None or type(operation) not in self._rules:
             return self.bar(name, lambda: func(*_as_wide(args), **_as_wide(kwargs)), live[0])
-        result = self._rules[type(operation)](self, operation)
+        path = self._path(operation, live, name, args, kwargs)
+        if path and fixed_paths.adds_first(live, operation) and path.few():
+            result = fixed_paths.squared(path)
+        else:
+            result = self._rules[type(operation)](self, operation)
         if in_place(name):
-            self._gates.pop(id(args[0]), None)
-            return args[0].copy_(result)
-        expanded = isinstance(result, Tensor) and 0 in result.stride()
-        return result.contiguous() if expanded else result
+            result = written[0].copy_(result)
+        elif isinstance(result, Tensor) and 0 in result.stride():
+            result = result.contiguous()
+        if path:
+            fixed_paths.keep(result, path)
+        return result
+
+    def _path(self, operation: Operation, live: list[Tensor], name: str, args: Any, kwargs: Any) -> Path | None:
+        """Where the result is a fixed linear function of one map, that function; on a torus alone."""
+        if self._rules is not RULES or not is_linear(self, operation):
+            return None
+        values = _Values(self)
+
+        def apply(given: list[Tensor]) -> Tensor:
+            there = {id(source): value for source, value in zip(live, given, strict=True)}
+            same = read(name, swapped(args, there), swapped(kwargs, there))
+            found: Tensor = RULES[type(operation)](values, same)
+            return found
+
+        return fixed_paths.joined(live, apply, operation)
+
+    def _note(self, result: Any, live: list[Tensor], name: str, call: Callable[[dict[int, Tensor]], Any]) -> None:
+        """Note the path of what a rearrangement gives, one tensor or several."""
+        many = isinstance(result, tuple | list)
+        for number, part in enumerate(result if many else [result]):
+
+            def apply(given: list[Tensor], number: int = number) -> Tensor:
+                found = call({id(source): value for source, value in zip(live, given, strict=True)})
+                return found[number] if many else found
+
+            path = fixed_paths.joined(live, apply, name) if self._rules is RULES else None
+            if path and isinstance(part, Tensor) and part.ndim and len(part) == 1:
+                fixed_paths.keep(part, path)
 
     def bar(self, name: str, call: Callable[[], Any], source: Tensor) -> Any:
         message = self.complaint(name)
@@ -148,6 +193,21 @@ class Linearised(TorchFunctionMode):
     def is_fixed(self, weight: Tensor) -> bool:
         """Whether a convolution's weight is a buffer (a blur, say) whose values are part of the architecture."""
         return not weight.requires_grad and weight.untyped_storage().data_ptr() in self._fixed
+
+
+class _Values:
+    """What a rule may ask where the values themselves pass, rather than their squares."""
+
+    power = 1
+
+    def __init__(self, trace: Linearised) -> None:
+        self.is_fixed, self.bar = trace.is_fixed, trace.bar
+
+    def certify(self, kind: str, stencil: Stencil) -> None:
+        """Noted already."""
+
+    def resized(self, rows: Fraction, columns: Fraction) -> None:
+        """Noted already."""
 
 
 class Resizings(TorchFunctionMode):

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from perturb import operations
+from perturb.contribution.gates import gates_in, level_of, mark, swapped
 from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, in_place, tensors_in
-from perturb.errors import UnsupportedOperationError
+from perturb.errors import PerturbError, UnsupportedOperationError
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 from perturb.sensor import network_shape
@@ -34,8 +35,14 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     column = torch.arange(float(columns)).expand(rows, columns)
     x = torch.stack([row, -row, column, -column])[:, None].repeat(1, channels, 1, 1)
     device = next((p.device for p in model.module.parameters()), torch.device("cpu"))
-    with torch.enable_grad(), Reach() as recorder:
-        found = recorder.without_gates(model.propagate(x.to(device).requires_grad_(), layer))
+    try:
+        with torch.enable_grad(), Reach() as recorder:
+            found = model.propagate(x.to(device).requires_grad_(), layer)
+    except PerturbError:
+        raise
+    except Exception as error:  # the user's own code runs on other values
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnsupportedOperationError(f"the receptive field of `{layer}` cannot be followed: {reason}") from error
     found = found.detach()
     if found.isnan().any():
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
@@ -71,13 +78,6 @@ class Reach(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.unknown = ""
-        self._gates: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def without_gates(self, output: Tensor) -> Tensor:
-        """What entered the gate, where the layer is one itself: at each position it sees what its input sees."""
-        while id(output) in self._gates:
-            output = self._gates[id(output)][1]
-        return output
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -85,23 +85,29 @@ class Reach(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
-        if not live or name in STRUCTURE or name in AS_IT_IS or name in SHAPES:
+        if not live:
             return func(*args, **kwargs)
-        if name in IDENTITY:
+        result = self._act(func, name, args, kwargs)
+        mark(result, level_of(live) + (name in GATES))
+        return result
+
+    def _act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
+        if name in STRUCTURE or name in AS_IT_IS or name in SHAPES:
+            return func(*args, **kwargs)
+        pointwise = name in IDENTITY or (name in GATES and name != "softmax")
+        if pointwise or (name in POINTWISE and len(live) == 1):
             return live[0] if in_place(name) else _copy(live[0])  # somebody may write into it, and not into its source
-        if name in GATES:
-            gate = torch.ones_like(live[0], requires_grad=False)
-            operation = operations.read(name, args, kwargs)
-            if not isinstance(operation, operations.Softmax) or (live[0].ndim == 4 and operation.dim == 1):
-                self._gates[id(gate)] = (gate, live[0])
-            return gate
         with torch.no_grad():
-            operation = operations.read(name, args, kwargs)
+            operation, written = operations.read(name, args, kwargs), args
+            if gates := gates_in(operation, live):
+                args, kwargs = swapped(args, gates), swapped(kwargs, gates)
+                operation = operations.read(name, args, kwargs)
             result = None if operation is None or type(operation) not in RULES else RULES[type(operation)](operation)
             if result is None:
                 result = self._not_known(name, lambda: func(*args, **kwargs))
             elif in_place(name):
-                result = args[0].set_(result.clone())
+                result = written[0].set_(result.clone())
         for part in tensors_in(result):
             part.requires_grad_(part.is_floating_point())
         return result
@@ -125,8 +131,8 @@ def _extend(x: Tensor, dim: int, ahead: int, behind: int) -> Tensor:
     step_out = x.narrow(dim, n - 1, 1) - x.narrow(dim, max(0, n - 2), 1)
     along = [1] * x.ndim
     along[dim] = -1
-    before = x.narrow(dim, 0, 1) - step_in * torch.arange(ahead, 0, -1, device=x.device).view(along)
-    after = x.narrow(dim, n - 1, 1) + step_out * torch.arange(1, behind + 1, device=x.device).view(along)
+    before = x.narrow(dim, 0, 1) - step_in * torch.arange(max(0, ahead), 0, -1, device=x.device).view(along)
+    after = x.narrow(dim, n - 1, 1) + step_out * torch.arange(1, max(0, behind) + 1, device=x.device).view(along)
     inner = x.narrow(dim, max(0, -ahead), n - max(0, -ahead) - max(0, -behind))
     return torch.cat([before, inner, after], dim)
 
@@ -213,6 +219,12 @@ def _multi_head_attention(op: operations.MultiHeadAttention) -> tuple[Tensor, No
     return op.value.amax((0, -1), keepdim=True).expand(*op.query.shape[:-1], op.value.shape[-1]).clone(), None
 
 
+def _softmax(op: operations.Softmax) -> Tensor:
+    """Over channels each position by itself; over positions each sees what all of them see."""
+    whole = op.x.ndim != 4 or op.dim != 1
+    return op.x.amax(op.dim, keepdim=True).expand_as(op.x).clone() if whole else op.x.clone()
+
+
 def _hull(a: Any, b: Any) -> Tensor:
     """What either sees; a number or a parameter sees nothing."""
     live = [v for v in (a, b) if isinstance(v, Tensor) and v.requires_grad]
@@ -240,8 +252,26 @@ def _resizing(op: operations.Resizing) -> Tensor:
     return x.expand(-1, channels, -1, -1)
 
 
+POINTWISE = frozenset(  # of one map; the structural map has no rule for them
+    """
+    square square_ pow pow_ __pow__ sqrt sqrt_ rsqrt exp exp_ expm1 log log1p log2 reciprocal sin cos erf sign round
+    floor logsigmoid logit
+    """.split()
+)
 AS_IT_IS = frozenset(
-    ["view", "reshape", "__getitem__", "narrow", "size", "dim", "numel", "stride", "__get__", "is_contiguous"]
+    [
+        "view",
+        "reshape",
+        "__getitem__",
+        "narrow",
+        "index_select",
+        "size",
+        "dim",
+        "numel",
+        "stride",
+        "__get__",
+        "is_contiguous",
+    ]
 )
 RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Convolution: _convolution,
@@ -253,6 +283,7 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Linear: _linear,
     operations.Matmul: _matmul,
     operations.Attention: _attention,
+    operations.Softmax: _softmax,
     operations.MultiHeadAttention: _multi_head_attention,
     operations.Reduction: _reduction,
     operations.Resizing: _resizing,

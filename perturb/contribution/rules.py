@@ -16,6 +16,10 @@ from perturb.contribution.torus import CanvasError, window_sum
 class Trace(Protocol):
     """What a rule may ask of the pass that it is part of."""
 
+    @property
+    def power(self) -> int:
+        """2: coefficients that are known act by their squares; 1: as they are."""
+
     def bar(self, name: str, call: Callable[[], Any], source: Tensor) -> Any:
         """The result of `call`, through which no gradient reaches `source`."""
 
@@ -32,7 +36,7 @@ class Trace(Protocol):
 def _convolution(trace: Trace, op: operations.Convolution) -> Tensor:
     trace.certify("Conv2d", op.stencil)
     if trace.is_fixed(op.weight):
-        return _fixed_convolution(op)
+        return _fixed_convolution(trace, op)
     out = window_sum(group_means(op.x, op.groups), op.stencil) / math.prod(op.stencil.kernel)
     return out.repeat_interleave(op.weight.shape[0] // op.groups, 1)
 
@@ -42,8 +46,8 @@ def group_means(x: Tensor, groups: int) -> Tensor:
     return x.unflatten(1, (groups, -1)).mean(2)
 
 
-def _fixed_convolution(op: operations.Convolution) -> Tensor:
-    """A convolution whose coefficients are known: their squares, on the torus."""
+def _fixed_convolution(trace: Trace, op: operations.Convolution) -> Tensor:
+    """A convolution whose coefficients are known, on the torus."""
     x, stencil = op.x, op.stencil
     for axis in (0, 1):
         size, stride = x.shape[2 + axis], stencil.stride[axis]
@@ -51,7 +55,7 @@ def _fixed_convolution(op: operations.Convolution) -> Tensor:
             raise CanvasError(stride)
         last = size - stride + stencil.dilation[axis] * (stencil.kernel[axis] - 1) + 1
         x = x.index_select(2 + axis, (torch.arange(last, device=x.device) - stencil.before[axis]) % size)
-    return F.conv2d(x, op.weight.to(x.dtype).square(), None, stencil.stride, 0, stencil.dilation, op.groups)
+    return F.conv2d(x, op.weight.to(x.dtype) ** trace.power, None, stencil.stride, 0, stencil.dilation, op.groups)
 
 
 def _transposed_convolution(trace: Trace, op: operations.TransposedConvolution) -> Tensor:
@@ -71,14 +75,15 @@ def _max_pool(trace: Trace, op: operations.MaxPool) -> Tensor:
 
 def _average_pool(trace: Trace, op: operations.AveragePool) -> Tensor:
     trace.certify("AvgPool2d", op.stencil)
-    return window_sum(op.x, op.stencil) / (op.divisor or math.prod(op.stencil.kernel)) ** 2
+    return window_sum(op.x, op.stencil) / (op.divisor or math.prod(op.stencil.kernel)) ** trace.power
 
 
 def _adaptive_pool(trace: Trace, op: operations.AdaptivePool) -> Tensor:
     """Every output sees the whole torus alike; an input that is already of that size passes unchanged."""
     if tuple(op.x.shape[2:]) == op.size:
         return op.x
-    return op.x.mean((2, 3), keepdim=True).expand(*op.x.shape[:2], *op.size)
+    count = op.x[0, 0].numel() if op.kind == "mean" else 1
+    return op.x.mean((2, 3), keepdim=True).expand(*op.x.shape[:2], *op.size) / count ** (trace.power - 1)
 
 
 def _padding(trace: Trace, op: operations.Padding) -> Tensor:
@@ -102,6 +107,10 @@ def _indexing(trace: Trace, op: operations.Indexing) -> Tensor:
             x = x.roll(-(part.start or 0), dim)
             parts[dim] = slice(None, None, step)
     return x[tuple(parts)]
+
+
+def _index_select(trace: Trace, op: operations.IndexSelect) -> Tensor:
+    return op.x.index_select(op.dim, op.index)
 
 
 def _reshape(trace: Trace, op: operations.Reshape) -> Tensor:
@@ -161,7 +170,9 @@ def _sum(trace: Trace, op: operations.Sum) -> Tensor:
     """Independent terms add up, each by its factor's square; a constant moves nothing."""
     shape = torch.broadcast_shapes(*(term.shape for term in op.terms if isinstance(term, Tensor)))
     terms = zip(op.terms, op.factors, strict=True)
-    first, *others = (x.expand(shape) * factor**2 for x, factor in terms if isinstance(x, Tensor) and x.requires_grad)
+    first, *others = (
+        x.expand(shape) * factor**trace.power for x, factor in terms if isinstance(x, Tensor) and x.requires_grad
+    )
     return sum(others, first)
 
 
@@ -170,7 +181,7 @@ def _product(trace: Trace, op: operations.Product) -> Tensor:
     a, b = op.factors
     x, other = (a, b) if isinstance(a, Tensor) and a.requires_grad else (b, a)
     if not isinstance(other, Tensor):
-        return x * float(other) ** 2
+        return x * float(other) ** trace.power
     if other.requires_grad:
         return trace.bar("product of two activations", lambda: torch.mul(a, b), x)
     return x.expand(torch.broadcast_shapes(x.shape, other.shape))
@@ -178,7 +189,7 @@ def _product(trace: Trace, op: operations.Product) -> Tensor:
 
 def _division(trace: Trace, op: operations.Division) -> Tensor:
     if not isinstance(op.divisor, Tensor):
-        return op.x / float(op.divisor) ** 2
+        return op.x / float(op.divisor) ** trace.power
     if op.divisor.requires_grad:
         return trace.bar("division by an activation", lambda: torch.div(op.x, op.divisor), op.divisor)
     return op.x.expand(torch.broadcast_shapes(op.x.shape, op.divisor.shape))
@@ -187,7 +198,7 @@ def _division(trace: Trace, op: operations.Division) -> Tensor:
 def _reduction(trace: Trace, op: operations.Reduction) -> Tensor:
     """A sum adds; of n values each is the largest with 1/n, and acts on their mean with 1/n^2."""
     count = math.prod(op.x.shape[dim] for dim in op.dims)
-    return op.x.sum(op.dims, op.keep) / {"sum": 1, "amax": count, "mean": count**2}[op.kind]
+    return op.x.sum(op.dims, op.keep) / {"sum": 1, "amax": count, "mean": count**trace.power}[op.kind]
 
 
 def _resizing(trace: Trace, op: operations.Resizing) -> Tensor:
@@ -197,10 +208,31 @@ def _resizing(trace: Trace, op: operations.Resizing) -> Tensor:
         name = "interpolate with align_corners"
         return trace.bar(name, lambda: F.interpolate(op.x, op.size, mode=op.mode, align_corners=op.corners), op.x)
     trace.resized(operations.resizing.ratio(op, 0), operations.resizing.ratio(op, 1))
-    rows, columns = (weights.square().to(op.x.device) for weights in (rows, columns))
+    rows, columns = ((weights**trace.power).to(op.x.device) for weights in (rows, columns))
     return rows @ op.x @ columns.T
 
 
+def is_linear(trace: Trace, op: operations.Operation) -> bool:
+    """Whether its coefficients are known: neither weights that count by their shape, nor a choice of the largest."""
+    if isinstance(op, operations.Convolution):
+        return trace.is_fixed(op.weight)
+    if isinstance(op, operations.AdaptivePool | operations.Reduction):
+        return op.kind != "amax"
+    if isinstance(op, operations.Product):
+        return not all(isinstance(factor, Tensor) for factor in op.factors)
+    if isinstance(op, operations.Division):
+        return not isinstance(op.divisor, Tensor)
+    return isinstance(op, FIXED) and not (isinstance(op, operations.Resizing) and op.corners)
+
+
+FIXED = (
+    operations.AveragePool,
+    operations.Padding,
+    operations.Indexing,
+    operations.Reshape,
+    operations.Resizing,
+    operations.Sum,
+)
 Rules = Mapping[type[operations.Operation], Callable[[Trace, Any], Any]]
 RULES: Rules = {
     operations.Convolution: _convolution,
@@ -210,6 +242,7 @@ RULES: Rules = {
     operations.AdaptivePool: _adaptive_pool,
     operations.Padding: _padding,
     operations.Indexing: _indexing,
+    operations.IndexSelect: _index_select,
     operations.Reshape: _reshape,
     operations.Linear: _linear,
     operations.Matmul: _matmul,

@@ -14,6 +14,7 @@ from perturb.incremental.operations import COUNTED, layout_of, rule
 from perturb.incremental.rules import Linear, Pointwise, Rule, Scale
 from perturb.incremental.simplify import operation_name, simplify
 from perturb.protocols import Differentiable
+from perturb.surroundings import unchanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Traced:
         return uses
 
 
+@unchanged()  # a trace that fails may have entered what it never leaves, such as autocast
 def trace(model: Differentiable, layer: str) -> Traced:
     """The steps from a normalised picture to the output of `layer`. Raises NoRuleError, or what tracing raises."""
     generator = torch.Generator().manual_seed(0)

@@ -20,6 +20,7 @@ from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
 from perturb.records import Window
 from perturb.sensor import network_shape
+from perturb.surroundings import Apart
 
 BATCH = {"cpu": 8, "cuda": 256}
 KNOWN = 3  # pictures whose answers tell one function from another
@@ -47,7 +48,7 @@ class BlackBox:
         period: tuple[int, int] | None = None,
         windows: tuple[Window, ...] = (),
     ) -> None:
-        self.name, self.function = name, function
+        self.name, self.function, self._apart = name, function, Apart()
         self.period, self.windows, self._identity = period, windows, identity
         self.preprocessing = preprocessing or Preprocessing()
         self.input_shape, self.sensor = self.preprocessing.input_shape, self.preprocessing.sensor
@@ -106,7 +107,7 @@ class BlackBox:
 
     @full_float32()
     def _raw(self, pictures: Tensor) -> Any:
-        with torch.no_grad():
+        with self._apart(), torch.no_grad():
             given = self._given(self._normaliser(pictures.float()))
             return stacked([self.function(one) for one in given]) if self._one_by_one else self.function(given)
 

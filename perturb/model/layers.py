@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from perturb.errors import PerturbWarning, UsageError
-from perturb.model.maps import as_map, lie
+from perturb.model.maps import as_map, extra_tokens, lie
 
 WINDOWS = (
     nn.Conv2d,
@@ -29,6 +29,8 @@ class Layers:
         self._modules = dict(module.named_modules())
         self._lying = 0  # above 0 where more maps have their channels last than first
         self._maps: dict[str, tuple[int, int]] = {}  # rows and columns, in the order in which they run
+        self._grid = (0, 0)  # rows and columns of the latest map of four dimensions
+        self._extra: dict[str, int] = {}  # tokens ahead of a grid's
         self._stretched: dict[str, tuple[int, int]] = {}  # of other proportions than the picture's
 
     @contextmanager
@@ -45,7 +47,10 @@ class Layers:
         ratio = self.input_shape[1] / self.input_shape[2]
 
         def hook(module: nn.Module, args: object, output: object) -> None:
-            found = as_map(output, ratio)
+            extra = extra_tokens(output, self._grid)
+            found = as_map(output, ratio, extra=extra)
+            if extra is not None:
+                self._extra[name] = extra
             if isinstance(output, Tensor):
                 self.largest = max(self.largest, output.numel())
                 if output.ndim == 4:
@@ -56,6 +61,8 @@ class Layers:
                         self._stretched[name] = size
             if found is not None and found.shape[-2] * found.shape[-1] > 1:
                 self._maps[name] = found.shape[-2], found.shape[-1]
+                if isinstance(output, Tensor) and output.ndim == 4:
+                    self._grid = self._maps[name]
 
         return hook
 
@@ -64,11 +71,11 @@ class Layers:
         """Rows and columns by layer: maps of the picture's proportions, or where there is none those of any."""
         return self._maps or {name: size for name, size in self._stretched.items() if math.prod(size) > 1}
 
-    def map_of(self, output: object, ratio: float) -> Tensor | None:
+    def map_of(self, name: str, output: object, ratio: float) -> Tensor | None:
         """(n, channel, row, column) from what a layer gives; None where it is no map."""
         if not self._maps and isinstance(output, Tensor) and output.ndim == 4:
             return output
-        return as_map(output, ratio, self._lying > 0)
+        return as_map(output, ratio, self._lying > 0, self._extra.get(name))
 
     def stride_of(self, layer: str) -> int:
         """Input pixels per position, from the ratio of sizes; of rows and columns that differ the common multiple."""

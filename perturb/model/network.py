@@ -13,6 +13,7 @@ from perturb.model.running import Forms, fitting, in_batches, run, settle, users
 from perturb.model.trial import Form, noise, try_out
 from perturb.precision import full_float32
 from perturb.sensor import network_shape
+from perturb.surroundings import Apart
 
 VOLUMES = (nn.Conv3d, nn.ConvTranspose3d)
 
@@ -34,7 +35,7 @@ class Network:
         device: str | torch.device = "cpu",
         untrained: bool | None = None,
     ) -> None:
-        self.name = name
+        self.name, self._apart = name, Apart()
         self.preprocessing = preprocessing or Preprocessing()
         self.input_shape, self.sensor = self.preprocessing.input_shape, self.preprocessing.sensor
         self.device = torch.device(device)
@@ -62,7 +63,7 @@ class Network:
         """Of convolutions and matrix products, for one picture."""
         from torch.utils.flop_counter import FlopCounterMode
 
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with self._apart(), torch.no_grad(), FlopCounterMode(display=False) as counter:
             self.module(self.normalise(noise(self.input_shape, 1)))
         return counter.get_total_flops() // 2
 
@@ -80,14 +81,16 @@ class Network:
 
     def settle(self, pictures: Float[Tensor, "picture channel row column"]) -> None:
         self._forms.forget()
-        settle(self.module, (self.normalise(part) for part in pictures.split(32)))
+        with self._apart():
+            settle(self.module, (self.normalise(part) for part in pictures.split(32)))
 
     def normalise(self, pictures: Float[Tensor, "picture channel row column"]) -> Tensor:
         return self._normaliser(pictures).contiguous(memory_format=self.layout)
 
     def propagate(self, x: Tensor, layer: str = "output", *, folded: bool = False) -> Tensor:
-        module = self._forms.of(layer, self.normalise) if folded else self.module
-        found = run(module, x, layer, self.layers)
+        with self._apart():
+            module = self._forms.of(layer, self.normalise) if folded else self.module
+            found = run(module, x, layer, self.layers)
         if folded and x.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
             raise InputError(
                 f"{self.name}: `{layer}` gives no gradient; ask for [map] kind = 'response', with a period."
@@ -102,7 +105,7 @@ class Network:
             if own is None or (self.form.rows and (own or self.form.single)):
                 with users_code(self.name):
                     return self.propagate(x, layer, folded=x.dtype == torch.float32)
-            with full_float32(), users_code(self.name):
+            with full_float32(), self._apart(), users_code(self.name):
                 raw = self.module(x)
             return part_by_picture(raw, len(x), own, self.name, rowwise=self.form.rows)
 
@@ -149,11 +152,25 @@ class Network:
             except Exception as error:  # the user's own code: whatever it raises is an answer
                 raise InputError(self._refusal(error)) from error
             with users_code(self.name):
-                return layers, try_out(self.name, self._plain, self.input_shape, first)
+                return layers, try_out(self.name, self._plain, self.input_shape, first, self._exact)
 
     @full_float32()
     def _plain(self, pictures: Tensor) -> object:
-        return self.module(self.normalise(pictures))
+        with self._apart():
+            return self.module(self.normalise(pictures))
+
+    def _exact(self, pictures: Tensor) -> object:
+        """The same in float64, where the weights are float32, as they are again afterwards."""
+        if any(v.is_floating_point() and v.dtype != torch.float32 for v in self.module.state_dict().values()):
+            return self._plain(pictures)
+        self.module.double()
+        try:
+            return self._plain(pictures.double())
+        except RuntimeError:  # the user's own code may hold float32 of its own
+            self.module.float()
+            return self._plain(pictures)
+        finally:
+            self.module.float()
 
     def _refusal(self, error: Exception) -> str:
         advice = "a factory may return `(module, perturb.Preprocessing(input_shape=...))`"

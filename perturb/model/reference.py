@@ -17,6 +17,7 @@ from perturb.model.network import Network
 from perturb.model.onnx_file import OnnxFile, open_onnx
 from perturb.model.preprocessing import Preprocessing
 from perturb.model.weights import load_weights
+from perturb.surroundings import Apart
 
 Made = nn.Module | OnnxFile | Callable[[Any], Any]
 
@@ -31,9 +32,10 @@ def load(
 ) -> Network | BlackBox:
     """The model that a reference names; one of FORMS.
 
-    Without weights the network is drawn with `seed`; the caller's random state is left alone. A factory takes no
-    arguments and returns a module or any other callable (see BlackBox), alone or as `(module, Preprocessing(...))`. A
-    module that cannot be followed (TorchScript, torch.export, int8) is taken as a callable.
+    Without weights the network is drawn with `seed`; the process's random state and its other global state are left
+    alone. A factory takes no arguments and returns a module or any other callable (see BlackBox), alone or as
+    `(module, Preprocessing(...))`. A module that cannot be followed (TorchScript, torch.export, int8) is taken as a
+    callable.
     Raises UsageError for an unknown name, InputError for what cannot be loaded.
     """
     scheme, _, rest = reference.rpartition(":") if ".py:" in reference else reference.partition(":")
@@ -41,8 +43,7 @@ def load(
         raise UsageError(f"model `{reference}` is not understood; expected {FORMS}.")
     where = _device(device)
     loader = LOADERS.get(scheme, _from_factory)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with Apart(seed)():
         made, preprocessing = loader(scheme, rest)
     if isinstance(made, OnnxFile):
         _without(weights, f"{reference} holds its own weights")

@@ -55,7 +55,7 @@ def run(module: nn.Module, x: Tensor, layer: str, layers: Layers) -> Tensor:
         pass
     finally:
         handle.remove()
-    found = layers.map_of(kept[0], x.shape[-2] / x.shape[-1]) if kept else None
+    found = layers.map_of(layer, kept[0], x.shape[-2] / x.shape[-1]) if kept else None
     if found is None:
         raise InputError(f"{layers.name}: layer `{layer}` gives no feature map for an input of {tuple(x.shape[1:])}.")
     return found

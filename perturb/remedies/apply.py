@@ -16,6 +16,7 @@ from perturb.records import ChangedLayer, Remedy
 from perturb.remedies.downsampling import blur, mean_shortcut
 from perturb.remedies.layers import SlidingLayer, describe
 from perturb.remedies.resizing import pad_kernel, pad_pool, slice_kernel, space_to_depth
+from perturb.surroundings import unchanged
 
 
 def apply_remedy(model: Differentiable, remedy: str, *, seed: int = 0) -> tuple[nn.Module, Remedy]:
@@ -85,7 +86,7 @@ def _sizes(model: Differentiable, module: nn.Module, names: list[str]) -> dict[s
 
     handles = [module.get_submodule(name).register_forward_hook(note(name)) for name in names]
     try:
-        with torch.inference_mode():
+        with unchanged(), torch.inference_mode():
             module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
     except RuntimeError as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,5 +1,6 @@
 """The main job: does this model lose accuracy at its dead pixels, and is that within the claim?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from perturb.figures import Figures
 from perturb.images import of_photographs
 from perturb.plan import CheckPlan, experiments, pictures_for, plan, region_for, seen_by
 from perturb.protocols import Differentiable, Sees
-from perturb.records import Control, Pictures, Remedy
+from perturb.records import Control, Images, Pictures, Remedy
 from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
 from perturb.stories.answer_controls import prove_answers
@@ -22,6 +23,7 @@ from perturb.stories.gallery import specimens
 from perturb.stories.prepare import as_shown
 from perturb.stories.report_parts import describe, describe_images, describe_suite, provenance, summary, windows_of
 from perturb.stories.run_checks import looks_at, run_checks
+from perturb.stories.witness import Witness, witness
 from perturb.suite import Suite
 from perturb.verdict import overall
 
@@ -76,9 +78,11 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     checks, judged = plan(suite, model, pictures.judged), pictures.judged
     bench = context.bench or _prove(suite, pictures)
     settle(model, checks[0], pictures)
+    seen = _witness(model, checks, judged)
     most = min(suite.images.at_most or len(judged.names), len(judged.names))
     looks = looks_at(most, until_decided=suite.images.until_decided)
     results = run_checks(model, checks, pictures, context.wanted, looks=looks)
+    seen.confirm_patiently(model)
     judged = of_photographs(judged, np.arange(results.photographs))
     findings = explained(results.findings, checks, results)
     records = tuple(experiment_record(each) for each in results.measured)
@@ -126,6 +130,13 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         own=results.measurements.own,
         maps=results.maps,
     )
+
+
+def _witness(model: Sees, checks: Sequence[CheckPlan], judged: Images) -> Witness:
+    """The answers of what is measured to a few judged pictures."""
+    shown = as_shown(model.input_shape, checks[0].experiment.task, judged)
+    layers = [each.evaluator.layer for each in experiments(checks) if each.training.regime == "as-is"]
+    return witness(model, shown.pixels, layers or ["output"])
 
 
 def settle(model: Sees, check: CheckPlan, pictures: Pictures) -> None:

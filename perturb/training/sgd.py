@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from perturb.errors import InputError
 from perturb.protocols import Differentiable, Tick
 from perturb.streams import stream
+from perturb.surroundings import unchanged
 from perturb.training.checkpoint import Trained, resume, save
 from perturb.training.lessons import Lessons
 from perturb.training.recipe import Recipe
@@ -79,7 +80,7 @@ def _epoch(
     """The mean loss of epoch `number`, whose order, places and dropout are seeded by its number alone."""
     name, total = f"epoch/{number}", 0.0
     module.train()
-    with torch.enable_grad(), torch.random.fork_rng():
+    with unchanged(), torch.enable_grad(), torch.random.fork_rng():
         torch.manual_seed(int(stream(setup.seed, f"training/{name}").integers(2**62)))
         for pictures, truths in setup.lessons.epoch(setup.recipe.batch, seed=setup.seed, name=name):
             x = model.normalise(pictures)
@@ -101,7 +102,7 @@ def _accuracy(module: nn.Module, model: Differentiable, validation: Lessons, bat
     """The share of correct answers, always on the same pictures with the same places."""
     module.eval()
     right = 0
-    with torch.inference_mode():
+    with unchanged(), torch.inference_mode():
         for pictures, truths in validation.epoch(batch, seed=0, name="validation"):
             found = module(model.normalise(pictures)).argmax(1).cpu()
             right += int((found == truths).sum())

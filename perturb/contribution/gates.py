@@ -1,0 +1,46 @@
+"""What multiplies something is a gate: it scales a signal, and is not one.
+
+A sigmoid or softmax is a gate only where what comes of it meets a signal in a product; elsewhere it is a nonlinearity
+like any other. So each tensor has a level: the number of sigmoids and softmaxes on the path to it that has fewest. In a
+product, whatever has a higher level than the other factor is the gate, or the smaller one of two behind sigmoids.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perturb import operations
+
+PRODUCTS = (operations.Product, operations.Division, operations.Matmul, operations.Einsum)
+
+
+def level_of(live: Sequence[Tensor]) -> int:
+    """The lowest level of these tensors."""
+    return min(getattr(x, "_gate_level", 0) for x in live)
+
+
+def mark(result: Any, level: int) -> None:
+    """Note the level of what an operation gives, one tensor or several."""
+    for part in result if isinstance(result, tuple | list) else (result,):
+        if isinstance(part, Tensor):
+            part._gate_level = level  # type: ignore[attr-defined]
+
+
+def gates_in(operation: operations.Operation | None, live: Sequence[Tensor]) -> dict[int, Tensor]:
+    """By identity, ones in place of each tensor that is a gate of this operation."""
+    if not isinstance(operation, PRODUCTS):
+        return {}
+    lowest, largest = level_of(live), max(x.numel() for x in live)
+    gates = [x for x in live if level_of([x]) > lowest or (lowest and x.numel() < largest)]
+    return {id(x): torch.ones_like(x, requires_grad=False) for x in gates if len(gates) < len(live)}
+
+
+def swapped(value: Any, given: dict[int, Tensor]) -> Any:
+    """Arguments with other tensors in place of some."""
+    if isinstance(value, Tensor):
+        return given.get(id(value), value)
+    if isinstance(value, dict):
+        return {name: swapped(part, given) for name, part in value.items()}
+    return type(value)(swapped(part, given) for part in value) if type(value) in (tuple, list) else value
