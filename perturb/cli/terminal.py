@@ -2,13 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
+
+import click
+
+from perturb.cli.outlets import err, out
 
 
 def console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, file=out())
+
+
+def echo(text: str, *, nl: bool = True) -> None:
+    """The result, as it is."""
+    click.echo(text, file=out(), nl=nl)
+
+
+def finish(code: int) -> NoReturn:
+    """End the command with this code. Not by `sys.exit`: only a model's code ends that way."""
+    raise click.exceptions.Exit(code)
 
 
 @contextmanager
@@ -18,7 +32,7 @@ def progress() -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = Console(file=err())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
         def begin(stage: str, steps: int) -> Callable[[int], None]:
