@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from perturb.errors import InputError, PerturbError, UsageError
@@ -141,14 +141,24 @@ def explained(path: Path) -> Iterator[None]:
 @contextmanager
 def beside(folder: Path) -> Iterator[Path]:
     """A folder inside `folder` for what is not in place yet, locked while open, and gone afterwards."""
-    stage = folder / PARTIAL.replace("*", uuid.uuid4().hex[:12])
-    stage.mkdir()
-    try:
-        with held(stage):
+    with ExitStack() as lock:
+        stage = _made(folder, lock)
+        try:
             yield stage
-    finally:
-        if not _unfinished(folder, stage):
-            shutil.rmtree(stage, ignore_errors=True)
+        finally:
+            if not _unfinished(folder, stage):
+                shutil.rmtree(stage, ignore_errors=True)
+
+
+def _made(folder: Path, lock: ExitStack) -> Path:
+    """A new folder whose lock is ours, until a cleaner no longer takes it for that of a killed writer."""
+    while True:
+        stage = folder / PARTIAL.replace("*", uuid.uuid4().hex[:12])
+        stage.mkdir()
+        with suppress(FileNotFoundError):
+            lock.enter_context(held(stage))
+            if (stage / "lock").exists():
+                return stage
 
 
 def _unfinished(folder: Path, stage: Path) -> bool:
