@@ -51,7 +51,7 @@ class Outlet(io.RawIOBase):
             except OSError as error:
                 self._gone = True
                 if self._needed and not isinstance(error, BrokenPipeError):
-                    raise
+                    raise InputError(f"standard output cannot be written: {error.strerror}.") from error
         return len(data)
 
 

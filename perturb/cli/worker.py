@@ -62,8 +62,8 @@ def work(command: Callable[[], Any], descriptor: int, printed: int, watcher: int
         code = end.code
     try:
         sys.stdout.flush()
-    except OSError as error:
-        code, LINE.last = InputError.exit_code, f"perturb: standard output cannot be written: {error.strerror}."
+    except InputError as error:
+        code, LINE.last = error.exit_code, f"perturb: {error}"
     code = code if isinstance(code, int) else InputError.exit_code
     tell(end=code, last=LINE.last)
     sys.exit(code)
