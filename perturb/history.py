@@ -2,13 +2,11 @@
 
 A folder holds `runs/<digest>/`, and an SQLite index, which only saves reading every report again: it is brought up to
 date by whoever reads, and rebuilt from the runs when it is lost or damaged. Writers do not touch it, so any number may
-write at once, and a writer that is killed leaves at most a folder under `unfinished/`.
+write at once, and what a killed writer leaves is removed by the next one.
 """
 
 import os
-import shutil
 import sqlite3
-import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,10 +20,10 @@ from perturb.files import decode as decoded
 from perturb.records import Finding, Verdict
 from perturb.report import Report, from_json
 from perturb.runs import Run, decode, identify, read
+from perturb.writing import beside, clean, explained, put, sync
 
 TABLE = "CREATE TABLE runs (run TEXT PRIMARY KEY, entry TEXT NOT NULL)"
 LARGEST = 2**30  # bytes of an index
-STALE = 3600  # seconds after which an unfinished run is nobody's
 INDEX = "index-3.sqlite"  # the number is that of Entry's form: another version has an index of its own
 
 
@@ -76,23 +74,21 @@ def keep(files: Mapping[str, bytes], history: Path) -> str:
     final = history / "runs" / run
     if final.is_dir():
         return run
-    made = history / "unfinished" / uuid.uuid4().hex
-    made.mkdir(parents=True)
-    final.parent.mkdir(exist_ok=True)
+    clean(history)
+    final.parent.mkdir(parents=True, exist_ok=True)
     (history / ".gitignore").write_text("*\n")
-    for name, data in files.items():
-        with (made / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    _sync(made)
-    try:
-        made.rename(final)
-    except OSError:
-        if not final.is_dir():  # else another writer was faster, with the same bytes
-            raise
-        shutil.rmtree(made, ignore_errors=True)
-    _sync(final.parent)
+    with beside(history) as stage:
+        made = stage / run
+        made.mkdir()
+        for name, data in files.items():
+            put(made / name, data)
+        sync(made)
+        try:
+            made.rename(final)
+        except OSError:
+            if not final.is_dir():  # else another writer was faster, with the same bytes
+                raise
+    sync(final.parent)
     return run
 
 
@@ -153,21 +149,18 @@ def collect_garbage(history: Path, *, newest: int | None = None) -> tuple[int, i
 
     Returns how many unfinished and how many runs.
     """
-    stale = [path for path in (history / "unfinished").glob("*") if time.time() - path.stat().st_mtime > STALE]
     gone = [run for run in _present(history) if not _whole(history / "runs" / run, run)]
     if newest is not None:
         groups: dict[tuple[str, str], list[str]] = {}
         for entry in entries(history):
             groups.setdefault((entry.suite_digest, entry.model), []).append(entry.run)
         gone += [run for runs in groups.values() for run in runs[: len(runs) - newest] if run not in gone]
-    for run in gone:
-        aside = history / "unfinished" / uuid.uuid4().hex
-        aside.parent.mkdir(exist_ok=True)
-        (history / "runs" / run).rename(aside)
-        shutil.rmtree(aside)
-    for path in stale:
-        shutil.rmtree(path)
-    return len(stale), len(gone)
+    unfinished = clean(history)
+    if gone:
+        with explained(history), beside(history) as aside:
+            for run in gone:
+                (history / "runs" / run).rename(aside / run)
+    return unfinished, len(gone)
 
 
 def _present(history: Path) -> list[str]:
@@ -267,11 +260,3 @@ def _point(run: str, timestamp: str, found: Finding) -> Point:
         at_most=found.claim.at_most,
         verdict=found.verdict,
     )
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -126,7 +126,7 @@ def _to_put_into(suite: Suite, shape: tuple[int, int, int]) -> Images:
         crops=asked.crops,
         count=asked.count,
         seed=suite.seed,
-        beside=suite.folder,
+        beside=suite.pictures,
         reading=Reading(range=asked.range, frames=asked.frames),
         region=region_for(suite),
     )
@@ -141,7 +141,7 @@ def _annotated(suite: Suite, annotations: str, shape: tuple[int, int, int]) -> I
     period = (math.lcm(*given) if isinstance(given, tuple) else given) or LARGEST_PERIOD
     period *= -(-SMALLEST_CELL // period)  # on a balanced map arms are drawn in so large a cell
     return load_annotated(
-        _beside(folder, suite.folder),
+        _beside(folder, suite.pictures),
         _beside(annotations, suite.folder),
         Cutting(shape=shape, room=period - 1, windows=asked.crops, each=max(check.pairs for check in suite.check)),
         classes=asked.classes,

@@ -338,6 +338,12 @@ class Suite(_Table):
     )
 
     _folder: Path = PrivateAttr(Path())
+    _pictures: Path = PrivateAttr(Path())
+
+    @property
+    def pictures(self) -> Path:
+        """The folder that the source of pictures is relative to: the suite's, unless the user named another source."""
+        return self._pictures
 
     @property
     def folder(self) -> Path:
@@ -357,9 +363,12 @@ class Suite(_Table):
         return hashlib.sha256(f"{DEFAULTS} {json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
 
     def reading(self, source: str | None) -> "Suite":
-        """This suite on pictures from another source; itself where none is named."""
-        images = self.images.model_copy(update={"source": source or self.images.source})
-        return self.model_copy(update={"images": images})
+        """This suite on pictures from another source, relative to the current folder; itself where none is named."""
+        if not source:
+            return self
+        other = self.model_copy(update={"images": self.images.model_copy(update={"source": source})})
+        other._pictures = Path()
+        return other
 
     def until_decided(self, at_most: int | None) -> "Suite":
         """This suite, judging photographs until each check is decided, and at most so many."""
@@ -398,7 +407,7 @@ def parse_suite(text: str, where: str) -> Suite:
         faults = [f for f in meant if f["type"] != "too_short"] or meant
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise UsageError(f"{where}: {_fault(faults[0])}{more}") from error
-    suite._folder = Path(where).parent
+    suite._folder = suite._pictures = Path(where).parent
     names = [check.name for check in suite.check]
     for name in suite.expected_failures:
         if name not in names:

@@ -1,10 +1,8 @@
 """The store under writers, killers and damage."""
 
-import os
 import sqlite3
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from toyruns import a_run
 from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.history import INDEX, collect_garbage, entries, keep, load, rebuild, trend
 from perturb.runs import encode, identify, read
+from perturb.writing import PARTIAL, beside
 
 # Writers are forked from one process of their own, which has loaded what they need and runs no threads but theirs.
 FORKED = f"""
@@ -52,6 +51,8 @@ for i in range(50):
     time.sleep(moments.uniform(0, 2) * each)
     os.kill(writer.pid, signal.SIGKILL)
     writer.join()
+    if list(history.glob(".perturb-*.partial")):
+        os.write(1, b"half-way\\n")
 """
 
 
@@ -76,7 +77,7 @@ def test_a_kept_run_is_found_by_the_beginning_of_its_digest(tmp_path):
     assert encode(loaded) == files
     assert keep(files, tmp_path) == run
     assert len(entries(tmp_path)) == 1
-    assert not list((tmp_path / "unfinished").iterdir())
+    assert not list(tmp_path.glob(PARTIAL))
     for nothing in ("0" * 64, ""):
         with pytest.raises(UsageError, match=r"nor one run in .* \(0 begin so\)"):
             load(nothing, tmp_path)
@@ -98,10 +99,14 @@ def test_sixteen_writers_at_once_lose_nothing(tmp_path):
 def test_killed_at_50_random_moments_the_history_is_whole(tmp_path):
     """Whatever is under `runs` is whole, and what was said to be kept is there; some writers died half-way."""
     said = said_by(KILLED, tmp_path)
+    assert "half-way" in said
+    said = set(said) - {"half-way"}
     present = {path.name for path in (tmp_path / "runs").iterdir()}
-    assert set(said) <= present
+    assert said <= present
     assert len(said) > 5
-    assert list((tmp_path / "unfinished").iterdir())
+    keep(a_file_set("the next writer"), tmp_path)
+    assert not list(tmp_path.glob(PARTIAL))
+    present = {path.name for path in (tmp_path / "runs").iterdir()}
     for run in present:
         assert identify(read(tmp_path / "runs" / run)) == run
     with warnings.catch_warnings():
@@ -151,16 +156,14 @@ def test_a_damaged_run_is_named_and_never_read(tmp_path):
     assert len(entries(tmp_path)) == 1
 
 
-def test_garbage_is_old_leftovers_and_what_is_not_among_the_newest(tmp_path):
+def test_garbage_is_what_killed_writers_left_and_what_is_not_among_the_newest(tmp_path):
     for day in range(1, 6):
         keep(a_file_set("run", day), tmp_path)
-    for name, age in (("old", 7200), ("fresh", 0)):
-        left = tmp_path / "unfinished" / name
-        left.mkdir()
-        os.utime(left, (time.time() - age,) * 2)
-    assert collect_garbage(tmp_path, newest=2) == (1, 3)
+    (tmp_path / PARTIAL.replace("*", "killed")).mkdir()
+    with beside(tmp_path) as living:
+        assert collect_garbage(tmp_path, newest=2) == (1, 3)
+        assert list(tmp_path.glob(PARTIAL)) == [living]
     assert [entry.timestamp[:10] for entry in entries(tmp_path)] == ["2026-01-04", "2026-01-05"]
-    assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["fresh"]
 
 
 def test_a_trend_is_a_series_for_each_check(tmp_path):

@@ -3,12 +3,16 @@
 import sys
 import traceback
 import warnings
+from functools import wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from perturb import __version__
+from perturb.cli.outlets import apart, err
+from perturb.cli.watch import watched
+from perturb.cli.worker import INTERRUPTED, finally_say
 from perturb.errors import InputError, PerturbError, PerturbWarning
 from perturb.visible import visible
 
@@ -43,25 +47,52 @@ class _Group(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"perturb.cli.{cmd_name}").command
+        _set_apart(command)
         return command
+
+    def __call__(self, *args: Any, **rest: Any) -> NoReturn:
+        """As a program. Called as `main.main(...)`, a command runs in this process."""
+        watched(lambda: self.main(*args, **rest))
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("default", PerturbWarning)
-            warnings.showwarning = lambda message, *_: click.echo(f"perturb: note: {message}", err=True)
+            warnings.showwarning = lambda message, *_: click.echo(f"perturb: note: {message}", file=err())
             try:
                 return super().invoke(ctx)
             except PerturbError as error:
-                click.echo(f"perturb: {error}", err=True)
-                sys.exit(error.exit_code)
-            except BrokenPipeError:
-                sys.exit(0)
+                _end(error.exit_code, str(error))
             except (click.ClickException, click.Abort, click.exceptions.Exit):
                 raise
-            except Exception as error:  # whatever it is, it is no verdict: Python's own exit code would say FAIL
-                click.echo(visible(traceback.format_exc()), err=True, nl=False)
-                click.echo(f"perturb: unforeseen {type(error).__name__}: the lines above say where.", err=True)
-                sys.exit(InputError.exit_code)
+            except KeyboardInterrupt:
+                _end(INTERRUPTED, "interrupted.")
+            except SystemExit as end:  # our own commands end by click's Exit
+                _end(InputError.exit_code, f"the model's code called sys.exit({end.code!r}), so there is no result.")
+            except BaseException as error:  # whatever it is, it is no verdict: Python's own exit code would say FAIL
+                click.echo(visible(traceback.format_exc()), file=err(), nl=False)
+                _end(InputError.exit_code, f"unforeseen {type(error).__name__}: the lines above say where.")
+
+
+def _end(code: int, text: str) -> NoReturn:
+    finally_say(f"perturb: {text}")
+    sys.exit(code)
+
+
+def _set_apart(command: click.Command) -> None:
+    """While the command's own function runs, what others print is kept from its words."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _set_apart(each)
+    elif not hasattr(command.callback, "is_apart"):
+        function = command.callback
+
+        @wraps(function)  # type: ignore[arg-type]
+        def alone(*args: Any, **rest: Any) -> Any:
+            with apart():
+                return function(*args, **rest)  # type: ignore[misc]
+
+        alone.is_apart = True  # type: ignore[attr-defined]
+        command.callback = alone
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,5 +100,5 @@ class _Group(click.Group):
 def main() -> None:
     """Find a vision model's dead pixels, measure the detection accuracy they cost, and decide.
 
-    Exit codes: 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 INVALID or broken input.
+    Exit codes: 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 INVALID or broken input, 130 interrupted.
     """

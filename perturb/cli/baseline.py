@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perturb.cli.files import HISTORY, find_run, written
+from perturb.cli.files import HISTORY, find_run
 from perturb.cli.terminal import console
 from perturb.errors import InputError, UsageError
+from perturb.writing import write
 
 if TYPE_CHECKING:
     from perturb.baseline import Baseline
@@ -45,8 +46,7 @@ def accept(baseline: str, run: str, margin: float | None, history: str) -> None:
     accepted = baselines.accept(found, digest, margin=margin or kept, before=before)
     if before is not None:
         console().print(changes(baselines.compare(before, found, digest)))
-    with written(Path(baseline)) as path:
-        path.write_text(encode(accepted), encoding="utf-8")
+    write(Path(baseline), encode(accepted))
     console().print(f"{baseline}: {digest[:12]} accepted, margin {accepted.margin:g}")
 
 

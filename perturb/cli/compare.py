@@ -1,6 +1,5 @@
 """`perturb compare`: two runs compared trial by trial."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import click
 
 from perturb.cli.baseline import CHANGED, MARGIN, read_baseline
 from perturb.cli.files import HISTORY, find_run
-from perturb.cli.terminal import console
+from perturb.cli.terminal import console, finish
 
 
 @click.command()
@@ -35,4 +34,4 @@ def command(baseline: str, candidate: str, margin: float | None, history: str) -
     digest, run = find_run(candidate, history)
     found = baselines.compare(replace(past, margin=margin or past.margin), run, digest)
     console().print(changes(found))
-    sys.exit(CHANGED[found.verdict])
+    finish(CHANGED[found.verdict])

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from perturb.cli.files import folder, save, written
+from perturb.cli.files import folder, png, save
 from perturb.cli.models import DEVICE
 from perturb.cli.terminal import console, progress
 from perturb.errors import UsageError
+from perturb.writing import write
 
 NETWORK = "torchvision:mobilenet_v3_small"  # small, popular, and with one of the strongest lattices
 
@@ -43,8 +44,7 @@ def command(pretrained: bool, small_print: bool, seeds: int, device: str, out: s
             sides = list(story.before_and_after(NETWORK, suite, seeds=range(seeds), device=device, progress=begin))
     for side in sides:
         save(side.report, where / f"{side.name.replace(' ', '-')}-seed-{side.seed}")
-    with written(where / "report.html") as path:
-        path.write_text(html.report(sides[0].report, sides), encoding="utf-8")
+    write(where / "report.html", html.report(sides[0].report, sides))
     console().print(before_after.table(sides, out))
 
 
@@ -58,8 +58,6 @@ def _small_print(where: Path) -> None:
     example = f"{shipped_example('small_print.py')}:detector_v4"
     with progress() as begin:
         report, lost, found = story(example, load_suite("small-print"), progress=begin)
-    with written(where / "small-print.png") as path:
-        view.picture("PP-OCRv4's detector", lost, found).save(path, format="PNG")
-    with written(where / "report.html") as path:
-        path.write_text(html.report(report), encoding="utf-8")
+    write(where / "small-print.png", png(view.picture("PP-OCRv4's detector", lost, found)))
+    write(where / "report.html", html.report(report))
     console().print(view.view(report, lost, found, str(where)))

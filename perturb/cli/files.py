@@ -1,14 +1,15 @@
-"""Files that a command writes: each is written whole or not at all, in a folder that is made before the work begins."""
+"""Files that a command writes, and the runs that it reads."""
 
+import io
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from perturb.errors import PerturbWarning, UsageError
+from perturb.errors import PerturbError, PerturbWarning
+from perturb.writing import check_writable, clean, write_together
 
 if TYPE_CHECKING:
     from perturb.changes import Changes
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 HISTORY = click.option(
     "--history", default=".perturb", show_default=True, type=click.Path(file_okay=False), help="Folder of kept runs."
 )
+
+OF_A_RUN = frozenset({"report.json", "report.md", "report.html", "changes.json", "trials.npz", "maps.npz"})
 
 
 def save(
@@ -34,11 +37,8 @@ def save(
     }
     if since is not None:
         texts["changes.json"] = encode(since)
-    for name, data in ({name: text.encode() for name, text in texts.items()} | dict(files or {})).items():
-        with written(folder / name) as path:
-            path.write_bytes(data)
-    if since is None:
-        (folder / "changes.json").unlink(missing_ok=True)  # an earlier run's
+    run = {name: text.encode() for name, text in texts.items()} | dict(files or {})
+    write_together(folder, run, without=OF_A_RUN - run.keys())
 
 
 def kept(files: Mapping[str, bytes], history: str) -> str:
@@ -60,33 +60,26 @@ def find_run(reference: str, history: str) -> "tuple[str, Run]":
 
     path = Path(reference)
     folder = path.parent if path.name == "report.json" else path
+    clean(folder)
     if not folder.is_dir() or (path == folder and not (folder / "report.json").exists()):
         return load(reference, Path(history))
     files = read(folder)
     return identify(files), decode(files, folder)
 
 
-@contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when all is written: a reader never sees a half."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"`{path}` cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+def png(image: Any) -> bytes:
+    """A picture as the bytes of its file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def folder(out: str | None) -> Path | None:
-    """Made before the work begins: an hour's run is not lost to a path that cannot be written."""
+    """Checked before the work begins: an hour's run is not lost to a path that cannot be written."""
     if out is None:
         return None
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out: `{out}` cannot be written: {error.strerror}.") from error
+        check_writable(Path(out))
+    except PerturbError as error:
+        raise type(error)(f"--out: {error}") from error
     return Path(out)

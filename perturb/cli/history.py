@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from perturb.cli.files import HISTORY, written
-from perturb.cli.terminal import console
+from perturb.cli.files import HISTORY
+from perturb.cli.terminal import console, echo
+from perturb.writing import write
 
 
 @click.group()
@@ -54,11 +55,10 @@ def trend(as_json: bool, out: Path | None, history: str) -> None:
     if out is not None:
         from perturb.render.trend import trend as page
 
-        with written(out) as path:
-            path.write_text(page([load(entry.run, Path(history))[1].report for entry in runs]), encoding="utf-8")
+        write(out, page([load(entry.run, Path(history))[1].report for entry in runs]))
         console().print(f"Saved to {out}")
     elif as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=2, sort_keys=True))
+        echo(json.dumps([asdict(each) for each in found], indent=2, sort_keys=True))
     else:
         console().print(trends(found))
 

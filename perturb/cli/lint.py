@@ -5,7 +5,7 @@ import json
 import click
 
 from perturb.cli.models import EPILOG, Choice, model_options
-from perturb.cli.terminal import console
+from perturb.cli.terminal import console, echo
 from perturb.errors import UsageError
 
 
@@ -29,6 +29,6 @@ def command(choice: Choice, layer: str, as_json: bool) -> None:
     else:
         found = lint_graph(model)
     if as_json:
-        click.echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
+        echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
     else:
         console().print(terminal.certificate(found))

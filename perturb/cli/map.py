@@ -1,18 +1,20 @@
 """`perturb map`: a contribution map, in the terminal and as a picture."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from perturb.cli.files import written
+from perturb.cli.files import png
 from perturb.cli.models import EPILOG, Choice, Shown, model_options, shown_options
 from perturb.cli.options import as_record
 from perturb.cli.terminal import console, progress
 from perturb.contribution import KINDS, Options
 from perturb.errors import UsageError
 from perturb.protocols import Differentiable, Sees, Taps
+from perturb.writing import write
 
 if TYPE_CHECKING:
     from perturb.records import Contribution
@@ -123,20 +125,21 @@ def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:
     from perturb.render.lattice import period
     from perturb.render.picture import picture
 
-    with written(out) as path:
-        if out.suffix == ".npy":
-            with path.open("wb") as file:
-                np.save(file, found.values)
-            return
-        rows, columns = model.input_shape[1:]
-        size = found.values.shape
-        values = np.tile(found.values, (-(-rows // size[0]), -(-columns // size[1])))[:rows, :columns]
-        repeats = period(found.lattice) if found.lattice else found.period
-        measured = f"{found.images} pictures" if found.images else "exact"
-        picture(
-            values,
-            phases,
-            title=f"{found.kind} contribution map of {model.name}",
-            subtitle=f"of `{found.layer}`, {measured}; period {repeats}, "
-            f"liveliest / deadest phase {imbalance(fold(found)):.3g}; dark = dead, bright = live",
-        ).save(path, format="PNG")
+    if out.suffix == ".npy":
+        buffer = io.BytesIO()
+        np.save(buffer, found.values)
+        write(out, buffer.getvalue())
+        return
+    rows, columns = model.input_shape[1:]
+    size = found.values.shape
+    values = np.tile(found.values, (-(-rows // size[0]), -(-columns // size[1])))[:rows, :columns]
+    repeats = period(found.lattice) if found.lattice else found.period
+    measured = f"{found.images} pictures" if found.images else "exact"
+    drawn = picture(
+        values,
+        phases,
+        title=f"{found.kind} contribution map of {model.name}",
+        subtitle=f"of `{found.layer}`, {measured}; period {repeats}, "
+        f"liveliest / deadest phase {imbalance(fold(found)):.3g}; dark = dead, bright = live",
+    )
+    write(out, png(drawn))

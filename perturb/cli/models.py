@@ -1,5 +1,7 @@
 """Options for the model and the pictures of a command, and how they become a Network and Images."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perturb.cli.options import as_record
-from perturb.errors import UsageError
+from perturb.cli.worker import tell
+from perturb.errors import PerturbWarning, UsageError
 from perturb.streams import LARGEST
 
 if TYPE_CHECKING:
@@ -149,10 +152,48 @@ _TREATED = (
     ),
     SENSOR,
 )
-model_options = as_record("choice", Choice, click.argument("model", metavar="MODEL"), *_TREATED)
-if_named_options = as_record(
+_named = as_record("choice", Choice, click.argument("model", metavar="MODEL"), *_TREATED)
+_if_named = as_record(
     "choice", Choice, click.argument("model", metavar="[MODEL]", required=False, default=""), *_TREATED
 )
+
+
+def limits(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that bound what a command may take; the process that watches it keeps to them."""
+    for option in (
+        click.option(
+            "--memory-limit",
+            metavar="GIB",
+            type=click.FloatRange(0, min_open=True),
+            expose_value=False,
+            callback=lambda ctx, option, given: _bound(option.opts[0], given, bytes=int((given or 0) * 2**30)),
+            help="End with exit code 4 beyond so much memory.  [default: 9/10 of what is free at the start]",
+        ),
+        click.option(
+            "--time-limit",
+            metavar="SECONDS",
+            type=click.FloatRange(0, min_open=True),
+            expose_value=False,
+            callback=lambda ctx, option, given: _bound(option.opts[0], given, seconds=given),
+            help="End with exit code 4 after so long.  [default: none]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _bound(option: str, given: float | None, **told: Any) -> None:
+    if given is not None and not tell(**told):
+        warnings.warn(f"{option} {given:g} has no effect: no process watches this one", PerturbWarning, stacklevel=2)
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    return _named(limits(command))
+
+
+def if_named_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    return _if_named(limits(command))
+
 
 shown_options = as_record(
     "shown",

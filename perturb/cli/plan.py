@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from perturb.cli.models import EPILOG, IMAGES, Choice, camera, if_named_options
-from perturb.cli.terminal import console
+from perturb.cli.terminal import console, echo
 from perturb.errors import UsageError
 
 
@@ -47,6 +47,6 @@ def command(suite: str, choice: Choice, images: str | None, earlier: str | None,
             asked = asked.model_copy(update={"sensor": camera(choice.sensor)})
     found = prospect(asked, model, past)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, sort_keys=True, allow_nan=False))
+        echo(json.dumps(asdict(found), indent=2, sort_keys=True, allow_nan=False))
     else:
         console().print(view.outline(found))

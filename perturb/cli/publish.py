@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from perturb.cli.files import folder, written
-from perturb.cli.models import DEVICE, EPILOG
+from perturb.cli.files import folder
+from perturb.cli.models import DEVICE, EPILOG, limits
 from perturb.cli.terminal import console, progress
 from perturb.training.recipe import RECIPES
+from perturb.writing import write
 
 
 @click.command(epilog=EPILOG)
@@ -18,6 +19,7 @@ from perturb.training.recipe import RECIPES
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of one MODEL; they name its report.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of untrained weights.")
 @DEVICE
+@limits
 @click.option(
     "--into", default="reports", show_default=True, type=click.Path(file_okay=False), help="Folder of the reports."
 )
@@ -59,13 +61,11 @@ def command(
                 progress=begin,
             )
             for name, report in found:
-                with written(where / asked.name / f"{name}.json") as path:
-                    path.write_text(encode(report), encoding="utf-8")
+                write(where / asked.name / f"{name}.json", encode(report))
                 console().print(f"{asked.name}/{name}: {report.verdict}")
     kept = {
         str(path.relative_to(where).with_suffix("").as_posix()): from_json(read_text(path), path)
         for path in sorted(Path(where).glob("*/*.json"))
     }
     for name, text in render.files(kept).items():
-        with written(where / name) as path:
-            path.write_text(text, encoding="utf-8")
+        write(where / name, text)

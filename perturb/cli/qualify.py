@@ -1,7 +1,6 @@
 """`perturb qualify`: measure a model by a suite, and judge."""
 
 import shlex
-import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from perturb.cli.baseline import CHANGED, read_baseline
 from perturb.cli.files import HISTORY, folder, kept, save
 from perturb.cli.models import EPILOG, IMAGES, Choice, model_options
 from perturb.cli.options import as_record
-from perturb.cli.terminal import console, progress
+from perturb.cli.terminal import console, finish, progress
 from perturb.errors import UsageError
 from perturb.training.recipe import RECIPES
 
@@ -121,10 +120,9 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
             progress=begin,
         )
         run = examine(model, suite, Context(wanted=wanted, command=again, remedy=remedy))
-    files = encode(run)
+    view, files = console(), encode(run)
     digest = kept(files, history)
     since = compare(past, run, digest) if past else None
-    view = console()
     view.print(terminal.report(run.report, since))
     if since is not None:
         view.print()
@@ -132,4 +130,4 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
     if where is not None:
         save(run.report, where, files, since)
         view.print(f"Report: {where / 'report.html'}, report.md and report.json")
-    sys.exit((EXIT | CHANGED)[verdict(run.report, since)])
+    finish((EXIT | CHANGED)[verdict(run.report, since)])

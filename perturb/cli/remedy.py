@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perturb.cli.files import written
 from perturb.cli.models import EPILOG, Choice, model_options
-from perturb.cli.terminal import console, progress
+from perturb.cli.outlets import err
+from perturb.cli.terminal import console, echo, progress
 from perturb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def command(
         rows, refused = compare(load, names, suite=asked, seeds=range(choice.seed, choice.seed + seeds), progress=begin)
     if as_json:
         found = {"model": choice.model, "rows": [asdict(row) for row in rows], "refused": refused}
-        click.echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
+        echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
     else:
         console().print(view.table(rows, refused, choice.model))
     if save is not None:
@@ -70,6 +70,5 @@ def _save(network: "Network", name: str, seed: int, path: Path) -> None:
     from perturb.remedies import apply_remedy
 
     module, _ = apply_remedy(network, name, seed=seed)
-    with written(path) as temporary:
-        save_weights(module, temporary)
-    click.echo(f"Saved to {path}; load it with --remedy {name.partition(':')[0]} --weights {path}", err=True)
+    save_weights(module, path)
+    click.echo(f"Saved to {path}; load it with --remedy {name.partition(':')[0]} --weights {path}", file=err())

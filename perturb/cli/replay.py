@@ -1,12 +1,11 @@
 """`perturb replay`: does a kept counterexample still hold?"""
 
-import sys
 from pathlib import Path
 
 import click
 
 from perturb.cli.models import EPILOG, Choice, model_options
-from perturb.cli.terminal import console
+from perturb.cli.terminal import console, finish
 
 
 @click.command(epilog=EPILOG)
@@ -34,4 +33,4 @@ def command(choice: Choice, file: str) -> None:
     console().print(render.answer(found, about.aim, network.name))
     if network.digest != about.weights_digest:
         console().print("These are other weights than those that it was found on.")
-    sys.exit(int(found.holds))
+    finish(int(found.holds))

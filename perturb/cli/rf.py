@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perturb.cli.models import DEVICE, EPILOG, SEED, SENSOR, Shown, behind_camera, shown_options
-from perturb.cli.terminal import console, progress
+from perturb.cli.terminal import console, echo, progress
 from perturb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def command(
     relations = rf.relate(fields, known) if known else []
     if as_json:
         found = {"fields": [asdict(f) for f in fields], "relations": [asdict(r) for r in relations]}
-        click.echo(json.dumps(found, indent=2, sort_keys=True))
+        echo(json.dumps(found, indent=2, sort_keys=True))
     else:
         console().print(view.table(fields, side, shown.count, relations=relations))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from perturb.cli.terminal import echo
 from perturb.kinds import Kinds, load_kind
 
 
@@ -14,9 +15,9 @@ from perturb.kinds import Kinds, load_kind
 def command(report: bool, kinds: bool) -> None:
     """Print the JSON Schema of a suite file or of report.json, or the tables of kinds."""
     if kinds:
-        click.echo("\n\n".join(f"{name}\n\n{table}" for name, table in of_kinds().items()))
+        echo("\n\n".join(f"{name}\n\n{table}" for name, table in of_kinds().items()))
     else:
-        click.echo(json.dumps(of_report() if report else of_suite(), indent=2, sort_keys=True))
+        echo(json.dumps(of_report() if report else of_suite(), indent=2, sort_keys=True))
 
 
 def of_suite() -> dict[str, Any]:

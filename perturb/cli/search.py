@@ -1,14 +1,13 @@
 """`perturb search`: find the worst case, simplify it, and keep it in a file that can be replayed."""
 
 import shlex
-import sys
 from pathlib import Path
 
 import click
 
-from perturb.cli.files import written
 from perturb.cli.models import EPILOG, IMAGES, Choice, model_options
-from perturb.cli.terminal import console, progress
+from perturb.cli.terminal import console, finish, progress
+from perturb.writing import write
 
 
 @click.command(epilog=EPILOG)
@@ -47,7 +46,6 @@ def command(
         suite=asked.model_dump(mode="json", exclude_none=True, exclude={"models", "expected_failures"}),
         weights_digest=network.digest,
     )
-    with written(Path(out)) as path:
-        path.write_text(counterexample.to_json(found.simplest.case, about), encoding="utf-8")
+    write(Path(out), counterexample.to_json(found.simplest.case, about))
     view.print(f"Again: perturb replay {shlex.join([*choice.words(), out])}")
-    sys.exit(1)
+    finish(1)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from perturb.cli.models import EPILOG, Choice, model_options
-from perturb.cli.terminal import console, progress
+from perturb.cli.terminal import console, echo, progress
 
 
 @click.command(epilog=EPILOG)
@@ -28,6 +28,6 @@ def command(choice: Choice, images: str, count: int, span: int, as_json: bool) -
     with progress() as begin:
         found = shift(model, images, span=span, count=count, progress=begin)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, sort_keys=True, allow_nan=False))
+        echo(json.dumps(asdict(found), indent=2, sort_keys=True, allow_nan=False))
     else:
         console().print(view.table(found))

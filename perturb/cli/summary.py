@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from perturb.cli.terminal import echo
 from perturb.errors import UsageError
 
 
@@ -40,4 +41,4 @@ def command(folders: tuple[str, ...], form: str) -> None:
         changes = changes_from(read_text(beside), beside) if beside.exists() else None
         sheets.append(Sheet(report=from_json(read_text(path), path), changes=changes))
     text = summary(sheets) if form == "markdown" else model_index([sheet.report for sheet in sheets])
-    click.echo(text, nl=False)
+    echo(text, nl=False)

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
+import click
+
+from perturb.cli.outlets import err, out
 from perturb.visible import visible
 
 
@@ -16,7 +19,17 @@ def console() -> Any:
             for part in super().render(renderable, options):
                 yield part if part.control else part._replace(text=visible(part.text))
 
-    return Visible(highlight=False, markup=False, emoji=False)
+    return Visible(highlight=False, markup=False, emoji=False, file=out())
+
+
+def echo(text: str, *, nl: bool = True) -> None:
+    """The result, as it is."""
+    click.echo(text, file=out(), nl=nl)
+
+
+def finish(code: int) -> NoReturn:
+    """End the command with this code. Not by `sys.exit`: only a model's code ends that way."""
+    raise click.exceptions.Exit(code)
 
 
 @contextmanager
@@ -26,7 +39,7 @@ def progress() -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = Console(file=err())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
         def begin(stage: str, steps: int) -> Callable[[int], None]:

@@ -9,7 +9,7 @@ import click
 from perturb.cli.files import HISTORY, find_run
 from perturb.cli.models import EPILOG, Choice, model_options
 from perturb.cli.options import as_record
-from perturb.cli.terminal import console, progress
+from perturb.cli.terminal import console, echo, progress
 from perturb.comparisons import FoundWhere, TilePlan
 from perturb.errors import UsageError
 
@@ -136,7 +136,7 @@ def command(choice: Choice, cut: Cut, seeing: Seeing, measure: str | None, as_js
     now = cut.tiling(model.input_shape[1:], whole=measure is not None)
     found = _planned(model, now, seeing) if measure is None else _measured(model, now, seeing, measure)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, sort_keys=True, allow_nan=False))
+        echo(json.dumps(asdict(found), indent=2, sort_keys=True, allow_nan=False))
     else:
         console().print(view.table(found) if isinstance(found, TilePlan) else view.rates(found))
 

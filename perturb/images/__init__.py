@@ -87,20 +87,20 @@ def load_images(
     pictures, and so does the result's account. `digits` (scikit-learn's) and `mnist:PATH` (torchvision's files) give
     `count` labelled images, and the other names without a colon `count` drawn ones, independent of one another, each
     its own cluster. The labelled sets of `labelled.LAYOUTS` give all their pictures, fitted to `shape`. `file.py:NAME`
-    is a function of the user's, looked for in the folder `beside` first: (shape, random generator) -> a picture in
-    [0, 1], or (the picture, the (row, column) where alone an object belongs). With a `region` each crop of a photograph
-    holds a part of it, and photographs without one are left out.
+    is a function of the user's: (shape, random generator) -> a picture in [0, 1], or (the picture, the (row, column)
+    where alone an object belongs). Every path is looked for in the folder `beside` first, then in the current one. With
+    a `region` each crop of a photograph holds a part of it, and photographs without one are left out.
     Raises UsageError for an unknown source, InputError where no picture can be read.
     """
     kind, _, rest = source.partition(":")
     if region and kind not in ("built-in", "folder"):
         return _within(load_images(source, shape=shape, count=count, seed=seed, beside=beside), region)
     if kind in LAYOUTS and rest:
-        return said(load_labelled(kind, Path(rest), shape, reading))
+        return said(load_labelled(kind, _found(rest, beside), shape, reading))
     if source == "digits":
         return said(scikit_digits(shape, count=count, seed=seed))
     if kind == "mnist" and rest:
-        return said(mnist(Path(rest), shape, count=count, seed=seed))
+        return said(mnist(_found(rest, beside), shape, count=count, seed=seed))
     if is_drawn(source):
         draw = GENERATED[source] if source in GENERATED else load_object(source, beside)
         return said(_drawn(draw, source, shape, count, seed))
@@ -114,11 +114,15 @@ def load_images(
         found = _crops(names, source, how, AS_IT_IS, Ledger())
         return said(found) if region else replace(found, account=None)
     if kind == "folder" and rest:
-        ledger, folder = Ledger(), Path(rest)
+        ledger, folder = Ledger(), _found(rest, beside)
         names = {path: name_in(folder, path) for path in in_folder(folder, ledger)}
         how = Cropping(shape=shape, crops=crops, seed=seed, region=region)
         return said(_crops(names, plain(source), how, reading, ledger))
     raise UsageError(f"images `{source}` are unknown, expected one of {', '.join(SOURCES)}.")
+
+
+def _found(path: str, beside: Path | None) -> Path:
+    return beside / path if beside is not None and (beside / path).exists() else Path(path)
 
 
 def is_drawn(source: str) -> bool:

@@ -1,5 +1,6 @@
 """The ways to name a model, and how each is loaded."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from perturb.code import load_object
-from perturb.errors import InputError, PerturbError, UsageError
+from perturb.errors import InputError, PerturbError, PerturbWarning, UsageError
 from perturb.model.callable import BlackBox
 from perturb.model.copy import can_be_followed
 from perturb.model.libraries import from_timm, from_torchvision, from_transformers
@@ -45,6 +46,7 @@ def load(
     loader = LOADERS.get(scheme, _from_factory)
     with Apart(seed)():
         made, preprocessing = loader(scheme, rest)
+        own_seed = torch.initial_seed()
     if isinstance(made, OnnxFile):
         _without(weights, f"{reference} holds its own weights")
         return _from_graph(made, reference, where)
@@ -54,7 +56,11 @@ def load(
     if weights is not None:
         load_weights(made, Path(weights))
     drawn = True if scheme in LOADERS and "@" not in rest and weights is None else None
-    return Network(made, name=reference, preprocessing=preprocessing, device=where, untrained=drawn)
+    network = Network(made, name=reference, preprocessing=preprocessing, device=where, untrained=drawn)
+    if network.untrained and own_seed != seed:
+        note = f"{reference} sets torch's seed itself, to {own_seed}: its weights are the same with every --seed"
+        warnings.warn(note, PerturbWarning, stacklevel=2)
+    return network
 
 
 def load_network(reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0) -> Network:

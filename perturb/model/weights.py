@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from perturb.errors import InputError
 from perturb.files import WEIGHTS, check_regular
 from perturb.model.copy import first_line
+from perturb.writing import write
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep it in a checkpoint
 
@@ -35,9 +36,9 @@ def fits(module: nn.Module, path: Path) -> bool:
 
 def save_weights(module: nn.Module, path: Path) -> None:
     """Parameters and buffers as safetensors; `load_weights` reads them back."""
-    from safetensors.torch import save_file
+    import safetensors.torch
 
-    save_file({name: value.contiguous().clone() for name, value in module.state_dict().items()}, path)
+    write(path, safetensors.torch.save({n: value.contiguous().clone() for n, value in module.state_dict().items()}))
 
 
 def _faults(module: nn.Module, state: dict[str, Tensor]) -> list[str]:

@@ -3,6 +3,8 @@
 Loads neither torch nor numpy: collected models are measured in processes of their own.
 """
 
+import shutil
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from perturb.plugin.fixtures import DOUBTED, perturb, perturb_model, perturb_report  # noqa: F401 - pytest finds them
-from perturb.plugin.options import OPTIONS, check_settings, setting
+from perturb.plugin.options import OPTIONS, SHARED, check_settings, setting
 
 if TYPE_CHECKING:
     from perturb.plugin.nodes import SuiteFile
@@ -25,7 +27,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     check_settings(config)
     config.stash[DOUBTED] = []
+    if shared := getattr(config, "workerinput", {}).get("perturb_shared"):
+        config.stash[SHARED] = Path(shared)
     config.addinivalue_line("markers", "perturb(suite): the suite that the fixture `perturb_report` measures.")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of pytest-xdist, in the process that hands out the tests: its workers measure each model once among them."""
+    stash = node.config.stash
+    stash[SHARED] = stash.get(SHARED, None) or Path(tempfile.mkdtemp(prefix="perturb-"))
+    node.workerinput["perturb_shared"] = str(stash[SHARED])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (shared := config.stash.get(SHARED, None)) is not None and not hasattr(config, "workerinput"):
+        shutil.rmtree(shared, ignore_errors=True)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile | None":

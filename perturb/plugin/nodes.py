@@ -79,10 +79,13 @@ class MeasuredItem(pytest.Item):
     def setup(self) -> None:
         if not self.parent.model.reference:
             pytest.skip("no model: give --perturb-model or write [models] into the suite")
+        fault = None
         try:
             self.report, self.changes = self.parent.measured()
         except MeasurementError as error:
-            pytest.fail(str(error), pytrace=False)
+            fault = str(error)
+        if fault is not None:  # here, so that it is told once and not as raised while another was handled
+            pytest.fail(fault, pytrace=False)
 
     def undecided(self, text: str) -> None:
         """What the option makes of it."""
@@ -108,22 +111,24 @@ class CheckItem(MeasuredItem):
 
     def setup(self) -> None:
         super().setup()
+        from perturb.verdict import WITHOUT_ERROR
+
         finding = next(f for f in self.report.findings if f.check == self.name)
         effect = finding.effect
+        sampled = effect.method not in WITHOUT_ERROR  # else it has neither an interval nor a number of photographs
         self.row = {
             "suite": self.report.suite.name,
             "model": self.parent.name,
             "check": self.name,
             "quantity": effect.quantity,
             "value": effect.value,
-            "low": effect.low,
-            "high": effect.high,
-            "n": effect.n,
+            **({"low": effect.low, "high": effect.high, "n": effect.n} if sampled else {}),
             "at_most": finding.claim.at_most,
             "verdict": str(finding.verdict),
         }
         if setting(self.config, "junit") == "on":
-            self.user_properties += [(f"perturb_{k}", self.row[k]) for k in ("value", "low", "high", "n", "verdict")]
+            told = [key for key in ("value", "low", "high", "n", "verdict") if key in self.row]
+            self.user_properties += [(f"perturb_{key}", self.row[key]) for key in told]
 
     def runtest(self) -> None:
         from perturb.render.diagnosis import diagnosis

@@ -1,9 +1,12 @@
 """Options with one prefix, each also an ini key: `--perturb-device`, `perturb_device`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+
+SHARED = pytest.StashKey[Path]()  # a folder that the workers of one pytest-xdist session have in common
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,13 @@ def setting(config: pytest.Config, name: str) -> Any:
     """The command line's value, else the ini file's, else the default."""
     value = config.getoption(f"--perturb-{name}")
     return config.getini(f"perturb_{name}") if value is None else value
+
+
+def given_in(config: pytest.Config, name: str) -> Path:
+    """The folder that a path in this setting is relative to: where it was typed, or the ini file's."""
+    if config.getoption(f"--perturb-{name}") is not None:
+        return config.invocation_params.dir
+    return config.inipath.parent if config.inipath else config.rootpath
 
 
 def check_settings(config: pytest.Config) -> None:

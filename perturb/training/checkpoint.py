@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from perturb.errors import InputError, PerturbError
 from perturb.files import WEIGHTS, check_regular
+from perturb.writing import write
 
 State = dict[str, Tensor]
 
@@ -28,8 +29,8 @@ class Trained:
 
 
 def save(path: Path, module: nn.Module, optimiser: torch.optim.SGD, trained: Trained) -> None:
-    """Write the training to one safetensors file, atomically."""
-    from safetensors.torch import save_file
+    """Write the training to one safetensors file."""
+    import safetensors.torch
 
     momenta = {
         f"{i}": state["momentum_buffer"]
@@ -43,10 +44,7 @@ def save(path: Path, module: nn.Module, optimiser: torch.optim.SGD, trained: Tra
         for name, value in state.items()
     }
     words = json.dumps({f.name: getattr(trained, f.name) for f in fields(trained) if f.name != "best"})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    save_file(tensors, temporary, metadata={"trained": words, "digest": _digest(words, tensors)})
-    temporary.replace(path)
+    write(path, safetensors.torch.save(tensors, metadata={"trained": words, "digest": _digest(words, tensors)}))
 
 
 def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained:

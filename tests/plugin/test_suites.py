@@ -56,7 +56,7 @@ def test_a_model_that_cannot_be_measured_harms_no_other(project):
     result = project.runpytest("-n2", "--dist=loadfile", "-k", "dead-share", "--perturb-reports=kept")
     result.assert_outcomes(errors=2, passed=2)
     for line in (
-        "net.py:crash crashed the process that measured it (signal 6)",
+        "net.py:crash: the model's code crashed the process that measured it (signal 6, SIGABRT).",
         "net.py:broken raised RuntimeError: out of order",
         "PASS         tiny::even::dead-share *",
     ):
@@ -84,7 +84,7 @@ def test_a_model_that_hangs_is_given_up(project):
     (project.path / "tiny.perturb.toml").write_text(suite(SHAPE))
     result = project.runpytest("--perturb-model=net.py:hang", "--perturb-timeout=2")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["net.py:hang: no result within 2 s (--perturb-timeout)"])
+    result.stdout.fnmatch_lines(["net.py:hang: no result within 2 s (--perturb-timeout)."])
 
 
 @pytest.mark.parametrize(

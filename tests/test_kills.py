@@ -1,0 +1,9 @@
+"""What killed commands leave; `uv run python tests/kills.py` kills 500."""
+
+from kills import kill
+
+
+def test_killed_at_random_moments_nothing_is_half_written():
+    counts, faults = kill(10, seed=1)
+    assert not faults
+    assert sum(number for what, number in counts.items() if what.endswith(": killed")) > 3
