@@ -25,7 +25,7 @@ from perturb.quantities.detection import FLOOR, detected, saturation
 from perturb.records import Arm, Conditions, Locations, Measurement, Measurements
 from perturb.runs import Run
 
-SCHEMA = 3
+SCHEMA = 4
 DIGEST = 8  # hexadecimal digits that tell a crop's pixels, or a photograph's trials or evidence, from others
 
 
@@ -43,7 +43,7 @@ def _per_photograph(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"experiments": {check: tracked(old) for check, old in data["experiments"].items()}}
 
 
-UPGRADES: Mapping[int, Upgrade] = {1: dict, 2: _per_photograph}
+UPGRADES: Mapping[int, Upgrade] = {1: dict, 2: _per_photograph, 3: dict}
 PHASES = re.compile(r"(\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?( \| (\d{1,9},\d{1,9}( \d{1,9},\d{1,9})*)?)*")
 SEEDS = " | "  # between the phases of one seed and of the next
 MARGIN = 0.05  # a change of detection up to it counts as none, unless the file says otherwise
@@ -98,7 +98,7 @@ class Baseline:
     margin: float
     accepted: RunSummary
     experiments: Mapping[str, Tracked]
-    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; written by `encode`
 
 
 def accept(run: Run, name: str, *, margin: float = MARGIN, before: Baseline | None = None) -> Baseline:

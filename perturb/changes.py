@@ -25,8 +25,8 @@ from perturb.stats.power import clusters_to_decide
 from perturb.verdict import SATURATED
 
 Against = Literal["accepted", "best"]
-SCHEMA = 2  # effects without p-values; photographs that fell and rose, not pairs
-UPGRADES: Mapping[int, Upgrade] = {}
+SCHEMA = 3  # 2 had no digest; 1 had p-values, and counted pairs in place of photographs
+UPGRADES: Mapping[int, Upgrade] = {2: dict}
 CONFIDENCE = 0.95  # that nothing is called REGRESSED or IMPROVED by chance, over all tests of a comparison
 LOSS = "loss"
 TESTED: dict[Arm, str] = {"dead": "detection at dead places", "live": "detection at live places"}  # by arm
@@ -105,7 +105,7 @@ class Changes:
     changes: tuple[Change, ...]
     differs: tuple[str, ...] = ()  # what makes them INCOMPARABLE
     warnings: tuple[str, ...] = ()  # what limits the comparison
-    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; written by `encode`
 
 
 def judge(pairings: Sequence[Pairing], *, margin: float, seed: int) -> tuple[Change, ...]:

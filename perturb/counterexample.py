@@ -19,8 +19,8 @@ from perturb.protocols import Perturbation
 from perturb.records import Images, Phase, Trials
 from perturb.visible import plain
 
-SCHEMA = 2  # 1 kept a suite with a [detector]
-UPGRADES: Mapping[int, files.Upgrade] = {}
+SCHEMA = 3  # 2 had no digest; 1 kept a suite with a [detector]
+UPGRADES: Mapping[int, files.Upgrade] = {2: dict}
 LARGEST = 2**24  # pixels of a picture in a file
 Aim = Literal["missed", "flipped"]
 Picture = Float[np.ndarray, "channel row column"]
@@ -101,7 +101,7 @@ class Kept:
     live: Phase
     seed: int
     about: About
-    digest: str = field(default="", compare=False, metadata=files.SEALED)  # of the rest; empty in earlier versions
+    digest: str = field(default="", compare=False, metadata=files.SEALED)  # of the rest; written by `encode`
 
 
 def eight_bits(picture: Picture) -> Picture:

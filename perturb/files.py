@@ -75,14 +75,14 @@ def decode(
     sealed file that is not as it was written. A file of an earlier version has no digest, and is read without.
     """
     data = _parsed(text, where)
-    unbroken = _unbroken(data, _seal(kind), where)
+    broken = _broken(data, seal := _seal(kind), schema, where)
     if schema is not None:
         data = _upgraded(data, where, schema, upgrades)
     record = build(kind, data, where)
     for fault in check(record):
         raise _fault(where, "", fault)
-    if not unbroken:  # said last: whatever else is wrong says more
-        raise _fault(where, "digest", "does not match: the file was damaged or edited; write it again by its command")
+    if broken:  # said last: whatever else is wrong says more
+        raise _fault(where, str(seal), broken)
     return record
 
 
@@ -195,15 +195,17 @@ def _seal(kind: type) -> str | None:
     return next((field.name for field in dataclasses.fields(kind) if field.metadata.get("sealed")), None)
 
 
-def _unbroken(data: Any, seal: str | None, where: object) -> bool:
-    """Whether the digest in a file is that of the rest; so it is where there is none."""
-    given = data.get(seal) if isinstance(data, dict) and seal else None
-    if not given or not isinstance(given, str):
-        return True
+def _broken(data: Any, seal: str | None, schema: int | None, where: object) -> str:
+    """What is wrong with the digest in a file; empty where it is that of the rest, or where none is asked for."""
+    if seal is None or not isinstance(data, dict):
+        return ""
+    if seal not in data:
+        return "is missing" if data.get("schema") == schema else ""
     try:
-        return digest({key: value for key, value in data.items() if key != seal}) == given
+        found = digest({key: value for key, value in data.items() if key != seal})
     except RecursionError as error:
         raise _fault(where, "", "nested too deeply") from error
+    return "" if data[seal] == found else "does not match: the file was damaged or edited; write it anew"
 
 
 def _canonical(data: Any) -> Any:

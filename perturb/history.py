@@ -54,7 +54,7 @@ class Entry:
     model: str  # and what was done to it
     verdict: Verdict
     findings: tuple[Point, ...]
-    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; written by `encode`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from perturb.quantities import KINDS, SHARES
 from perturb.records import Control, Effect, Experiment, Finding, Lattice, PictureAccount, Rate, Remedy, Verdict
 from perturb.upgrade import from_schema_1, from_schema_2
 
-SCHEMA = 3
-UPGRADES: Mapping[int, Upgrade] = {1: from_schema_1, 2: from_schema_2}
+SCHEMA = 4
+UPGRADES: Mapping[int, Upgrade] = {1: from_schema_1, 2: from_schema_2, 3: dict}
 ROUNDING = 1e-9
 DECIDED = (Verdict.PASS, Verdict.FAIL)
 
@@ -104,7 +104,7 @@ class Report:
     controls: tuple[Control, ...]
     provenance: Provenance
     files: Mapping[str, str] = field(default_factory=dict, compare=False)  # SHA-256 of the trials and maps beside it
-    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; empty in earlier versions
+    digest: str = field(default="", compare=False, metadata=SEALED)  # of the rest; written by `encode`
     figures: Figures | None = field(  # what report.html shows; not in JSON
         default=None, compare=False, repr=False, metadata=UNWRITTEN
     )

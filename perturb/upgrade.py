@@ -1,6 +1,7 @@
 """Upgrade a report of an earlier schema.
 
 Schema 2: rates, choices and measures are all measures. Schema 3: effects have no p-value and nothing "detectable".
+Schema 4: a digest of the file, and of the trials and maps beside it; what was there is as it was.
 """
 
 from typing import Any

@@ -255,6 +255,6 @@ def test_the_file_survives_and_is_small():
     text = encode(baseline)
     assert from_json(text) == baseline
     assert len(text) < 300 * 27 + 3000
-    for broken in ("", "[]", "{}", text.replace('"schema": 3', '"schema": 4'), text.replace('"margin"', '"margins"')):
+    for broken in ("", "[]", "{}", text.replace('"schema": 4', '"schema": 5'), text.replace('"margin"', '"margins"')):
         with pytest.raises(InputError, match=r"^`baseline\.json`: [^\n]+$"):
             from_json(broken)

@@ -177,7 +177,7 @@ def test_two_tests_share_the_error_rate_of_a_change_alone(monkeypatch, value, er
 
 def test_changes_survive_their_json():
     found = Changes(
-        schema=2,
+        schema=3,
         suite="s",
         verdict=ChangeVerdict.INCONCLUSIVE,
         margin=MARGIN,
@@ -188,4 +188,4 @@ def test_changes_survive_their_json():
     assert from_json(encode(found)) == found
     assert isinstance(found.changes[0], Change)
     with pytest.raises(InputError, match="schema: 99 is not one that this version reads"):
-        from_json(encode(found).replace('"schema": 2', '"schema": 99'))
+        from_json(encode(found).replace('"schema": 3', '"schema": 99'))

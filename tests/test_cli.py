@@ -91,7 +91,7 @@ def test_a_failing_model(work):
     result = perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "run")
     assert result.exit_code == 1, result.output
     report = json.loads((work / "run/report.json").read_text())
-    assert report["schema"] == 3
+    assert report["schema"] == 4
     assert report["verdict"] == "FAIL"
     assert report["map"]["period"] == 2
     finding = report["findings"][0]
@@ -121,7 +121,7 @@ def test_report_survives_its_json(work):
     text = (work / "run/report.json").read_text()
     assert encode(from_json(text)) == text
     with pytest.raises(InputError, match="schema: 99 is not one that this version reads"):
-        from_json(text.replace('"schema": 3', '"schema": 99'))
+        from_json(text.replace('"schema": 4', '"schema": 99'))
 
 
 def test_a_balanced_model_passes(work):

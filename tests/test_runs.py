@@ -62,7 +62,18 @@ def test_trials_and_maps_are_those_that_the_report_was_written_with():
             decode(files | {name: data})
     older = json.loads(files["report.json"])
     del older["files"], older["digest"]
+    older["schema"] = 3
     assert decode(files | {"report.json": json.dumps(older).encode(), "maps.npz": other["maps.npz"]}).report.files == {}
+
+
+def test_a_member_that_is_no_array_is_refused():
+    """NumPy hands out the bytes of a member whose name or head is damaged."""
+    packed = io.BytesIO()
+    np.savez(packed, header=np.array("{}"))
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("measured/pixel/evidence", b"\0" * 99)
+    with pytest.raises(InputError, match=r"^`x`: measured/pixel/evidence: expected an array\.$"):
+        unpack(packed.getvalue(), "x")
 
 
 def test_an_array_whose_check_sum_does_not_match_is_refused():

@@ -108,6 +108,8 @@ def _check_archive(path: Path) -> None:
         packed = next((one for one in archive.infolist() if one.compress_type != zipfile.ZIP_STORED), None)
         if packed is not None:
             raise InputError(f"`{path}`: `{packed.filename}` is compressed, which torch does not do; save it again.")
-        damaged = archive.testzip()
+        # Where the two sizes of a member differ, torch hands out memory that nothing was read into.
+        sizes = (one.filename for one in archive.infolist() if one.compress_size != one.file_size)
+        damaged = next(sizes, None) or archive.testzip()
     if damaged is not None:
-        raise InputError(f"`{path}` is damaged: the check sum of `{damaged}` does not match; copy it again.")
+        raise InputError(f"`{path}` is damaged: the check sum or size of `{damaged}` does not match; copy it again.")
