@@ -191,5 +191,5 @@ def test_code_that_breaks_on_coordinates_is_refused_in_one_line():
                 raise ValueError("values beyond 10\nand more")
             return x
 
-    with pytest.raises(UnsupportedOperationError, match="cannot be followed: values beyond 10$"):
+    with pytest.raises(UnsupportedOperationError, match=r"cannot be followed: values beyond 10$"):
         receptive_field(network(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Breaks())), "1")
