@@ -144,7 +144,8 @@ def steps(model: Network) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "map", lambda: f"period {energy(model, alone.pixels, model.find_layer(layer), Options(probes=2)).period}"
     yield "rf", seen
     yield "qualify", qualified
-    yield "check", lambda: checked(model, alone.pixels, model.find_layer(layer))
+    random = load_images("noise", shape=model.input_shape, count=1).pixels  # equal pixels tie in a max-pool
+    yield "check", lambda: checked(model, random, model.find_layer(layer))
 
 
 def checked(model: Network, pictures: np.ndarray, layer: str) -> str:

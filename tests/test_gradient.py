@@ -93,8 +93,8 @@ def test_target_that_does_not_exist(pictures):
 
 def test_the_target_of_a_map_is_a_channel_that_is_named(pictures):
     """Its mean: the largest number of a map is of one position, which sees a part of the picture."""
-    model = network(nn.Conv2d(3, 4, 3, 2, 1))
-    model.module.weight[2].abs_()
+    model = network(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1)))
+    model.module[0].weight[2].abs_()
     x = torch.from_numpy(pictures[:1]).requires_grad_()
     (gradient,) = torch.autograd.grad(model.module(x)[0, 2].mean(), x)
     expected = gradient[0].mean(0).relu().double().numpy()
