@@ -112,6 +112,7 @@ def test_same_seed_same_bytes(work):
         data = json.loads((work / name / "report.json").read_text())
         data["provenance"].pop("timestamp")
         data["provenance"].pop("command")
+        data.pop("digest")
         texts.append(json.dumps(data))
     assert texts[0] == texts[1]
 
@@ -135,7 +136,7 @@ def test_too_few_pictures_are_inconclusive(work):
     (work / "few.perturb.toml").write_text(SUITE.format(count=6, at_most=0.1))
     result = perturb("qualify", "net.py:even", "--suite", "few.perturb.toml")
     assert result.exit_code == 3, result.output
-    assert "would decide" in result.output
+    assert "would decide" in " ".join(result.output.split())
 
 
 def test_folder_of_pictures(work):
