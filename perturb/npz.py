@@ -59,10 +59,9 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, np.ndarray], str]:
                 raise InputError(f"`{where}`: the check sum of `{damaged}` does not match: measure it again.")
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             arrays = dict(stored)
-        if (
-            other := next((key for key, value in arrays.items() if not isinstance(value, np.ndarray)), None)
-        ) is not None:
-            raise InputError(f"`{where}`: {other}: expected an array.")
+        for key, value in arrays.items():
+            if not isinstance(value, np.ndarray):
+                raise InputError(f"`{where}`: {key}: expected an array.")
         return arrays, str(arrays.pop("header"))
     except InputError:
         raise

@@ -450,6 +450,14 @@ MUTANTS = [
     Mutant("every level in a loss", "perturb/stories/run_checks.py", "else own_level(every)", "else every", OF_LEVEL_RUNS + "::test_a_suite_with_levels_is_measured_from_end_to_end"),
     Mutant("a claim of any level", "perturb/plan.py", "if not low <= claim.at_most <= high:", "if False:", OF_LEVEL_RUNS + "::test_what_does_not_go_with_levels_is_refused"),
     Mutant("visits outside the region", "perturb/stories/answer_map.py", "if images.region is None or scenes:", "if True:", OF_PLACING),
+    Mutant('a digest that is not compared', 'perturb/files.py', 'return "" if data[seal] == found else', 'return "" if True else', 'tests/test_files.py'),
+    Mutant('a digest that may be missing', 'perturb/files.py', 'return "is missing" if data.get("schema") == schema else ""', 'return ""', 'tests/test_files.py'),
+    Mutant('trials of another report', 'perturb/runs.py', 'if hashlib.sha256(given.get(name, b"")).hexdigest() != digest:', 'if False:', 'tests/test_runs.py'),
+    Mutant('a verdict that its numbers contradict', 'perturb/report.py', 'if told != ruled and', 'if False and', 'tests/test_report.py'),
+    Mutant('a bidirectional control in a name', 'perturb/visible.py', 'if told.isprintable() and not UNSEEN.search(told):', 'if "\\x1b" not in told:', 'tests/test_visible.py'),
+    Mutant('weights with a flipped bit', 'perturb/model/weights.py', 'damaged = next(odd, None) or archive.testzip()', 'damaged = next(odd, None)', 'tests/test_model.py -k weights'),
+    Mutant('a pipe is opened', 'perturb/files.py', 'if not stat.S_ISREG(found.st_mode):', 'if stat.S_ISDIR(found.st_mode):', 'tests/test_files.py::test_what_is_no_text_file_is_refused_unread'),
+    Mutant("a checkpoint's digest", 'perturb/training/checkpoint.py', 'if digest is not None and digest != _digest(text, tensors):', 'if False:', 'tests/test_training.py -k checkpoint'),
 ]
 # fmt: on
 

@@ -204,22 +204,23 @@ def archive_with(path, *, level=None):
             new.writestr(name, old.read(name))
 
 
-def with_another_size(path):
+def with_another_size(path, field=20):
     """A state dict whose directory gives another packed size for a tensor: torch returned whatever lay in memory."""
     torch.save({"0.weight": torch.ones(4, 3, 3, 3), "0.bias": torch.zeros(4)}, path)
     data = bytearray(path.read_bytes())
     entry = data.rindex(b"data/0") - 2  # "x/data/0" in the directory at the end
-    at = data.rindex(b"PK\x01\x02", 0, entry) + 20
-    assert int.from_bytes(data[at : at + 4], "little") == 4 * 3 * 3 * 3 * 4
-    data[at + 3] ^= 1
+    at = data.rindex(b"PK\x01\x02", 0, entry) + field
+    assert int.from_bytes(data[at : at + 4], "little") == {20: 4 * 3 * 3 * 3 * 4, 38: 0}[field]
+    data[at] ^= 0x10
     path.write_bytes(data)
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (archive_with, r"is damaged: the check sum or size of `.*data/\d` does not match"),
-        (with_another_size, r"is damaged: the check sum or size of `.*data/0` does not match"),
+        (archive_with, r"is damaged: the check sum, size or kind of `.*data/\d` does not match"),
+        (lambda path: with_another_size(path, field=38), r"kind of `.*data/0` does not match"),  # marked as a folder
+        (with_another_size, r"is damaged: the check sum, size or kind of `.*data/0` does not match"),
         (lambda path: archive_with(path, level=zipfile.ZIP_DEFLATED), "is compressed, which torch does not do"),
         (lambda path: torch.save({0: torch.zeros(4)}, path), "holds no state dict"),
         (lambda path: torch.save({"a": torch.zeros(4).to_sparse()}, path), "`a` has the layout torch.sparse_coo"),

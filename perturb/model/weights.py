@@ -14,6 +14,7 @@ from perturb.files import WEIGHTS, check_regular
 from perturb.model.copy import first_line
 from perturb.writing import write
 
+FOLDER = 0x10  # of a member in an archive, as DOS marks it
 CONTAINERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep it in a checkpoint
 
 
@@ -108,8 +109,10 @@ def _check_archive(path: Path) -> None:
         packed = next((one for one in archive.infolist() if one.compress_type != zipfile.ZIP_STORED), None)
         if packed is not None:
             raise InputError(f"`{path}`: `{packed.filename}` is compressed, which torch does not do; save it again.")
-        # Where the two sizes of a member differ, torch hands out memory that nothing was read into.
-        sizes = (one.filename for one in archive.infolist() if one.compress_size != one.file_size)
-        damaged = next(sizes, None) or archive.testzip()
+        # Of a member with two sizes, or marked as a folder, torch hands out memory that nothing was read into.
+        odd = (m.filename for m in archive.infolist() if m.compress_size != m.file_size or m.external_attr & FOLDER)
+        damaged = next(odd, None) or archive.testzip()
     if damaged is not None:
-        raise InputError(f"`{path}` is damaged: the check sum or size of `{damaged}` does not match; copy it again.")
+        raise InputError(
+            f"`{path}` is damaged: the check sum, size or kind of `{damaged}` does not match; copy it again."
+        )
