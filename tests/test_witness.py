@@ -8,9 +8,28 @@ from toys import network, window
 from perturb import BlackBox, Preprocessing
 from perturb.errors import InputError
 from perturb.images import load_images
+from perturb.plan import pictures_for
+from perturb.stories.qualify import Bench, Context, qualify
 from perturb.stories.witness import PATIENCE, witness
+from perturb.suite import parse_suite
 
 SHAPE = (3, 16, 16)
+SUITE = """
+name = "toy"
+[images]
+source = "noise"
+count = 6
+[map]
+kind = "structural"
+[evaluator]
+layer = "stack.0"
+[[check]]
+name = "pixel"
+perturbation = { kind = "pixel" }
+level = 0.5
+pairs = 1
+claim = { at_most = 0.2 }
+"""
 
 
 class Calls(nn.Module):
@@ -96,3 +115,12 @@ def test_a_network_that_multiplies_rounding_is_compared_in_float64():
             return torch.sin(1e6 * self.stack(x) * rounding)
 
     assert network(Chaotic(), shape=SHAPE).form.several
+
+
+def test_a_state_behind_the_measured_layer_is_found():
+    """The features that are measured come before what changes."""
+    suite = parse_suite(SUITE, "toy")
+    model = network(Calls(lambda y, calls, x: y if calls < 60 else -y), shape=SHAPE)
+    bench = Bench(pictures=pictures_for(suite, SHAPE), controls=())
+    with pytest.raises(InputError, match="`output` gives two answers"):
+        qualify(model, suite, Context(bench=bench))

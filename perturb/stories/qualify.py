@@ -133,10 +133,10 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
 
 
 def _witness(model: Sees, checks: Sequence[CheckPlan], judged: Images) -> Witness:
-    """The answers of what is measured to a few judged pictures."""
+    """The answers to a few judged pictures, of the model and of the layers that are measured."""
     shown = as_shown(model.input_shape, checks[0].experiment.task, judged)
     layers = [each.evaluator.layer for each in experiments(checks) if each.training.regime == "as-is"]
-    return witness(model, shown.pixels, layers or ["output"])
+    return witness(model, shown.pixels, ["output", *layers])
 
 
 def settle(model: Sees, check: CheckPlan, pictures: Pictures) -> None:
