@@ -1,7 +1,4 @@
-"""A disk that refuses the k-th thing that is done to it, for k = 1, 2, ... until a command succeeds.
-
-uv run python tests/full_disk.py      each command that writes: how often it was refused, and what it left
-"""
+"""A disk that refuses the k-th thing that is done to it, for k = 1, 2, ... until a command succeeds."""
 
 import builtins
 import errno
@@ -15,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 CHANGING = ("mkdir", "rename", "replace", "fsync")  # removing files frees a full disk
-REASONS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO}
 
 
 @dataclass

@@ -1,16 +1,19 @@
 """Commands are killed at random moments; what is there afterwards must be whole, and what was said must be true.
 
-uv run python tests/kills.py [--count 500] [--seed 0]      a table; exit code 1 if anything is half-written or wrong
+uv run python tests/kills.py [--count 500] [--seed 0] [--kinds KIND...]      a table; exit code 1 for a fault
 """
 
 import argparse
 import json
+import os
 import random
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from odd_models import SUITE, net
@@ -18,19 +21,24 @@ from preloaded import Ended, Preloaded
 from safetensors import safe_open
 from toyruns import a_run
 
+from perturb.baseline import accept
 from perturb.baseline import from_json as baseline_from
+from perturb.cli.files import save
+from perturb.files import encode as encode_record
 from perturb.files import read_text
 from perturb.history import keep
 from perturb.images import load_images, split
 from perturb.model.copy import digest_of
 from perturb.records import Images
+from perturb.render import html
 from perturb.report import from_json
-from perturb.runs import FILES, decode, encode, identify, read
+from perturb.runs import FILES, Run, decode, encode, identify, read
 from perturb.training.head import with_head
 from perturb.training.lessons import Lessons
 from perturb.training.sgd import TrainingSetup, train
-from perturb.writing import PARTIAL, write
+from perturb.writing import PARTIAL, clean, write
 
+KINDS = ("qualify", "accept", "train", "keep", "writes", "writes", "writes", "writes", "writes", "writes")
 SAME = ("findings", "controls", "experiments", "map", "model", "images")  # of a report, whoever made it and when
 
 
@@ -55,6 +63,20 @@ def keep_once(folder: str, name: str) -> None:
     write(Path(folder, f"said-{name}"), keep(files, Path(folder, "history")))
 
 
+def two_runs() -> list[Run]:
+    return [a_run(command=name, pictures=name) for name in ("first", "second")]
+
+
+def write_forever(folder: str) -> None:
+    """What the commands write, without the time that they take to find it out: a kill hits a write in its midst."""
+    html.report = lambda *args, **rest: "<html></html>\n"
+    for number in count():
+        run = two_runs()[number % 2]
+        save(run.report, Path(folder, "written"), encode(run))
+        digest = keep(encode(a_run(command=f"{os.getpid()} {number}")), Path(folder, "history"))
+        write(Path(folder, "written.json"), encode_record(accept(run, digest)))
+
+
 def folder_of(root: Path) -> Path:
     (root / "odd.py").write_text(net())
     (root / "tiny.perturb.toml").write_text(SUITE)
@@ -75,9 +97,13 @@ class Killing:
         self.faults: list[str] = []
         self.truth: dict[str, object] = {}
         self.seconds: dict[str, float] = {}
+
+    def learn(self) -> None:
+        """What undisturbed commands say, and how long they take."""
         for model in ("even", "dead"):
             done = self._qualify(model, f"whole-{model}")
-            self.truth[model], self.seconds["qualify"] = judged(root / f"whole-{model}" / "report.json"), done.seconds
+            report = self.root / f"whole-{model}" / "report.json"
+            self.truth[model], self.seconds["qualify"] = judged(report), done.seconds
         self.seconds["train"], self.seconds["keep"] = self._train().seconds, self._keep("whole").seconds
         done = self._accept("whole-even")
         assert done.code == 0, done.err
@@ -139,6 +165,22 @@ class Killing:
             self.faults.append("history: a run was said to be kept, and is not there")
         self._check_history("history")
 
+    def writes(self) -> None:
+        """A run that replaces another, a history that grows and a baseline, while they are written."""
+        self._count("writes", self.perturb.call("kills:write_forever", self.root, cwd=self.root, **self._soon()))
+        written = self.root / "written"
+        if (written / "report.json").exists():
+            if identify(read(written)) not in [identify(encode(run)) for run in two_runs()]:
+                self.faults.append("writes: a run that is none of the two")
+        else:
+            self.counts["writes: no run there when killed"] += 1
+        if (self.root / "written.json").exists():
+            baseline_from(read_text(self.root / "written.json"), "written.json")
+        self._check_history("history")
+
+    def _soon(self) -> dict[str, float]:
+        return {"kill_after": self.moments.uniform(0, 1)}
+
     def _count(self, what: str, done: Ended) -> None:
         self.counts[f"{what}: {'killed' if done.code < 0 else 'ended before'}"] += 1
         if done.code not in (-9, 0, 1, 3):
@@ -167,8 +209,17 @@ class Killing:
             if identify(read(run)) != run.name:
                 self.faults.append(f"history: {run.name} is not what was kept")
 
-    def finish(self) -> None:
+    def finish(self, kinds: Sequence[str]) -> None:
         """Undisturbed again, everything is as if nothing had happened."""
+        for folder in ("written", "history"):
+            if (self.root / folder).is_dir():
+                clean(self.root / folder)
+                if left := list((self.root / folder).glob(PARTIAL)):
+                    self.faults.append(f"left for good: {left}")
+        if "writes" in kinds and not (self.root / "written" / "report.json").exists():
+            self.faults.append("writes: the earlier run did not come back")
+        if "qualify" not in kinds:
+            return
         for model in ("dead", "even"):
             self._qualify(model, "run")
             self._check_run(model)
@@ -179,16 +230,17 @@ class Killing:
         from_json(read_text(self.root / "run/report.json"), "report.json")
 
 
-def kill(count: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Of every ten: two `qualify` with its history, two trainings, three `baseline accept` and three kept runs."""
+def kill(number_of_kills: int, seed: int, kinds: Sequence[str] = KINDS) -> tuple[Counter[str], list[str]]:
+    """Each kind in turn: whole commands (`qualify`, `accept`, `train`, `keep`), or `writes`, what they write alone."""
     root = Path(tempfile.mkdtemp(prefix="perturb-kills-"))
     try:
         with Preloaded() as perturb:
             killing = Killing(perturb, root, random.Random(seed))
-            for number in range(count):
-                each = (killing.qualify, killing.train, *[killing.accept, killing.keep] * 2)
-                (each + each[:-2])[number % 10]()
-            killing.finish()
+            if set(kinds) != {"writes"}:
+                killing.learn()
+            for number in range(number_of_kills):
+                getattr(killing, kinds[number % len(kinds)])()
+            killing.finish(kinds)
         return killing.counts, killing.faults
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -198,9 +250,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     asked = parser.parse_args()
     started = time.monotonic()
-    counts, faults = kill(asked.count, asked.seed)
+    counts, faults = kill(asked.count, asked.seed, asked.kinds)
     for what, number in sorted(counts.items()):
         sys.stdout.write(f"{number:6}  {what}\n")
     for fault in faults:

@@ -61,9 +61,17 @@ HALVES = OF_EXPERIMENT + "::test_features_are_tried_on_photographs_that_did_not_
 COMMON = OF_EXPERIMENT + "::test_a_common_threshold_is_the_rank_of_the_clean_pictures"
 LEVELS, OF_LEVEL = STATS + "levels.py", QUANTITIES + "levels.py"
 OF_LEVELS, OF_LEVEL_RUNS = "tests/test_levels.py", "tests/test_level_runs.py"
+OF_WRITING, OF_WATCH = "tests/test_writing.py", "tests/test_watch.py"
 # fmt: off
 # ruff: noqa: E501
 MUTANTS = [
+    Mutant('the mark first', "perturb/writing.py", 'for name in reversed(names):', 'for name in names:', OF_WRITING),
+    Mutant('an earlier set not put back', "perturb/writing.py", '    except BaseException:\n        _take_back(folder, stage, names)\n        raise', '    except BaseException:\n        raise', OF_WRITING),
+    Mutant('a living writer cleaned away', "perturb/writing.py", '        if not mine:\n            return False', '        if False:\n            return False', OF_WRITING),
+    Mutant('a process that says nothing is trusted', "perturb/cli/watch.py", 'return InputError.exit_code', 'return max(code, 0)', OF_WATCH),
+    Mutant('an interrupt of nobody', "perturb/cli/watch.py", 'if self.end is not None and not by_itself:', 'if self.end is not None:', OF_WATCH),
+    Mutant('a closed pipe is an error', "perturb/cli/outlets.py", 'if self._needed and not isinstance(error, BrokenPipeError):', 'if self._needed:', OF_WATCH),
+    Mutant('prints mix with results', "perturb/cli/outlets.py", 'sys.stdout = sys.stderr = OURS.printed or sys.stderr', 'sys.stderr = OURS.printed or sys.stderr', OF_WATCH),
     Mutant('FAIL at its own confidence', VERDICT, 'own, effect = effect.confidence, question.effect_at(shared)', 'own = effect.confidence', OF_VERDICT),
     Mutant('PASS by Holm', VERDICT, 'if verdict == Verdict.FAIL and shared is not None:', 'if shared is not None:', OF_VERDICT),
     Mutant('exact effects inside Holm', VERDICT, 'if effect.method not in WITHOUT_ERROR]', ']', OF_VERDICT),

@@ -14,6 +14,10 @@ from types import TracebackType
 from typing import Any
 
 FILES = ("out", "err")
+LOADED = (  # all that a command loads before it measures
+    "perturb.cli.qualify perturb.baseline perturb.history perturb.render.html perturb.render.markdown "
+    "perturb.render.terminal perturb.stories.qualify torch._dynamo filelock"
+).split()
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,13 @@ class Preloaded:
 
 
 def _serve() -> None:
-    import torch._dynamo  # noqa: F401 - with these, all that a command loads
-
+    for module in LOADED:
+        import_module(module)
     _say({"ready": True})
     for line in sys.stdin:
         asked = json.loads(line)
+        if "call" in asked:
+            import_module(asked["call"].partition(":")[0])
         started = time.monotonic()
         process = os.fork()
         if process == 0:

@@ -1,14 +1,21 @@
 """Files are whole or absent, whatever the disk does and whenever the writer dies."""
 
 import errno
+import json
 import multiprocessing
 import os
 import shutil
 
 import pytest
+from click.testing import CliRunner
 from full_disk import Disk, contents, failing, refusals
+from toyruns import KEPT, a_run
 
+from perturb.cli import main
+from perturb.cli.files import save
 from perturb.errors import InputError, UsageError
+from perturb.render import html
+from perturb.runs import encode
 from perturb.writing import PARTIAL, beside, check_writable, clean, held, write, write_together
 
 OLD = {"mark": b"old", "a": b"old", "gone": b"old"}
@@ -125,3 +132,36 @@ def test_what_is_in_the_way_is_the_users_mistake(tmp_path):
 def test_a_folder_is_tried_and_not_made(tmp_path):
     check_writable(tmp_path / "a" / "b")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_refused_baseline_is_exit_4_and_leaves_the_accepted_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(KEPT / "report-1", tmp_path / "run")
+    accept = ("baseline", "accept", "net.json", "run")
+    assert CliRunner().invoke(main, accept).exit_code == 0
+    before = contents(tmp_path)
+
+    def check(disk, result):
+        assert result.exit_code == 4, disk.said
+        assert result.stderr == "perturb: `net.json` cannot be written: No space left on device.\n"
+        assert contents(tmp_path) == before
+
+    assert refusals(lambda: CliRunner().invoke(main, accept), tmp_path, check) > 5
+
+
+def test_a_refused_run_leaves_the_earlier_one(tmp_path, monkeypatch):
+    """As `qualify --out` saves it, with a page that costs no time to draw."""
+    monkeypatch.setattr(html, "report", lambda *args, **rest: "page")
+    first, second = (a_run(command=name) for name in ("first", "second"))
+    save(first.report, tmp_path / "run", encode(first))
+    before = contents(tmp_path)
+
+    def check(disk, said):
+        assert "cannot be written: No space left on device." in said
+        assert contents(tmp_path) == before
+
+    count = refusals(
+        lambda: refused(lambda folder: save(second.report, folder, encode(second)), tmp_path / "run"), tmp_path, check
+    )
+    assert count > 25
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["provenance"]["command"] == "second"

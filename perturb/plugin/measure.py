@@ -95,6 +95,7 @@ def _command(config: pytest.Config, suite: Path, model: ModelTable) -> list[str]
         ("--images", images and _located(images, given_in(config, "images"), root)),
         ("--device", setting(config, "device")),
         ("--time-limit", setting(config, "timeout")),
+        ("--memory-limit", setting(config, "memory")),
     ):
         command += [option, value] if value else []
     return command
@@ -137,6 +138,7 @@ def _run(command: list[str], out: Path, config: pytest.Config) -> int:
     last = lines[-1].removeprefix("perturb: ") if lines else ""
     if code not in (0, 1, 3, BROKEN) or (code == BROKEN and last and not last.startswith("note: ")):
         told = (last or f"exit code {code}").replace("--time-limit", "--perturb-timeout")
+        told = told.replace("--memory-limit", "--perturb-memory")
         raise MeasurementError(told if command[1] in told else f"{command[1]}: {told}")
     return code
 

@@ -40,6 +40,7 @@ OPTIONS = (
     Option(name="device", help="auto, cpu or cuda.", default="auto", choices=("auto", "cpu", "cuda")),
     Option(name="images", help="Pictures in place of the suites' own."),
     Option(name="timeout", help="Seconds after which a model's measurement is given up.", default="3600"),
+    Option(name="memory", help="GiB of memory beyond which a measurement is ended; without it, 9/10 of what is free."),
     Option(name="reports", help="Folder in which each model's report is kept."),
     Option(name="junit", help="Whether numbers go into JUnit properties.", default="on", choices=("on", "off")),
 )
@@ -64,6 +65,7 @@ def check_settings(config: pytest.Config) -> None:
         value = setting(config, option.name)
         if option.choices and value not in option.choices:
             raise pytest.UsageError(f"perturb_{option.name} = {value!r}: expected one of {list(option.choices)}.")
-    limit = setting(config, "timeout")
-    if not limit.replace(".", "", 1).isdecimal() or float(limit) == 0:
-        raise pytest.UsageError(f"perturb_timeout = {limit!r}: expected seconds above 0.")
+    for name, unit in (("timeout", "seconds"), ("memory", "GiB")):
+        limit = setting(config, name)
+        if (limit or name == "timeout") and (not limit.replace(".", "", 1).isdecimal() or float(limit) == 0):
+            raise pytest.UsageError(f"perturb_{name} = {limit!r}: expected {unit} above 0.")

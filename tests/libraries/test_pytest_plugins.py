@@ -1,7 +1,7 @@
 """Suites under pytest beside other people's plugins, in a child process as a user starts it."""
 
 import pytest
-from odd_models import ENDS, SUITE, net
+from odd_models import ANSWERS, ENDS, SUITE, net
 from toy_project import SHAPE, suite
 
 COUNTED = """
@@ -86,12 +86,14 @@ def test_coverage_follows_the_measurement(pytester):
 
 def test_thirty_odd_models_in_one_session(pytester):
     """Each is an error of its own items, and the two good ones are judged."""
-    names = ["even", "dead", *(f"{name}_at_once" for name in ENDS if not name.startswith("closes"))]
-    names += [name for name in ENDS if name.startswith("closes")]
+    waited = ("hangs", "spins")  # as long as `hangs_deaf`, which is among them
+    names = ["even", "dead", *(f"{name}_at_once" for name in ENDS if not name.startswith(("closes", *waited)))]
+    names += ["hangs_deaf_at_once", "closes_everything", *ANSWERS]
     models = "".join(f'{name} = "odd.py:{name}"\n' for name in names)
     (pytester.path / "odd.py").write_text(net())
     checks = SUITE.split("\n[[check]]")
     text = "\n[[check]]".join(checks[:2]).replace('name = "tiny"\n', f'name = "tiny"\n[models]\n{models}', 1)
     (pytester.path / "tiny.perturb.toml").write_text(text)
-    result = pytester.runpytest_subprocess("--perturb-timeout=100", "--perturb-inconclusive=pass", "-p", "no:randomly")
+    limits = ("--perturb-timeout=100", "--perturb-memory=3", "--perturb-inconclusive=pass")
+    result = pytester.runpytest_subprocess(*limits)
     result.assert_outcomes(passed=1, failed=1, errors=len(names) - 2)
