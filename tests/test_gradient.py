@@ -14,6 +14,16 @@ from perturb.errors import InputError, UsageError
 from perturb.images import load_images
 
 
+class Turned(nn.Module):
+    def forward(self, x):
+        return x.transpose(2, 3)
+
+
+class Spectrum(nn.Module):
+    def forward(self, x):
+        return torch.fft.fft2(x)
+
+
 @pytest.fixture(scope="module")
 def pictures():
     return load_images("noise", shape=SHAPE, count=5).pixels
@@ -148,6 +158,23 @@ def test_a_network_that_takes_no_crop_is_asked_with_the_whole_picture(pictures):
         model.measure(torch.rand(1, 3, 9, 9))
     found = centre(model, pictures, "last")
     assert found.values[24:40, 24:40].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("ahead", [nn.Upsample(scale_factor=2), Turned()])
+def test_the_centre_of_a_map_without_a_stride_in_pixels(ahead, pictures):
+    """Enlarged, two positions lie on one pixel; turned, rows are columns: no crop in whole strides shows the unit."""
+    model = network(nn.Sequential(ahead, nn.Conv2d(3, 4, 3, padding=1)))
+    found = centre(model, pictures, "1").values
+    x = torch.from_numpy(pictures).requires_grad_()
+    y = model.propagate(model.normalise(x), "1")
+    (wanted,) = torch.autograd.grad(y[:, :, y.shape[2] // 2, y.shape[3] // 2].mean(1).sum(), x)
+    wanted = wanted.double().mean(1).relu().sum(0).numpy()
+    np.testing.assert_allclose(found / found.max(), wanted / wanted.max(), atol=1e-5)
+
+
+def test_complex_numbers_have_no_map(pictures):
+    with pytest.raises(InputError, match="`output` gives complex numbers"):
+        energy(network(nn.Sequential(nn.Conv2d(3, 4, 3), Spectrum())), pictures)
 
 
 def test_the_centre_of_a_map_of_one_row():

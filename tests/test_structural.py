@@ -141,6 +141,21 @@ def test_arithmetic_is_followed(arithmetic):
     np.testing.assert_allclose(found.values / found.values[0, 0], [[1, 2], [2, 4]], rtol=1e-12)
 
 
+def test_division_by_one_number_of_the_picture_is_a_gate():
+    """As where a network brings each picture to a standard deviation of 1 by itself."""
+
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stack = window(3, padding=1)
+
+        def forward(self, x):
+            return self.stack(x / x.std((1, 2, 3), keepdim=True))
+
+    own, bare = (structural(network(module), "output") for module in (Own(), window(3, padding=1)))
+    np.testing.assert_allclose(own.values, bare.values, rtol=1e-9)
+
+
 def test_division_by_an_activation_is_named():
     class Ratio(nn.Module):
         def forward(self, x):

@@ -108,7 +108,8 @@ def _seen_by_centre(model: Differentiable, picture: Pictures, layer: str) -> tup
         rows, columns = _map(model, picture, layer).shape[2:]
         return slice(None), slice(None), (rows // 2, columns // 2)
     unit = field.positions[0] // 2, field.positions[1] // 2
-    if field.size is not None and sensor_of(model) is None:
+    strided = field.stride is not None and min(field.stride) > 0  # not behind an enlargement or a transposition
+    if field.size is not None and strided and sensor_of(model) is None:
         near, far = (_around(field, unit, picture.shape[2:], strides) for strides in (0, 1))
         worth = picture[:, :, near[0], near[1]].size <= WORTH_CROPPING * picture.size
         if worth and _alike(model, picture, layer, near, far):
@@ -186,6 +187,8 @@ def _forward(
         x = x.to(model.device, non_blocking=True).requires_grad_()
         with torch.enable_grad():
             y = model.propagate(model.normalise(x), layer, folded=True)
+        if y.is_complex():
+            raise InputError(f"{model.name}: `{layer}` gives complex numbers; ask for a layer before it.")
         yield start, x, y
 
 

@@ -188,9 +188,10 @@ def _product(trace: Trace, op: operations.Product) -> Tensor:
 
 
 def _division(trace: Trace, op: operations.Division) -> Tensor:
+    """A number acts by its square; one number for the whole picture, such as its standard deviation, is a gate."""
     if not isinstance(op.divisor, Tensor):
         return op.x / float(op.divisor) ** trace.power
-    if op.divisor.requires_grad:
+    if op.divisor.requires_grad and not (op.x.ndim == 4 and math.prod(op.divisor.shape[2:]) == 1):
         return trace.bar("division by an activation", lambda: torch.div(op.x, op.divisor), op.divisor)
     return op.x.expand(torch.broadcast_shapes(op.x.shape, op.divisor.shape))
 
