@@ -11,7 +11,8 @@ def counted():
         file.write("measured\\n")
     raise RuntimeError("out of order")
 """
-DISTS = ("load", "loadscope", "loadfile", "loadgroup", "worksteal", "each")
+LONG = ("loadscope", "loadfile", "loadgroup")
+DISTS = ("load", "worksteal", "each", *(pytest.param(dist, marks=pytest.mark.long) for dist in LONG))
 OTHERS = {
     "randomly": ("-p", "no:xdist"),
     "rerunfailures": ("--reruns=2",),
@@ -84,6 +85,7 @@ def test_coverage_follows_the_measurement(pytester):
     result.stdout.re_match_lines([r"odd\.py +\d+ +\d+ +[1-9]\d?%.*"])
 
 
+@pytest.mark.long
 def test_thirty_odd_models_in_one_session(pytester):
     """Each is an error of its own items, and the two good ones are judged."""
     waited = ("hangs", "spins")  # as long as `hangs_deaf`, which is among them
