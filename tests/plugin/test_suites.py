@@ -29,7 +29,7 @@ def test_a_failing_check_reads_like_a_diagnosis(project):
             "FAIL: net.py:dead: accuracy-loss * claimed at most 0.1",
             "  the whole interval lies above 0.1; n = 14 photographs, *",
             "  Pixel(*) at level 0.5: noticed *% of the time at dead places, *% at live ones (28 pairs)",
-            "  worst: dead-leaves-*, judged crop *: missed at (*, *) (evidence *, threshold *), seen at (*, *) (*)",
+            "  worst: dead-leaves-*, judged crop *: missed at (*, *) (evidence *, seen above *), seen at (*, *) (*)",
             "  blindest phase: * of period 2, 0 of the mean contribution*",
             "  made by: 0 (Conv2d 1 x 1, stride 2)",
             "  again: perturb qualify net.py:dead --suite tiny.perturb.toml",
