@@ -15,6 +15,9 @@ from perturb.stories.qualify import qualify
 from perturb.suite import parse_suite
 
 
+AROUND = {"PASS": (-0.05, 0.05), "FAIL": (0.2, 0.4), "INCONCLUSIVE": (0.05, 0.15)}  # the claim, at most 0.1
+
+
 @pytest.fixture
 def project(pytester):
     (pytester.path / "net.py").write_text(NET)
@@ -33,10 +36,10 @@ def reporting(measured, monkeypatch):
 
     def reporting(verdict: str) -> None:
         bent = Control(name="ruler", expected="straight", observed="bent", passed=False)
-        findings = [
-            dataclasses.replace(f, needed=Needed(photographs=77, least=50, most=None)) for f in measured.findings
-        ]
-        findings[0] = dataclasses.replace(findings[0], verdict=Verdict(verdict))
+        findings = [dataclasses.replace(f, needed=Needed(photographs=77, least=50, most=90)) for f in measured.findings]
+        low, high = AROUND.get(verdict, AROUND["INCONCLUSIVE"])
+        effect = dataclasses.replace(findings[0].effect, value=(low + high) / 2, low=low, high=high, saturated="")
+        findings[0] = dataclasses.replace(findings[0], verdict=Verdict(verdict), effect=effect)
         report = dataclasses.replace(
             measured,
             verdict=Verdict(verdict),
