@@ -14,7 +14,6 @@ from perturb.report import Report
 from perturb.stories.qualify import qualify
 from perturb.suite import parse_suite
 
-
 AROUND = {"PASS": (-0.05, 0.05), "FAIL": (0.2, 0.4), "INCONCLUSIVE": (0.05, 0.15)}  # the claim, at most 0.1
 
 
