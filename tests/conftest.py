@@ -6,12 +6,15 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core each, for the processes that tests start too; ahead of torch
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import torch
 
 from perturb.images import load_images
 from perturb.records import Images
 
 pytest_plugins = ["pytester"]
+hypothesis.settings.register_profile("untimed", deadline=None)  # no test times anything
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
