@@ -239,7 +239,7 @@ MUTANTS = [
     Mutant("balanced along one axis", OPERATIONS + "records.py", "len(set(rows)) == 1 and len(set(columns)) == 1", "len(set(rows)) == 1", SCALES + "::test_a_window_is_balanced_along_both_axes"),
     Mutant("an identity that is its source", LINEARISED, "if rearranged else live[0].clone()", "if rearranged else live[0]", OF_STRUCTURAL + "::test_what_is_written_into_leaves_its_source_alone"),
     Mutant("a gate wherever it stands", "perturb/contribution/gates.py", "if level_of([x]) > lowest or", "if level_of([x]) >= lowest or", "tests/test_reach.py"),
-    Mutant("a sigmoid is no gate", LINEARISED, "level_of(live) + (name in GATES)", "level_of(live)", OF_STRUCTURAL),
+    Mutant("a sigmoid is no gate", "perturb/contribution/gates.py", "level_of(live) + (name in GATES)", "level_of(live)", OF_STRUCTURAL),
     Mutant("paths are squared one by one", "perturb/contribution/fixed_paths.py", "len(paths) > 1 and all(path.base is", "False and all(path.base is", "tests/test_fixed_paths.py"),
     Mutant("what was written into is what it was", "perturb/contribution/fixed_paths.py", "if version == x._version and path.version == path.base._version:", "if True:", "tests/test_fixed_paths.py"),
     Mutant("a blur of a blur", "perturb/contribution/fixed_paths.py", "return mixes(kind) and not paths[0].once", "return False", "tests/test_fixed_paths.py"),

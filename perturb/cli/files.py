@@ -30,14 +30,11 @@ def save(
     from perturb.files import encode
     from perturb.render import html, markdown
 
-    texts = {
-        "report.json": encode(report),
-        "report.md": markdown.report(report, since),
-        "report.html": html.report(report, since=since),
-    }
+    run = dict(files or {"report.json": encode(report).encode()})
+    run["report.md"] = markdown.report(report, since).encode()
+    run["report.html"] = html.report(report, since=since).encode()
     if since is not None:
-        texts["changes.json"] = encode(since)
-    run = {name: text.encode() for name, text in texts.items()} | dict(files or {})
+        run["changes.json"] = encode(since).encode()
     write_together(folder, run, without=OF_A_RUN - run.keys())
 
 

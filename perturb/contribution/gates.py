@@ -5,15 +5,51 @@ like any other. So each tensor has a level: the number of sigmoids and softmaxes
 product, whatever has a higher level than the other factor is the gate, or the smaller one of two behind sigmoids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from perturb import operations
 
+GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
 PRODUCTS = (operations.Product, operations.Division, operations.Matmul, operations.Einsum)
+
+
+class Levelled(TorchFunctionMode):
+    """While active, `act` does what torch functions of the picture do, and their results get a level."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = name_of(func)
+        live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
+        if not live:
+            return func(*args, **kwargs)
+        result = self.act(func, name, args, kwargs)
+        mark(result, level_of(live) + (name in GATES))
+        return result
+
+    def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What stands in for the function; at least one argument depends on the picture."""
+        raise NotImplementedError
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    return getattr(func, "__name__", None) or str(func)
+
+
+def tensors_in(value: Any) -> Iterable[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors_in(part)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
 
 
 def level_of(live: Sequence[Tensor]) -> int:

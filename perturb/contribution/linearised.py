@@ -6,7 +6,7 @@ it, the error names it. So a gate's inside (squeeze-and-excitation, attention sc
 in silence.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from perturb.contribution import fixed_paths
 from perturb.contribution.fixed_paths import Path
-from perturb.contribution.gates import gates_in, level_of, mark, swapped
+from perturb.contribution.gates import GATES, Levelled, gates_in, name_of, swapped, tensors_in
 from perturb.contribution.rules import RULES, Rules, is_linear
 from perturb.errors import UnsupportedOperationError
 from perturb.operations import Operation, Resizing, Stencil, certificate, read, resizing
@@ -31,7 +31,6 @@ IDENTITY = frozenset(
     feature_alpha_dropout to type type_as float double half bfloat16 cpu cuda detach positive
     """.split()
 )
-GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
 STRUCTURE = frozenset(
     """
     flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
@@ -60,7 +59,7 @@ class _Barred(torch.autograd.Function):
         raise UnsupportedOperationError(ctx.message)
 
 
-class Linearised(TorchFunctionMode):
+class Linearised(Levelled):
     """While active, torch functions that depend on the picture act by their rule; `windows` collects certificates."""
 
     power = 2
@@ -88,19 +87,7 @@ class Linearised(TorchFunctionMode):
                 raise UnsupportedOperationError(f"custom autograd function `{name.removesuffix('Backward')}`")
             todo.extend(parent for parent, _ in node.next_functions)
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = _name(func)
-        live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
-        if not live:
-            return func(*args, **kwargs)
-        result = self._act(func, name, args, kwargs)
-        mark(result, level_of(live) + (name in GATES))
-        return result
-
-    def _act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
         plain = name in IDENTITY or name in GATES
         if name in STRUCTURE or (plain and not in_place(name)):
@@ -220,7 +207,7 @@ class Resizings(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if _name(func) == "interpolate" and isinstance(op := read("interpolate", args, kwargs or {}), Resizing):
+        if name_of(func) == "interpolate" and isinstance(op := read("interpolate", args, kwargs or {}), Resizing):
             self.ratios.append((resizing.ratio(op, 0), resizing.ratio(op, 1)))
         return func(*args, **kwargs or {})
 
@@ -230,10 +217,6 @@ def in_place(name: str) -> bool:
     return name.endswith("_") and not name.endswith("__")
 
 
-def _name(func: Callable[..., Any]) -> str:
-    return getattr(func, "__name__", None) or str(func)
-
-
 def _as_wide(value: Any) -> Any:
     """Arguments whose constants are float64, as the activations are here."""
     if isinstance(value, Tensor):
@@ -241,13 +224,3 @@ def _as_wide(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _as_wide(part) for name, part in value.items()}
     return type(value)(map(_as_wide, value)) if type(value) in (tuple, list) else value
-
-
-def tensors_in(value: Any) -> Iterable[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from tensors_in(part)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))

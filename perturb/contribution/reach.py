@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from perturb import operations
-from perturb.contribution.gates import gates_in, level_of, mark, swapped
-from perturb.contribution.linearised import GATES, IDENTITY, SHAPES, STRUCTURE, in_place, tensors_in
+from perturb.contribution.gates import GATES, Levelled, gates_in, swapped, tensors_in
+from perturb.contribution.linearised import IDENTITY, SHAPES, STRUCTURE, in_place
 from perturb.errors import PerturbError, UnsupportedOperationError
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
@@ -72,26 +71,14 @@ def _read(layer: str, seen: Tensor) -> ReceptiveField:
     )
 
 
-class Reach(TorchFunctionMode):
+class Reach(Levelled):
     """While active, torch functions that depend on the picture give the largest of what they operations.read."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unknown = ""
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", str(func))
-        live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
-        if not live:
-            return func(*args, **kwargs)
-        result = self._act(func, name, args, kwargs)
-        mark(result, level_of(live) + (name in GATES))
-        return result
-
-    def _act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
         if name in STRUCTURE or name in AS_IT_IS or name in SHAPES:
             return func(*args, **kwargs)
