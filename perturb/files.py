@@ -6,6 +6,7 @@ Whatever is wrong with a file is an InputError of one line: the file, the field,
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import stat
 import tomllib
@@ -159,7 +160,7 @@ def read_bytes(path: Path, *, limit: int) -> bytes:
     check_regular(path, limit=limit)
     try:
         with path.open("rb") as file:
-            return file.read(limit)
+            return file.read(min(limit, os.fstat(file.fileno()).st_size))  # read(n) takes n bytes of memory first
     except OSError as error:
         raise UsageError(f"`{path}` cannot be read: {error.strerror}.") from error
 

@@ -204,6 +204,9 @@ def _opened(path: Path) -> sqlite3.Connection:
                 raise sqlite3.DatabaseError("it is malformed")
             if not found:
                 index.execute(TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
+    except UnicodeDecodeError as error:  # what SQLite says of a damaged index may quote its bytes
+        index.close()
+        raise sqlite3.DatabaseError("it is malformed") from error
     except sqlite3.Error:
         index.close()
         raise

@@ -121,6 +121,7 @@ def test_killed_at_50_random_moments_the_history_is_whole(tmp_path):
         lambda path: path.write_bytes(b"not a database, whatever its name says"),
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
         lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE \x90ABLE")),  # is no UTF-8
         lambda path: sqlite3.connect(path).executescript("UPDATE runs SET entry = '{}'").connection.close(),
         lambda path: sqlite3.connect(path).executescript("UPDATE runs SET entry = 'x'").connection.close(),
         lambda path: path.unlink() or path.mkdir(),
