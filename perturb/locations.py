@@ -20,11 +20,11 @@ def fold(contribution: Contribution, period: int | None = None) -> Phases:
     """Mean contribution of each phase (row mod T, column mod T), scaled to mean 1; the image's top left is (0, 0).
 
     A measured map loses an eighth of its rows and columns at each border, rounded up to whole cells, as long as two
-    cells remain along that axis. A structural map has no border. `period` defaults to the map's own. Of a resized
-    picture only the part that is taken counts; where its lattice has no whole period, each pixel inside the border is
-    a phase by itself.
+    cells remain along that axis. A structural map has no border. `period` defaults to the map's own; where its rows and
+    columns have periods of their own, phases that these make the same have one mean. Of a resized picture only the
+    part that is taken counts; where its lattice has no whole period, each pixel inside the border is a phase by itself.
     """
-    values = contribution.values
+    values, periods = contribution.values, None if period else contribution.periods
     period = period or contribution.period
     if (lattice := contribution.lattice) is not None:
         top, left, bottom, right = interior(lattice.area, period)
@@ -38,10 +38,17 @@ def fold(contribution: Contribution, period: int | None = None) -> Phases:
     else:
         repeats = np.lcm(period, contribution.period) // contribution.period
         values = np.tile(values, (repeats, repeats))
-    rows, columns = (n // period for n in values.shape)
-    cells = values[: rows * period, : columns * period].reshape(rows, period, columns, period)
-    folded: np.ndarray = cells.mean((0, 2))
+    folded = _means(values, (period, period))
+    if periods:
+        folded = np.tile(_means(folded, periods), [period // each for each in periods])
     return folded / folded.mean()
+
+
+def _means(values: Phases, periods: tuple[int, int]) -> Phases:
+    """The mean of each phase over whole cells of so many rows and columns."""
+    rows, columns = (n // each for n, each in zip(values.shape, periods, strict=True))
+    cells = values[: rows * periods[0], : columns * periods[1]].reshape(rows, periods[0], columns, periods[1])
+    return np.asarray(cells.mean((0, 2)))
 
 
 def interior(area: Area, period: int) -> Area:

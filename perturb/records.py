@@ -120,6 +120,7 @@ class Contribution:
     kind: str
     layer: str  # whose output is moved; "output" for the network's own
     period: int  # T; the phase of a pixel is (row mod T, column mod T)
+    periods: tuple[int, int] | None = None  # of rows and of columns where they differ; T is their least common multiple
     images: int = 0  # that it was measured on; 0 for a structural map
     windows: tuple[Window, ...] = ()  # structural maps only
     rates: tuple["PhaseRate", ...] = ()  # of a map of the model's own answer: the share reported, by phase

@@ -1,5 +1,6 @@
 """The Report: what a run found, as words and numbers, to JSON and back. Opens without torch."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -87,6 +88,7 @@ class MapSummary:
     makers: tuple[str, ...]  # the layers up to there whose windows meet some pixels more often; () if not traceable
     lattice: Lattice | None = None  # where the picture is resized, cropped or padded ahead of the network
     unread: float | None = None  # share of the picture's pixels that nothing up to the layer reads; None: not known
+    periods: tuple[int, int] | None = None  # of rows and of columns where they differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,8 @@ def _of_map(found: MapSummary) -> Iterator[str]:
         yield from _outside("map.unread", found.unread)
     yield from _negative("map", images=found.images)
     yield from _least("map.period", found.period)
+    if found.periods and math.lcm(*found.periods) != found.period:
+        yield f"map.periods: {found.periods}, but their least common multiple is not {found.period}"
     yield from _least("map.imbalance", 1.0 if found.imbalance is None else found.imbalance)
     if not found.phases or len({len(row) for row in found.phases}) > 1 or not found.phases[0]:
         yield "map.phases: expected rows of one length, and at least one number"

@@ -90,6 +90,7 @@ class MapHead:
     period: int
     images: int
     lattice: Lattice | None = None
+    periods: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +297,7 @@ def _map(stored: Stored, told: MapHead) -> Contribution:
         kind=told.kind,
         layer=told.layer,
         period=told.period,
+        periods=told.periods,
         images=told.images,
         lattice=told.lattice,
     )
@@ -346,7 +348,15 @@ def _trials(run: Run) -> bytes:
 
 def _maps(maps: Mapping[str, Contribution]) -> bytes:
     heads = tuple(
-        MapHead(key=key, kind=m.kind, layer=m.layer, period=m.period, images=m.images, lattice=m.lattice)
+        MapHead(
+            key=key,
+            kind=m.kind,
+            layer=m.layer,
+            period=m.period,
+            periods=m.periods,
+            images=m.images,
+            lattice=m.lattice,
+        )
         for key, m in maps.items()
     )
     arrays = {str(i): m.values.astype(np.float32) for i, m in enumerate(maps.values())}

@@ -158,6 +158,7 @@ MUTANTS = [
     Mutant("border of fold dropped", LOCATIONS, '!= "structural"', '== "none"', OF_LOCATIONS),
     Mutant("border of fold rounded down", LOCATIONS, "-(-(n // 8) // period)", "(n // 8 // period)", OF_LOCATIONS),
     Mutant("border of fold a sixteenth", LOCATIONS, "n // 8", "n // 16", OF_LOCATIONS),
+    Mutant("phases of columns apart", LOCATIONS, "None if period else contribution.periods", "None", OF_LOCATIONS),
     Mutant("cells that fold keeps", LOCATIONS, "c >= 2 * period", "c > 2 * period", OF_LOCATIONS),
     Mutant("overlapping live phases", LOCATIONS, "np.argwhere(live & ~dead)", "np.argwhere(live)", OF_LOCATIONS),
     Mutant("overlapping dead phases", LOCATIONS, "np.argwhere(dead & ~live)", "np.argwhere(dead)", OF_LOCATIONS),

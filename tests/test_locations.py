@@ -1,5 +1,7 @@
 """From maps to dead and live phases, and the places of trials."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,14 @@ def test_fold_to_another_period_than_a_structural_maps_own():
     """One period of 2 by 2 phases, repeated until periods of 3 are whole: every phase of 3 meets all of them."""
     np.testing.assert_allclose(fold(lattice([[1, 2], [3, 6]], 2), 3), np.ones((3, 3)))
     np.testing.assert_allclose(fold(lattice([[1, 2], [3, 6]], 2), 4), np.tile([[1, 2], [3, 6]], (2, 2)) / 3)
+
+
+def test_rows_and_columns_may_repeat_after_different_numbers():
+    """Phases that differ by columns alone have one mean: the noise between them chooses no place."""
+    noisy = replace(measured([[1.0, 1.2], [2.8, 3.0]], (8, 8)), periods=(2, 1))
+    np.testing.assert_allclose(fold(noisy), np.array([[1.1, 1.1], [2.9, 2.9]]) / 2)
+    assert arms(choose(noisy, share=0.25)) == ([(0, 0), (0, 1)], [(1, 0), (1, 1)])
+    np.testing.assert_allclose(fold(noisy, 1), [[1]])
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,12 @@ def test_a_run_survives_its_files():
     np.testing.assert_array_equal(again.measured["pixel"].trials[0].dead, run.measured["pixel"].trials[0].dead)
 
 
+def test_a_map_keeps_the_periods_of_rows_and_columns():
+    found = Contribution(values=np.ones((4, 4)) / 16, kind="energy", layer="output", period=4, periods=(4, 2))
+    again = decode(encode(replace(a_run(), maps={"output": found})), "a run")
+    assert again.maps["output"].periods == (4, 2)
+
+
 def test_trials_and_maps_are_those_that_the_report_was_written_with():
     files, other = encode(a_run()), encode(a_run(a_measurement(np.eye(4), np.ones((4, 4)))))
     for name in ("trials.npz", "maps.npz"):

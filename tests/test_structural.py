@@ -39,6 +39,18 @@ def test_strictly_dead_is_exactly_zero():
     assert (found["strictly_dead"], found["imbalance"], found["period"]) == (0.75, None, 2)
 
 
+def test_each_direction_has_its_own_period():
+    """Strides of 2 along rows alone: the graph's lattice has 4 rows and one column, in every kind of map."""
+    model = network(nn.Sequential(nn.Conv2d(3, 4, 3, (2, 1), 1), nn.ReLU(), nn.Conv2d(4, 4, 3, (2, 1), 1)))
+    found = lint(model)
+    assert (found["period"], found["periods"], found["imbalance"]) == (4, [4, 1], 3)
+    pictures = load_images("built-in", shape=model.input_shape, count=2).pixels
+    measured = energy(model, pictures)
+    assert (measured.period, measured.periods) == (4, (4, 1))
+    assert (fold(measured) == fold(measured)[:, :1]).all()
+    assert (lint(network(window(3, padding=1)))["periods"]) == [2, 2]
+
+
 def test_residual_branches_add_up():
     """Main branch 1, 2, 2, 4 ninths; the shortcut adds 1 at phase (0, 0), both over fan-in."""
     found = structural(network(Residual()))

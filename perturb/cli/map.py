@@ -66,7 +66,7 @@ def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options:
     from perturb.contribution import fit_gaussian
     from perturb.locations import fold, imbalance, one_cell
     from perturb.render import terminal
-    from perturb.render.lattice import sentences
+    from perturb.render.lattice import repeats, sentences
 
     if out is not None and Path(out).suffix not in (".png", ".npy"):
         raise UsageError(f"--out {out}: expected a .png or .npy file.")
@@ -80,7 +80,7 @@ def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options:
     view.print(
         f"{kind} map of {model.name}, `{found.layer}`"
         + (f", {found.images} pictures" if found.images else "")
-        + f": period {found.period}, liveliest / deadest phase {imbalance(phases):.4g}"
+        + f": period {repeats(found)}, liveliest / deadest phase {imbalance(phases):.4g}"
     )
     for sentence in sentences(found.lattice):
         view.print(sentence)
@@ -122,7 +122,7 @@ def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:
     import numpy as np
 
     from perturb.locations import fold, imbalance
-    from perturb.render.lattice import period
+    from perturb.render.lattice import period, repeats
     from perturb.render.picture import picture
 
     if out.suffix == ".npy":
@@ -133,13 +133,13 @@ def _save(found: "Contribution", phases: Any, model: Sees, out: Path) -> None:
     rows, columns = model.input_shape[1:]
     size = found.values.shape
     values = np.tile(found.values, (-(-rows // size[0]), -(-columns // size[1])))[:rows, :columns]
-    repeats = period(found.lattice) if found.lattice else found.period
+    every = period(found.lattice) if found.lattice else repeats(found)
     measured = f"{found.images} pictures" if found.images else "exact"
     drawn = picture(
         values,
         phases,
         title=f"{found.kind} contribution map of {model.name}",
-        subtitle=f"of `{found.layer}`, {measured}; period {repeats}, "
+        subtitle=f"of `{found.layer}`, {measured}; period {every}, "
         f"liveliest / deadest phase {imbalance(fold(found)):.3g}; dark = dead, bright = live",
     )
     write(out, png(drawn))

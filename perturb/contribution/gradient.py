@@ -211,7 +211,7 @@ def _record(
     kind: str,
     layer: str,
     images: int,
-    period: int | None,
+    period: int | tuple[int, int] | None,
 ) -> Contribution:
     values = total.cpu().numpy()
     if not np.isfinite(values).all():

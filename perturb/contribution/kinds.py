@@ -32,7 +32,7 @@ class Options:
     level: float = 0.5  # response: what a pixel is changed by, a fraction of the range
     full: bool = False  # response: every pixel instead of phases and borders
     precision: float = 0.05  # response: of half of the phases' means, where pictures end
-    period: int | None = None  # of a model without feature maps, whose strides would tell
+    period: int | tuple[int, int] | None = None  # (rows, columns) of a model whose strides do not tell
     engine: Engine = "auto"  # response: how outputs are computed
     seed: int = 0
     tick: Tick = silent

@@ -1,5 +1,7 @@
 """The structural map: the lattice that strides and kernels alone impose, exact, without data or trained weights."""
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 
@@ -31,9 +33,10 @@ def structural(model: Differentiable, layer: str = "output") -> Contribution:
     squared, windows = on_some_torus(model, layer)
     if not squared.any():
         raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through gates.")
-    period = _period(squared)
-    if period == len(squared) and not squared.all() and (inner := _inside(model, layer)) is not None:
-        squared, period = inner, len(inner)
+    periods = _period(squared, 0), _period(squared, 1)
+    if max(periods) == len(squared) and not squared.all() and (inner := _inside(model, layer)) is not None:
+        squared, periods = inner, inner.shape
+    period = math.lcm(*periods)
     values, sensor = squared[:period, :period], sensor_of(model)
     if sensor is not None:
         rows, columns = sensor.inside
@@ -43,19 +46,17 @@ def structural(model: Differentiable, layer: str = "output") -> Contribution:
         kind="structural",
         layer=layer,
         windows=tuple(windows),
-        **placed(model, period),
+        **placed(model, periods),
     )
 
 
-def _period(values: Float[np.ndarray, "row column"]) -> int:
-    """The smallest T that divides the canvas and by which a shift changes nothing."""
-    size = values.shape[0]
-    tolerance = 1e-12 * values.max()
-    for period in (t for t in range(1, size + 1) if size % t == 0):
-        shifted = (np.roll(values, period, axis) for axis in (0, 1))
-        if all(np.abs(values - other).max() <= tolerance for other in shifted):
+def _period(values: Float[np.ndarray, "row column"], axis: int) -> int:
+    """The smallest T that divides the canvas and by which a shift along this axis changes nothing."""
+    size = len(values)
+    for period in (t for t in range(1, size) if size % t == 0):
+        if np.abs(values - np.roll(values, period, axis)).max() <= 1e-12 * values.max():
             return period
-    raise AssertionError("a torus repeats itself at its own size")
+    return size
 
 
 def _inside(model: Differentiable, layer: str) -> Cell | None:

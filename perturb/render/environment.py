@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perturb.render import changes, headline, levels
 from perturb.render.badges import BADGES, verdict
-from perturb.render.lattice import sentences
+from perturb.render.lattice import repeats, sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.render.terminal import (
     cause,
@@ -52,7 +52,7 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(design=moved, phase_grid=phase_grid, region=region, until=until, limits=limits, loss=loss)
     made.filters.update(reached=levels.rows, decibels=levels.decibels, remarks=levels.remarks, spacing=levels.spacing)
     made.filters.update(size_laws=lambda experiments: list(levels.size_laws(experiments)))
-    made.filters.update(sentences=sentences, would_decide=would_decide, unproven=unproven)
+    made.filters.update(sentences=sentences, repeats=repeats, would_decide=would_decide, unproven=unproven)
     made.filters.update(arms=arms, both=both, extremes=extremes, cause=cause, unread=unread)
     made.filters.update(
         who=changes.who, change=changes.title, moved=changes.moved, why=changes.why, deciding=changes.deciding

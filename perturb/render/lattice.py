@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from perturb.records import Lattice
+from perturb.records import Contribution, Lattice
+from perturb.report import MapSummary
 
 
 def sentences(found: Lattice | None, own: bool = True) -> list[str]:
@@ -25,10 +26,18 @@ def sentences(found: Lattice | None, own: bool = True) -> list[str]:
 
 def period(found: Lattice) -> str:
     """Its period, in pixels of the picture and in those of the network's input."""
-    rows, columns = (f"{length:.4g}" for length in found.period)
-    both = rows if rows == columns else f"{rows} x {columns}"
     own = f" ({found.input_period} of the network's input)" if found.input_period else ""
     chosen = (
         "" if found.whole else f"; dead and live pixels are chosen anew in each cell of {found.cell} x {found.cell}"
     )
-    return f"{both} pixels of the picture{own}{chosen}"
+    return f"{_both(*found.period)} pixels of the picture{own}{chosen}"
+
+
+def repeats(found: Contribution | MapSummary) -> str:
+    """After how many pixels a map repeats; "rows x columns" where they differ."""
+    return _both(*(found.periods or (found.period, found.period)))
+
+
+def _both(*lengths: float) -> str:
+    rows, columns = (f"{length:.4g}" for length in lengths)
+    return rows if rows == columns else f"{rows} x {columns}"

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from perturb.blocks import Executor, cut, joined
-from perturb.contribution.period import period_of, place
+from perturb.contribution.period import periods_of, place
 from perturb.errors import InputError
 from perturb.locations import anywhere
 from perturb.looking import Look
@@ -76,7 +76,7 @@ def answer_map(
         layer=look.layer,
         images=len(images.pixels),
         rates=tuple(rates),
-        **place(subject.model, look.layer, period),
+        **place(subject.model, look.layer, periods),
     )
     return answered, found
 
@@ -101,8 +101,7 @@ def _told(subject: Subject, plan: ExperimentPlan, look: Look) -> tuple[int, int]
         return placed["period"], placed["period"]
     if given is None and not isinstance(subject.model, Taps):
         return graph
-    period = period_of(subject.model, look.layer, given)
-    return period, period
+    return periods_of(subject.model, look.layer, given)
 
 
 def _looked_for(setting: Setting, found: Calibration, progress: Progress) -> tuple[int, int]:

@@ -1,7 +1,5 @@
 """The contribution map that a suite asks for."""
 
-import math
-
 import numpy as np
 
 from perturb.contribution import KINDS, Options
@@ -19,13 +17,8 @@ def estimate(
     options = Options(
         probes=table.probes,
         level=table.level,
-        period=period_in(table),
+        period=table.period,
         seed=seed,
         tick=progress("map", len(pixels)),
     )
     return KINDS[table.kind](model, pixels, layer, options)
-
-
-def period_in(table: MapTable) -> int | None:
-    """The period that the table gives, of rows and columns alike."""
-    return math.lcm(*table.period) if isinstance(table.period, tuple) else table.period

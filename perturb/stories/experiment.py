@@ -34,7 +34,7 @@ from perturb.records import (
 )
 from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
-from perturb.stories.estimate import estimate, period_in
+from perturb.stories.estimate import estimate
 from perturb.stories.prepare import Subject, as_shown, prepare
 from perturb.trials import only, only_trials
 
@@ -207,7 +207,7 @@ def _period(model: Sees, plan: ExperimentPlan, found: Contribution) -> int:
     """That of the map; a structural map may be flat where weights are not, so there it is the stride at the least."""
     if plan.map.kind != "structural":
         return found.period
-    return math.lcm(found.period, place(model, found.layer, period_in(plan.map))["period"])
+    return math.lcm(found.period, place(model, found.layer, plan.map.period)["period"])
 
 
 def _mapped(

@@ -1,5 +1,6 @@
 """The structural certificate: which layers make dead pixels, exactly, without data or trained weights."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,11 +16,12 @@ from perturb.sensor import sensor_of
 def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
     """What the architecture imposes on its input, as plain data.
 
-    Keys: model, layer, period, imbalance (max/min over all phases; None where a phase is strictly dead), phases
-    (period -> max/min of the map folded there, for the divisors of the period), strictly_dead (share of phases),
-    balanced, lattice (contribution by phase, mean 1) and layers: the certificate of every sliding window. Where the
-    picture is resized, cropped or padded first, all of this is in its pixels, and `sensor` says how (see Lattice);
-    where the lattice then has no whole period, `phases` is empty and `lattice` is one cell of the middle.
+    Keys: model, layer, period, periods (of rows and of columns; `period` is their least common multiple), imbalance
+    (max/min over all phases; None where a phase is strictly dead), phases (period -> max/min of the map folded there,
+    for the divisors of the period), strictly_dead (share of phases), balanced, lattice (contribution by phase, mean 1)
+    and layers: the certificate of every sliding window. Where the picture is resized, cropped or padded first, all of
+    this is in its pixels, and `sensor` says how (see Lattice); where the lattice then has no whole period, `phases` is
+    empty and `lattice` is one cell of the middle.
     """
     contribution = structural(model, model.find_layer(layer))
     lattice = fold(contribution)
@@ -29,6 +31,7 @@ def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
         "model": model.name,
         "layer": contribution.layer,
         "period": contribution.period,
+        "periods": list(contribution.periods or (contribution.period, contribution.period)),
         "imbalance": _finite(ratio),
         "balanced": contribution.period == 1 if sensor is None else ratio <= 1 + SLACK,
         "phases": {str(t): _finite(imbalance(fold(contribution, t))) for t in divisors(contribution.period) if whole},
@@ -42,9 +45,9 @@ def lint(model: Differentiable, layer: str = "output") -> dict[str, Any]:
 def lint_graph(model: Sees) -> dict[str, Any]:
     """What a graph's windows impose, of a model that shows no more.
 
-    Keys model, period, balanced, layers and sensor, as `lint`. The period is the largest product of strides along a
-    path of the graph, in pixels of its input; where the graph does not tell it is None, and
-    `sensor` is of the resizing alone. Raises UsageError where neither a graph nor a sensor is known.
+    Keys model, period, periods, balanced, layers and sensor, as `lint`. The periods are the largest products of strides
+    along a path of the graph, in pixels of its input; where the graph does not tell, both are None and `sensor` is of
+    the resizing alone. Raises UsageError where neither a graph nor a sensor is known.
     """
     windows, sensor = getattr(model, "windows", ()), sensor_of(model)
     if not windows and sensor is None:
@@ -52,11 +55,13 @@ def lint_graph(model: Sees) -> dict[str, Any]:
             f"{model.name} has no layers, gradients or weights to look at; "
             "ask `perturb map --kind response --period N` or `perturb shift`."
         )
-    period = getattr(model, "period", None)
-    lattice = None if sensor is None else sensor.lattice(max(period) if period else 1)
+    periods = getattr(model, "period", None)
+    period = math.lcm(*periods) if periods else None
+    lattice = None if sensor is None else sensor.lattice(period or 1)
     return {
         "model": model.name,
-        "period": max(period) if period else None,
+        "period": period,
+        "periods": list(periods) if periods else None,
         "balanced": all(window.balanced for window in windows) and (lattice is None or not lattice.unread),
         "layers": _layers(windows),
         "sensor": None if lattice is None else asdict(lattice),

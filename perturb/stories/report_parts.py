@@ -37,6 +37,7 @@ def summary(contribution: Contribution, windows: tuple[Window, ...], unread: flo
         kind=contribution.kind,
         layer=contribution.layer,
         period=contribution.period,
+        periods=contribution.periods,
         imbalance=ratio if np.isfinite(ratio) else None,
         dead_share=dead_share(phases),
         images=contribution.images,
