@@ -66,6 +66,19 @@ def test_loading_leaves_the_random_state_and_is_seeded():
     assert first.digest == again.digest != other.digest
 
 
+def test_a_factory_that_seeds_itself_is_told_from_one_that_does_not(tmp_path):
+    """A seed that was asked for and changes nothing is said; else there is nothing to say."""
+    code = "from torch import manual_seed, nn\ndef own():\n    manual_seed(3)\n    return given()\n"
+    code += "def given():\n    module = nn.Conv2d(3, 4, 3)\n    module.input_shape = 3, 32, 32\n    return module\n"
+    (tmp_path / "nets.py").write_text(code)
+    with pytest.warns(PerturbWarning, match="nets.py:own sets torch's seed itself, to 3: its weights are the same"):
+        seven = load(f"{tmp_path / 'nets.py'}:own", seed=7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load(f"{tmp_path / 'nets.py'}:own").digest == seven.digest
+        assert load(f"{tmp_path / 'nets.py'}:given").digest != load(f"{tmp_path / 'nets.py'}:given", seed=7).digest
+
+
 def test_settled_normalisation_brings_signal_through():
     """Every channel ahead of the nonlinearity has mean 0 and variance 1 over the pictures that it was settled on."""
     model = network(plain())

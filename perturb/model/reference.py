@@ -57,7 +57,7 @@ def load(
         load_weights(made, Path(weights))
     drawn = True if scheme in LOADERS and "@" not in rest and weights is None else None
     network = Network(made, name=reference, preprocessing=preprocessing, device=where, untrained=drawn)
-    if network.untrained and own_seed != seed:
+    if own_seed != seed and (network.untrained or (seed and weights is None)):
         note = f"{reference} sets torch's seed itself, to {own_seed}: its weights are the same with every --seed"
         warnings.warn(note, PerturbWarning, stacklevel=2)
     return network
