@@ -13,7 +13,7 @@ from torch import nn
 from perturb.contribution.linearised import Linearised, Resizings
 from perturb.contribution.rules import RULES, Rules
 from perturb.contribution.torus import CanvasError
-from perturb.errors import InputError, PerturbError
+from perturb.errors import InputError, PerturbError, first_line
 from perturb.protocols import Differentiable
 from perturb.records import Window
 from perturb.sensor import network_shape
@@ -22,18 +22,19 @@ LARGEST_CANVAS = 1024
 
 
 def on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
-    """A small torus if the network allows; else the size it was made for; else one that most windows divide."""
+    """A small torus if the network allows; else the size it was made for; else one that windows of 8 or 7 divide."""
     rows, columns = network_shape(model)[1:]
-    reason: Exception | None = None
-    for canvas in dict.fromkeys((64, rows if rows == columns else 64, 256)):
+    reason = Exception()
+    for canvas in dict.fromkeys((64, rows if rows == columns else 64, 256, 224)):
         try:
             return _on_torus(model, layer, canvas)
         except PerturbError:
             raise
         except Exception as error:  # the network asserts a size, or reshapes to one
-            reason = reason or error
+            reason = reason if str(reason) else error
+    told = first_line(reason).removesuffix(".")
     advice = "; `last`, its last feature map, may be" if layer == "output" else ""
-    raise InputError(f"{model.name}: `{layer}` cannot be followed on a torus: {reason}{advice}.") from reason
+    raise InputError(f"{model.name}: `{layer}` cannot be followed on a torus: {told}{advice}.") from reason
 
 
 def _on_torus(model: Differentiable, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from perturb import operations
 from perturb.contribution.architecture import propagate
 from perturb.contribution.rules import RULES, Rules, Trace, group_means
-from perturb.errors import InputError, PerturbError
+from perturb.errors import InputError, PerturbError, first_line
 from perturb.protocols import Differentiable
 from perturb.sensor import network_shape, sensor_of
 
@@ -29,7 +29,7 @@ def reading(model: Differentiable, layer: str = "output") -> Float[np.ndarray, "
     except PerturbError:
         raise
     except Exception as error:  # the user's own code runs on other values
-        raise InputError(f"{model.name}: `{layer}` cannot be followed: {error}.") from error
+        raise InputError(f"{model.name}: `{layer}` cannot be followed: {first_line(error)}.") from error
     if (steps := sensor_of(model)) is not None:
         values = steps.onto_picture(values)
     if not values.any():

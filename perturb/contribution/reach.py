@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from perturb import operations
 from perturb.contribution.gates import GATES, Levelled, gates_in, swapped, tensors_in
 from perturb.contribution.linearised import IDENTITY, SHAPES, STRUCTURE, in_place
-from perturb.errors import PerturbError, UnsupportedOperationError
+from perturb.errors import PerturbError, UnsupportedOperationError, first_line
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 from perturb.sensor import network_shape
@@ -40,8 +40,9 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     except PerturbError:
         raise
     except Exception as error:  # the user's own code runs on other values
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UnsupportedOperationError(f"the receptive field of `{layer}` cannot be followed: {reason}") from error
+        raise UnsupportedOperationError(
+            f"the receptive field of `{layer}` cannot be followed: {first_line(error)}"
+        ) from error
     found = found.detach()
     if found.isnan().any():
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
