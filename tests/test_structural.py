@@ -235,6 +235,36 @@ def test_a_head_written_for_the_pictures_size_is_followed():
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+class Windowed(nn.Module):
+    """Means over windows of 7 x 7 positions, of a map that is filled up to whole windows."""
+
+    def __init__(self):
+        super().__init__()
+        self.cut, self.head = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        y = self.cut(x)
+        y = F.pad(y, (0, -y.shape[3] % 7, 0, -y.shape[2] % 7))
+        rows, columns = y.shape[2] // 7, y.shape[3] // 7
+        return self.head(y.reshape(1, 4, rows, 7, columns, 7).mean((3, 5)))
+
+
+def test_windows_of_7_are_followed_on_a_torus_that_they_divide():
+    found = structural(network(Windowed(), shape=(3, 96, 96)))
+    assert (found.period, found.values.shape) == (1, (1, 1))
+
+
+def test_a_torus_that_is_refused_without_a_word_has_a_reason():
+    class Silent(nn.Module):
+        def forward(self, x):
+            if x.requires_grad:
+                raise AssertionError
+            return x
+
+    with pytest.raises(InputError, match="cannot be followed on a torus: AssertionError; `last`"):
+        structural(network(Silent()))
+
+
 class Decoder(nn.Module):
     """A convolution at half the size, brought back by `mode`, beside the picture itself."""
 
