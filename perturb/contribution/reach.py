@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from perturb import operations
 from perturb.contribution.gates import GATES, Levelled, gates_in, swapped, tensors_in
 from perturb.contribution.linearised import IDENTITY, SHAPES, STRUCTURE, in_place
-from perturb.errors import PerturbError, UnsupportedOperationError, first_line
+from perturb.errors import InputError, PerturbError, UnsupportedOperationError, first_line
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 from perturb.sensor import network_shape
@@ -26,8 +26,10 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     """Size, stride and offset of the field of `layer`'s central position, in pixels, for any graph of branches.
 
     Of branches the hull. Gates (squeeze-and-excitation, attention scores) do not count: they scale, they do not see.
+    Masks of comparisons do not count either, because their derivative is zero: the field is where a gradient can reach.
+    So `torch.where` sees what both of its terms see. One number that divides the whole picture is a gate.
     Size None: every position sees the whole picture. Raises UnsupportedOperationError naming an operation without a
-    rule.
+    rule, and InputError where the layer sees nothing but by masks and gates.
     """
     channels, rows, columns = network_shape(model)
     row = torch.arange(float(rows))[:, None].expand(rows, columns)
@@ -43,6 +45,8 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
         raise UnsupportedOperationError(
             f"the receptive field of `{layer}` cannot be followed: {first_line(error)}"
         ) from error
+    if not found.requires_grad:
+        raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through masks and gates.")
     found = found.detach()
     if found.isnan().any():
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
@@ -81,8 +85,10 @@ class Reach(Levelled):
 
     def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
-        if name in STRUCTURE or name in AS_IT_IS or name in SHAPES:
+        if name in AS_IT_IS:
             return func(*args, **kwargs)
+        if name.strip("_") in MASKS:
+            return torch.ones_like(func(*args, **kwargs))
         pointwise = name in IDENTITY or (name in GATES and name != "softmax")
         if pointwise or (name in POINTWISE and len(live) == 1):
             return live[0] if in_place(name) else _copy(live[0])  # somebody may write into it, and not into its source
@@ -223,8 +229,37 @@ def _hull(a: Any, b: Any) -> Tensor:
     return live[0].expand(shape).clone()
 
 
+def _division(op: operations.Division) -> Tensor:
+    """One number for the whole picture, such as its deviation, is a gate."""
+    live = isinstance(op.divisor, Tensor) and op.divisor.requires_grad and op.x.requires_grad
+    if live and op.x.ndim == 4 and math.prod(op.divisor.shape[2:]) == 1:
+        return op.x.expand(torch.broadcast_shapes(op.x.shape, op.divisor.shape)).clone()
+    return _hull(op.x, op.divisor)
+
+
+def _choice(op: operations.Choice) -> Tensor | None:
+    """The mask has no derivative."""
+    if not any(isinstance(term, Tensor) and term.requires_grad for term in op.terms):
+        return None
+    return _hull(*op.terms).expand(torch.broadcast_shapes(op.mask.shape, _hull(*op.terms).shape)).clone()
+
+
 def _reduction(op: operations.Reduction) -> Tensor:
     return op.x.amax(op.dims, op.keep)
+
+
+def _statistic(op: operations.Statistic) -> Tensor | tuple[Tensor, Tensor]:
+    seen = op.x.amax(op.dims, op.keep)
+    return (seen, seen.clone()) if op.pair else seen
+
+
+def _roll(op: operations.Roll) -> Tensor:
+    """Rows and columns that come in at the other end go on as inside, as in padding."""
+    x = op.x
+    for shift, dim in zip(op.shifts, op.dims, strict=True):
+        moves = x.ndim == 4 and dim > 1 and abs(shift) < x.shape[dim]
+        x = _extend(x, dim, shift, -shift) if moves else x.roll(shift, dim)
+    return x.clone()
 
 
 def _resizing(op: operations.Resizing) -> Tensor:
@@ -246,21 +281,12 @@ POINTWISE = frozenset(  # of one map; the structural map has no rule for them
     floor logsigmoid logit
     """.split()
 )
-AS_IT_IS = frozenset(
-    [
-        "view",
-        "reshape",
-        "__getitem__",
-        "narrow",
-        "index_select",
-        "size",
-        "dim",
-        "numel",
-        "stride",
-        "__get__",
-        "is_contiguous",
-    ]
-)
+MASKS = frozenset("gt ge lt le eq ne greater greater_equal less less_equal isnan isinf isfinite".split())
+VIEWS = """
+    view reshape __getitem__ narrow index_select size dim numel stride __get__ is_contiguous is_floating_point
+    is_complex
+"""
+AS_IT_IS = (STRUCTURE | SHAPES | frozenset(VIEWS.split())) - {"roll"}
 RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Convolution: _convolution,
     operations.TransposedConvolution: _transposed_convolution,
@@ -274,9 +300,12 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Softmax: _softmax,
     operations.MultiHeadAttention: _multi_head_attention,
     operations.Reduction: _reduction,
+    operations.Statistic: _statistic,
+    operations.Choice: _choice,
+    operations.Roll: _roll,
     operations.Resizing: _resizing,
     operations.Sum: lambda op: _hull(*op.terms),
     operations.Product: lambda op: _hull(*op.factors),
-    operations.Division: lambda op: _hull(op.x, op.divisor),
+    operations.Division: _division,
     operations.Extremum: lambda op: _hull(*op.terms),
 }
