@@ -242,7 +242,7 @@ MUTANTS = [
     Mutant("a choice sees its first term", "perturb/contribution/reach.py", "_hull(*op.terms).expand(", "_hull(op.terms[0], 0).expand(", "tests/test_reach.py"),
     Mutant("a deviation is a signal", "perturb/contribution/reach.py", "if live and op.x.ndim == 4", "if False and op.x.ndim == 4", "tests/test_reach.py"),
     Mutant("a gate wherever it stands", "perturb/contribution/gates.py", "if level_of([x]) > lowest or", "if level_of([x]) >= lowest or", "tests/test_reach.py"),
-    Mutant("a sigmoid is no gate", "perturb/contribution/gates.py", "level_of(live) + (name in GATES)", "level_of(live)", OF_STRUCTURAL),
+    Mutant("a sigmoid is no gate", "perturb/contribution/gates.py", "level_of(source) + (name in GATES)", "level_of(source)", OF_STRUCTURAL),
     Mutant("paths are squared one by one", "perturb/contribution/fixed_paths.py", "len(paths) > 1 and all(path.base is", "False and all(path.base is", "tests/test_fixed_paths.py"),
     Mutant("what was written into is what it was", "perturb/contribution/fixed_paths.py", "if version == x._version and path.version == path.base._version:", "if True:", "tests/test_fixed_paths.py"),
     Mutant("a computed weight is fixed", LINEARISED, "if any(self._is_learnt(x) for x in", "if any(False for x in", "tests/test_fixed_paths.py"),

@@ -184,6 +184,25 @@ def test_a_sigmoid_is_a_gate_only_where_it_multiplies(call):
     assert structural(found).values == pytest.approx(structural(relus).values, rel=1e-12)
 
 
+@pytest.mark.parametrize("shaped", ["expand_as", "view_as"])
+def test_a_gate_in_the_shape_of_what_it_multiplies_is_a_gate(shaped):
+    """Efficient channel attention: a convolution along the channels' means, which no rule follows."""
+
+    class Attended(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.along = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv1d(1, 1, 3, padding=1)
+
+        def forward(self, x):
+            y = self.body(x)
+            gate = torch.sigmoid(self.along(y.mean((2, 3))[:, None])).reshape(-1, 8, 1, 1).expand(y.shape).contiguous()
+            return y * getattr(gate, shaped)(y)
+
+    found, plain = network(Attended()), network(Attended().body)
+    assert receptive_field(found, "output") == receptive_field(plain, "output")
+    assert structural(found).values == pytest.approx(structural(plain).values, rel=1e-12)
+
+
 def test_code_that_breaks_on_coordinates_is_refused_in_one_line():
     class Breaks(nn.Module):
         def forward(self, x):

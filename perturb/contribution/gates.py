@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from perturb import operations
 
 GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
+SHAPED = frozenset("expand_as view_as reshape_as type_as".split())  # of the second tensor the shape alone counts
 PRODUCTS = (operations.Product, operations.Division, operations.Matmul, operations.Einsum)
 
 
@@ -30,7 +31,8 @@ class Levelled(TorchFunctionMode):
         if not live:
             return func(*args, **kwargs)
         result = self.act(func, name, args, kwargs)
-        mark(result, level_of(live) + (name in GATES))
+        source = live[:1] if name in SHAPED and live[0] is args[0] else live
+        mark(result, level_of(source) + (name in GATES))
         return result
 
     def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -34,7 +34,8 @@ IDENTITY = frozenset(
 STRUCTURE = frozenset(
     """
     flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
-    ravel expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select
+    ravel expand expand_as view_as reshape_as broadcast_to repeat repeat_interleave tile chunk split tensor_split
+    unbind select
     flip fliplr flipud rot90 roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
     native_channel_shuffle broadcast_tensors
     """.split()
