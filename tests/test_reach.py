@@ -267,12 +267,46 @@ def test_statistics_masks_and_turns_see_what_their_gradient_shows(call):
     assert tuple(o + s * (n // 2) for o, s, n in zip(field.offset, field.stride, field.positions, strict=True)) == first
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda y: y @ y.transpose(2, 3),
+        lambda y: y.transpose(2, 3) @ torch.ones(32, 32),
+        lambda y: torch.einsum("nchw,nchv->nchv", y, y),
+        lambda y: torch.einsum("nchw,dc->nhwd", y, torch.ones(4, 4)).permute(0, 3, 1, 2),
+        lambda y: torch.einsum("nchw, nchw -> nchw", y, y.roll(4, 3)),
+    ],
+)
+def test_products_that_are_summed_see_what_their_gradient_shows(call):
+    model = network(Around(call))
+    field, (first, size) = receptive_field(model, "output"), pixels_that_move(model, "output")
+    ends = [(o + s * (n // 2), o + s * (n // 2) + w) for o, s, n, w in zip(*_facts(field), strict=True)]
+    inside = [(max(0, a), min(64, b) - max(0, a)) for a, b in ends]
+    assert inside == list(zip(first, size, strict=True))
+
+
+def _facts(field):
+    return field.offset, field.stride, field.positions, field.size
+
+
 def test_a_division_by_one_number_of_the_picture_is_a_gate():
     """Its mean, which is subtracted, is not."""
     alone = network(Around(lambda y: y / y.std((1, 2, 3), keepdim=True)))
     assert receptive_field(alone, "output").size == (7, 7)
     both = network(Around(lambda y: (y - y.mean((1, 2, 3), keepdim=True)) / y.std((1, 2, 3), keepdim=True)))
     assert receptive_field(both, "output").size is None
+
+
+def test_a_channels_norm_that_multiplies_its_map_is_a_gate():
+    """Global response normalisation."""
+
+    def respond(y):
+        norms = y.norm(2, (2, 3), keepdim=True)
+        return y + y * (norms / (norms.mean(1, keepdim=True) + 1e-6))
+
+    found, plain = network(Around(respond)), network(Around(lambda y: y))
+    assert receptive_field(found, "output") == receptive_field(plain, "output")
+    assert structural(found).values == pytest.approx(structural(plain).values, rel=1e-12)
 
 
 def test_a_layer_of_masks_alone_is_refused():

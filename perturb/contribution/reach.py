@@ -27,7 +27,7 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
 
     Of branches the hull. Gates (squeeze-and-excitation, attention scores) do not count: they scale, they do not see.
     Masks of comparisons do not count either, because their derivative is zero: the field is where a gradient can reach.
-    So `torch.where` sees what both of its terms see. One number that divides the whole picture is a gate.
+    So `torch.where` sees what both of its terms see.
     Size None: every position sees the whole picture. Raises UnsupportedOperationError naming an operation without a
     rule, and InputError where the layer sees nothing but by masks and gates.
     """
@@ -196,12 +196,38 @@ def _linear(op: operations.Linear) -> Tensor:
 
 
 def _matmul(op: operations.Matmul) -> Tensor | None:
+    """Either side's row or column: what is contracted is seen whole."""
     a, b = op.sides
-    if a.requires_grad and b.requires_grad:
+    if min(a.ndim, b.ndim) < 2:
         return None
     shape = torch.matmul(a.detach(), b.detach()).shape
-    seen = a.amax(-1, keepdim=True) if a.requires_grad else b.amax(-2, keepdim=True)
-    return seen.expand(shape).clone()
+    seen = [side.amax(dim, keepdim=True) for side, dim in ((a, -1), (b, -2)) if side.requires_grad]
+    return _largest(seen).expand(shape).clone()
+
+
+def _einsum(op: operations.Einsum) -> Tensor | None:
+    inputs, arrow, output = op.equation.replace(" ", "").partition("->")
+    if "." in op.equation or not arrow:
+        return None
+    sizes: dict[str, int] = {}
+    seen = []
+    for names, operand in zip(inputs.split(","), op.operands, strict=True):
+        sizes |= dict(zip(names, operand.shape, strict=True))
+        if operand.requires_grad:
+            kept = [name for name in output if name in names]
+            contracted = [dim for dim, name in enumerate(names) if name not in output]
+            inner = operand.amax(contracted) if contracted else operand
+            order = [name for name in names if name in output]
+            inner = inner.permute([order.index(name) for name in kept])
+            seen.append(inner[tuple(slice(None) if name in names else None for name in output)])
+    return _largest(seen).expand([sizes[name] for name in output]).clone()
+
+
+def _largest(seen: list[Tensor]) -> Tensor:
+    first, *others = seen
+    for other in others:
+        first = torch.maximum(first, other)
+    return first
 
 
 def _attention(op: operations.Attention) -> Tensor:
@@ -227,14 +253,6 @@ def _hull(a: Any, b: Any) -> Tensor:
         thin = [_thin(v) for v in live] if a.shape == b.shape else live
         return torch.maximum(*thin).expand(shape)
     return live[0].expand(shape).clone()
-
-
-def _division(op: operations.Division) -> Tensor:
-    """One number for the whole picture, such as its deviation, is a gate."""
-    live = isinstance(op.divisor, Tensor) and op.divisor.requires_grad and op.x.requires_grad
-    if live and op.x.ndim == 4 and math.prod(op.divisor.shape[2:]) == 1:
-        return op.x.expand(torch.broadcast_shapes(op.x.shape, op.divisor.shape)).clone()
-    return _hull(op.x, op.divisor)
 
 
 def _choice(op: operations.Choice) -> Tensor | None:
@@ -296,6 +314,7 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Padding: _padding,
     operations.Linear: _linear,
     operations.Matmul: _matmul,
+    operations.Einsum: _einsum,
     operations.Attention: _attention,
     operations.Softmax: _softmax,
     operations.MultiHeadAttention: _multi_head_attention,
@@ -306,6 +325,6 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Resizing: _resizing,
     operations.Sum: lambda op: _hull(*op.terms),
     operations.Product: lambda op: _hull(*op.factors),
-    operations.Division: _division,
+    operations.Division: lambda op: _hull(op.x, op.divisor),
     operations.Extremum: lambda op: _hull(*op.terms),
 }

@@ -207,13 +207,11 @@ def _product(trace: Trace, op: operations.Product) -> Tensor:
 
 
 def _division(trace: Trace, op: operations.Division) -> Tensor:
-    """What is fixed acts by its square; one number for the whole picture, such as its standard deviation, is a gate."""
+    """What is fixed acts by its square, a parameter or a gate as 1."""
     if not isinstance(op.divisor, Tensor):
         return op.x / float(op.divisor) ** trace.power
-    if op.divisor.requires_grad and not (op.x.ndim == 4 and math.prod(op.divisor.shape[2:]) == 1):
-        return trace.bar("division by an activation", lambda: torch.div(op.x, op.divisor), op.divisor)
     if op.divisor.requires_grad:
-        return op.x.expand(torch.broadcast_shapes(op.x.shape, op.divisor.shape))
+        return trace.bar("division by an activation", lambda: torch.div(op.x, op.divisor), op.divisor)
     return op.x / _coefficient(trace, op.divisor)
 
 
