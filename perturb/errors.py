@@ -29,6 +29,11 @@ class InputError(PerturbError):
     """A model, a weights file or pictures that cannot be measured."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class PerturbWarning(UserWarning):
     """The run continues, but something was left out or assumed."""
 

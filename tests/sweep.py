@@ -41,7 +41,10 @@ FAMILIES = 150  # of timm, evenly drawn
 SIDES = (96, 128, 160, 192, 224, 256)  # the first that a network takes
 STEPS = ("lint", "map", "rf", "qualify", "check")
 LARGEST, MEMORY, SECONDS = 60e6, 6 << 30, 120  # parameters; bytes; a network
-CLOSE = 1e-2  # of the largest value: how near the float32 map lies to float64 differences
+# Of the largest value: how near the float32 map lies to float64 differences. Networks with random weights amplify
+# rounding, and an activation that lies on the other side of a kink in float32 has another slope: rexnet_100 is off by
+# .016 with relu6, by 4e-4 with a smooth function in its place.
+CLOSE = 5e-2
 SUITE = """
 name = "sweep"
 [images]
@@ -156,7 +159,7 @@ def checked(model: Network, pictures: np.ndarray, layer: str) -> str:
     found = target(model, pictures, layer, Options(output=output)).values
     places = np.stack(np.unravel_index(np.argsort(found.ravel())[-5:], found.shape), 1)
     model.module.double()
-    x, step, moved = torch.from_numpy(pictures).double(), 1e-6, []
+    x, step, moved = torch.from_numpy(pictures).double(), 1e-7, []
     with torch.no_grad():
         for row, column in places:
             ends = []

@@ -172,6 +172,13 @@ def test_the_centre_of_a_map_without_a_stride_in_pixels(ahead, pictures):
     np.testing.assert_allclose(found / found.max(), wanted / wanted.max(), atol=1e-5)
 
 
+def test_weights_that_are_all_0_are_named(pictures):
+    module = plain()
+    nn.init.zeros_(module[3].weight)
+    with pytest.raises(InputError, match=r"zero everywhere: the weights `3.weight` are all 0; load trained ones"):
+        energy(network(module), pictures)
+
+
 def test_complex_numbers_have_no_map(pictures):
     with pytest.raises(InputError, match="`output` gives complex numbers"):
         energy(network(nn.Sequential(nn.Conv2d(3, 4, 3), Spectrum())), pictures)

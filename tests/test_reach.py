@@ -8,7 +8,7 @@ from toys import SHAPE, Residual, network
 
 from perturb import load
 from perturb.contribution import receptive_field, structural
-from perturb.errors import UnsupportedOperationError
+from perturb.errors import InputError, UnsupportedOperationError
 from perturb.images import load_images
 from perturb.stories import rf
 
@@ -184,6 +184,25 @@ def test_a_sigmoid_is_a_gate_only_where_it_multiplies(call):
     assert structural(found).values == pytest.approx(structural(relus).values, rel=1e-12)
 
 
+@pytest.mark.parametrize("shaped", ["expand_as", "view_as"])
+def test_a_gate_in_the_shape_of_what_it_multiplies_is_a_gate(shaped):
+    """Efficient channel attention: a convolution along the channels' means, which no rule follows."""
+
+    class Attended(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.along = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv1d(1, 1, 3, padding=1)
+
+        def forward(self, x):
+            y = self.body(x)
+            gate = torch.sigmoid(self.along(y.mean((2, 3))[:, None])).reshape(-1, 8, 1, 1).expand(y.shape).contiguous()
+            return y * getattr(gate, shaped)(y)
+
+    found, plain = network(Attended()), network(Attended().body)
+    assert receptive_field(found, "output") == receptive_field(plain, "output")
+    assert structural(found).values == pytest.approx(structural(plain).values, rel=1e-12)
+
+
 def test_code_that_breaks_on_coordinates_is_refused_in_one_line():
     class Breaks(nn.Module):
         def forward(self, x):
@@ -193,3 +212,103 @@ def test_code_that_breaks_on_coordinates_is_refused_in_one_line():
 
     with pytest.raises(UnsupportedOperationError, match=r"cannot be followed: values beyond 10$"):
         receptive_field(network(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Breaks())), "1")
+
+
+def pixels_that_move(model, layer):
+    """First row and column that the central position's gradient reaches, and how many, over noise."""
+    x = torch.rand(1, *model.input_shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    y = model.propagate(x, layer)
+    (gradient,) = torch.autograd.grad(y[0, :, y.shape[2] // 2, y.shape[3] // 2].sum(), x)
+    seen = gradient[0].abs().sum(0).nonzero()
+    first, last = seen.amin(0).tolist(), seen.amax(0).tolist()
+    return tuple(first), tuple(b - a + 1 for a, b in zip(first, last, strict=True))
+
+
+class Around(nn.Module):
+    """A convolution, what is tried, and another one."""
+
+    def __init__(self, call):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.a, self.b, self.call = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 1, 1), call
+
+    def forward(self, x):
+        return self.b(self.call(self.a(x)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda y: y - y.std(1, keepdim=True),
+        lambda y: torch.var(y, 1, True, True).expand_as(y),
+        lambda y: sum(torch.var_mean(y, (1,), keepdim=True)) + y,
+        lambda y: torch.std_mean(y, 1, keepdim=True)[1] + y,
+        lambda y: y + y.norm(2, 1, True),
+        lambda y: torch.linalg.vector_norm(y, dim=1, keepdim=True).repeat(1, 4, 1, 1),
+        lambda y: y.amin(1, keepdim=True) + y.logsumexp(1, keepdim=True) - y.prod(1, keepdim=True) + y,
+        lambda y: y.unflatten(3, (8, 4)).std(4).repeat_interleave(4, 3),
+        lambda y: y.roll((3, -2), (2, 3)),
+        lambda y: torch.roll(y, 2, 1),
+        lambda y: y.flip(3),
+        lambda y: y.fliplr() + y.flip(1),
+        lambda y: y.rot90(1, (2, 3)),
+        lambda y: torch.where(y > 0, y, y.roll(5, 3)),
+        lambda y: torch.where(y.mean((2, 3), keepdim=True) < 9, y, torch.zeros(())),
+        lambda y: y * (y.roll(9, 2) >= y).float(),
+        lambda y: y.masked_fill(torch.isnan(y), 0.0),
+    ],
+)
+def test_statistics_masks_and_turns_see_what_their_gradient_shows(call):
+    model = network(Around(call))
+    field = receptive_field(model, "output")
+    first, size = pixels_that_move(model, "output")
+    assert field.size == size
+    assert tuple(o + s * (n // 2) for o, s, n in zip(field.offset, field.stride, field.positions, strict=True)) == first
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda y: y @ y.transpose(2, 3),
+        lambda y: y.transpose(2, 3) @ torch.ones(32, 32),
+        lambda y: torch.einsum("nchw,nchv->nchv", y, y),
+        lambda y: torch.einsum("nchw,dc->nhwd", y, torch.ones(4, 4)).permute(0, 3, 1, 2),
+        lambda y: torch.einsum("nchw, nchw -> nchw", y, y.roll(4, 3)),
+    ],
+)
+def test_products_that_are_summed_see_what_their_gradient_shows(call):
+    model = network(Around(call))
+    field, (first, size) = receptive_field(model, "output"), pixels_that_move(model, "output")
+    ends = [(o + s * (n // 2), o + s * (n // 2) + w) for o, s, n, w in zip(*_facts(field), strict=True)]
+    inside = [(max(0, a), min(64, b) - max(0, a)) for a, b in ends]
+    assert inside == list(zip(first, size, strict=True))
+
+
+def _facts(field):
+    return field.offset, field.stride, field.positions, field.size
+
+
+def test_a_division_by_one_number_of_the_picture_is_a_gate():
+    """Its mean, which is subtracted, is not."""
+    alone = network(Around(lambda y: y / y.std((1, 2, 3), keepdim=True)))
+    assert receptive_field(alone, "output").size == (7, 7)
+    both = network(Around(lambda y: (y - y.mean((1, 2, 3), keepdim=True)) / y.std((1, 2, 3), keepdim=True)))
+    assert receptive_field(both, "output").size is None
+
+
+def test_a_channels_norm_that_multiplies_its_map_is_a_gate():
+    """Global response normalisation."""
+
+    def respond(y):
+        norms = y.norm(2, (2, 3), keepdim=True)
+        return y + y * (norms / (norms.mean(1, keepdim=True) + 1e-6))
+
+    found, plain = network(Around(respond)), network(Around(lambda y: y))
+    assert receptive_field(found, "output") == receptive_field(plain, "output")
+    assert structural(found).values == pytest.approx(structural(plain).values, rel=1e-12)
+
+
+def test_a_layer_of_masks_alone_is_refused():
+    with pytest.raises(InputError, match="does not depend on the picture, or only through masks"):
+        receptive_field(network(Around(lambda y: (y > 0).float())), "output")

@@ -9,6 +9,8 @@ from toys import Hidden, Residual, Squared, network, window
 
 from perturb import Network, Preprocessing, load
 from perturb.contribution import energy, receptive_field, structural
+from perturb.contribution.architecture import on_some_torus
+from perturb.contribution.torus import NoTorusError
 from perturb.errors import InputError, UnsupportedOperationError
 from perturb.images import load_images
 from perturb.locations import fold, imbalance
@@ -247,6 +249,56 @@ def test_a_head_written_for_the_pictures_size_is_followed():
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+class Windowed(nn.Module):
+    """Means over windows of 7 x 7 positions, of a map that is filled up to whole windows."""
+
+    def __init__(self):
+        super().__init__()
+        self.cut, self.head = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        y = self.cut(x)
+        y = F.pad(y, (0, -y.shape[3] % 7, 0, -y.shape[2] % 7))
+        rows, columns = y.shape[2] // 7, y.shape[3] // 7
+        return self.head(y.reshape(1, 4, rows, 7, columns, 7).mean((3, 5)))
+
+
+def test_windows_of_7_are_followed_on_a_torus_that_they_divide():
+    found = structural(network(Windowed(), shape=(3, 96, 96)))
+    assert (found.period, found.values.shape) == (1, (1, 1))
+
+
+def test_a_network_that_no_torus_follows_is_followed_on_a_picture_of_its_own_size():
+    """A table made for its patches is multiplied with all but the first token of each head."""
+
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patches, self.table = nn.Conv2d(3, 8, 4, 8), nn.Parameter(torch.rand(49, 4))
+
+        def forward(self, x):
+            y = self.patches(x).flatten(2).transpose(1, 2)
+            heads = torch.cat([y.mean(1, keepdim=True), y], 1).unflatten(2, (2, 4)).transpose(1, 2)
+            return (heads[:, :, 1:] * self.table).sum((1, 2))
+
+    model, wanted = network(Tokens(), shape=(3, 56, 56)), np.zeros((8, 8))
+    wanted[:4, :4] = 1 / 16
+    with pytest.raises(NoTorusError, match=r"\(50\) must match the size of tensor b \(49\)"):  # of its own size
+        on_some_torus(model, "output")
+    assert structural(model).values == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_torus_that_is_refused_without_a_word_has_a_reason():
+    class Silent(nn.Module):
+        def forward(self, x):
+            if x.requires_grad:
+                raise AssertionError
+            return x
+
+    with pytest.raises(InputError, match="cannot be followed on a torus: AssertionError; `last`"):
+        structural(network(Silent()))
+
+
 class Decoder(nn.Module):
     """A convolution at half the size, brought back by `mode`, beside the picture itself."""
 
@@ -319,8 +371,10 @@ def test_a_network_that_resizes_to_its_own_size_is_followed_at_its_size():
         preprocessing=Preprocessing(input_shape=(3, 48, 48), steps=(Resize((24, 24), antialias=False),)),
     )
     np.testing.assert_allclose(fold(inside), fold(structural(ahead)), rtol=1e-12)
+    oblong = structural(network(Fixed((24, 36)), shape=(3, 48, 72)))
+    np.testing.assert_allclose(oblong.values, fold(inside) / fold(inside).sum(), rtol=1e-12)
     with pytest.raises(InputError, match="resizes to a size of its own"):
-        structural(network(Fixed((24, 36)), shape=(3, 48, 72)))
+        structural(network(Fixed((24, 38)), shape=(3, 48, 72)))  # steps of 36 / 19 repeat nowhere inside
 
 
 def test_aligned_corners_are_refused_by_name():

@@ -12,8 +12,8 @@ from torch import nn
 
 from perturb.contribution.linearised import Linearised, Resizings
 from perturb.contribution.rules import RULES, Rules
-from perturb.contribution.torus import CanvasError
-from perturb.errors import InputError, PerturbError
+from perturb.contribution.torus import CanvasError, NoTorusError
+from perturb.errors import PerturbError, first_line
 from perturb.protocols import Differentiable
 from perturb.records import Window
 from perturb.sensor import network_shape
@@ -22,18 +22,22 @@ LARGEST_CANVAS = 1024
 
 
 def on_some_torus(model: Differentiable, layer: str) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
-    """A small torus if the network allows; else the size it was made for; else one that most windows divide."""
+    """A small torus if the network allows; else the size it was made for; else one that windows of 8 or 7 divide.
+
+    Raises NoTorusError where none does.
+    """
     rows, columns = network_shape(model)[1:]
-    reason: Exception | None = None
-    for canvas in dict.fromkeys((64, rows if rows == columns else 64, 256)):
+    reason = Exception()
+    for canvas in dict.fromkeys((64, rows if rows == columns else 64, 256, 224)):
         try:
             return _on_torus(model, layer, canvas)
         except PerturbError:
             raise
         except Exception as error:  # the network asserts a size, or reshapes to one
-            reason = reason or error
+            reason = error if canvas == rows or not str(reason) else reason  # of its own size the reason says most
+    told = first_line(reason).removesuffix(".")
     advice = "; `last`, its last feature map, may be" if layer == "output" else ""
-    raise InputError(f"{model.name}: `{layer}` cannot be followed on a torus: {reason}{advice}.") from reason
+    raise NoTorusError(f"{model.name}: `{layer}` cannot be followed on a torus: {told}{advice}.") from reason
 
 
 def _on_torus(model: Differentiable, layer: str, canvas: int) -> tuple[Float[np.ndarray, "row column"], list[Window]]:
@@ -46,7 +50,7 @@ def _on_torus(model: Differentiable, layer: str, canvas: int) -> tuple[Float[np.
         if recorder.ratios and recorder.ratios != _ratios(model, layer):
             raise ValueError(f"it resizes to a size of its own, which a torus of {canvas} x {canvas} pixels changes")
         return squared, recorder.windows
-    raise InputError(f"{model.name}: no torus up to {LARGEST_CANVAS} pixels fits its strides.")
+    raise NoTorusError(f"{model.name}: no torus up to {LARGEST_CANVAS} pixels fits its strides.")
 
 
 def _ratios(model: Differentiable, layer: str) -> list[tuple[Fraction, Fraction]]:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from perturb import operations
 from perturb.contribution.architecture import propagate
 from perturb.contribution.rules import RULES, Rules, Trace, group_means
-from perturb.errors import InputError, PerturbError
+from perturb.errors import InputError, PerturbError, first_line
 from perturb.protocols import Differentiable
 from perturb.sensor import network_shape, sensor_of
 
@@ -20,7 +20,7 @@ def reading(model: Differentiable, layer: str = "output") -> Float[np.ndarray, "
 
     The expected squared gradient of `layer` at each pixel under independent zero-mean weights of variance 1/fan_in, in
     float64, mean 1. A pixel is 0 where no path leads from it to the layer: between windows, beyond the last one,
-    outside of a crop, or where a fixed factor (a buffer) is 0. Of a camera's picture the steps ahead count as well.
+    outside of a crop, or where a fixed factor is 0. Of a camera's picture the steps ahead count as well.
     Raises InputError where the layer depends on no pixel or runs on no zeros, and UnsupportedOperationError naming the
     operation through which a gradient cannot be followed.
     """
@@ -29,7 +29,7 @@ def reading(model: Differentiable, layer: str = "output") -> Float[np.ndarray, "
     except PerturbError:
         raise
     except Exception as error:  # the user's own code runs on other values
-        raise InputError(f"{model.name}: `{layer}` cannot be followed: {error}.") from error
+        raise InputError(f"{model.name}: `{layer}` cannot be followed: {first_line(error)}.") from error
     if (steps := sensor_of(model)) is not None:
         values = steps.onto_picture(values)
     if not values.any():
@@ -60,12 +60,17 @@ def _convolution(trace: Trace, op: operations.Convolution) -> Tensor:
 
 
 def _transposed_convolution(trace: Trace, op: operations.TransposedConvolution) -> Tensor:
-    stencil, means = op.stencil, group_means(op.x, op.groups)
-    ones = means.new_ones(op.groups, 1, *stencil.kernel) / math.prod(stencil.kernel)
-    out = F.conv_transpose2d(
-        means, ones, None, stencil.stride, stencil.before, op.extra, op.groups, dilation=stencil.dilation
-    )
-    return out.repeat_interleave(op.weight.shape[1], 1)
+    def spread(x: Tensor, weight: Tensor) -> Tensor:
+        stencil = op.stencil
+        return F.conv_transpose2d(
+            x, weight, None, stencil.stride, stencil.before, op.extra, op.groups, stencil.dilation
+        )
+
+    if trace.is_fixed(op.weight):
+        return spread(op.x, op.weight.to(op.x.dtype).square())
+    means = group_means(op.x, op.groups)
+    ones = means.new_ones(op.groups, 1, *op.stencil.kernel) / math.prod(op.stencil.kernel)
+    return spread(means, ones).repeat_interleave(op.weight.shape[1], 1)
 
 
 def _pool_sum(x: Tensor, stencil: operations.Stencil, ceil: bool) -> Tensor:
@@ -110,14 +115,6 @@ def _reshape(trace: Trace, op: operations.Reshape) -> Tensor:
     return op.x.reshape(op.shape)
 
 
-def _product(trace: Trace, op: operations.Product) -> Tensor:
-    """A buffer's values are part of the architecture, so a mask acts by its square."""
-    x, other = op.factors if isinstance(op.factors[0], Tensor) and op.factors[0].requires_grad else op.factors[::-1]
-    if isinstance(other, Tensor) and not other.requires_grad and trace.is_fixed(other):
-        return x * other.to(x.dtype).square()
-    return RULES[operations.Product](trace, op)
-
-
 def _resizing(trace: Trace, op: operations.Resizing) -> Tensor:
     rows, columns = (operations.resizing.weights(op, a, op.x.shape[2 + a], op.size[a]).square() for a in (0, 1))
     return rows.to(op.x.device) @ op.x @ columns.to(op.x.device).T
@@ -133,6 +130,5 @@ BORDERED: Rules = {
     operations.Padding: _padding,
     operations.Indexing: _indexing,
     operations.Reshape: _reshape,
-    operations.Product: _product,
     operations.Resizing: _resizing,
 }

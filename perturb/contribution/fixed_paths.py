@@ -19,7 +19,17 @@ AT_ONCE = 1 << 19  # numbers of a batch of impulses
 MOST = 1 << 29  # coefficients of a function; a larger one is taken as its paths apart
 SAME = frozenset("clone contiguous to type type_as float double cpu cuda positive dropout dropout_".split())
 MINUS = frozenset(["neg", "__neg__"])
-MIXING = (operations.AveragePool, operations.AdaptivePool, operations.Reduction, operations.Resizing)
+MIXING = (
+    operations.AveragePool,
+    operations.AdaptivePool,
+    operations.Reduction,
+    operations.Resizing,
+    operations.Convolution,
+    operations.TransposedConvolution,
+    operations.Linear,
+    operations.Matmul,
+    operations.Einsum,
+)
 ALIKE = (
     operations.AveragePool,
     operations.AdaptivePool,
@@ -87,7 +97,7 @@ def joined(sources: Sequence[Tensor], apply: Callable[[list[Tensor]], Tensor], k
 
 def mixes(kind: Any) -> bool:
     """Whether an operation adds several numbers of its input."""
-    return isinstance(kind, (*MIXING, operations.Convolution))
+    return isinstance(kind, MIXING)
 
 
 def adds_first(sources: Sequence[Tensor], kind: Any) -> bool:

@@ -2,7 +2,8 @@
 
 A sigmoid or softmax is a gate only where what comes of it meets a signal in a product; elsewhere it is a nonlinearity
 like any other. So each tensor has a level: the number of sigmoids and softmaxes on the path to it that has fewest. In a
-product, whatever has a higher level than the other factor is the gate, or the smaller one of two behind sigmoids.
+product, whatever has a higher level than the other factor is the gate, or the smaller one of two behind sigmoids. One
+number for the whole picture, such as its deviation, is a gate of a map too.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,9 @@ from torch.overrides import TorchFunctionMode
 from perturb import operations
 
 GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
-PRODUCTS = (operations.Product, operations.Division, operations.Matmul, operations.Einsum)
+SHAPED = frozenset("expand_as view_as reshape_as type_as".split())  # of the second tensor the shape alone counts
+ELEMENTWISE = (operations.Product, operations.Division)
+PRODUCTS = (*ELEMENTWISE, operations.Matmul, operations.Einsum)
 
 
 class Levelled(TorchFunctionMode):
@@ -30,7 +33,8 @@ class Levelled(TorchFunctionMode):
         if not live:
             return func(*args, **kwargs)
         result = self.act(func, name, args, kwargs)
-        mark(result, level_of(live) + (name in GATES))
+        source = live[:1] if name in SHAPED and live[0] is args[0] else live
+        mark(result, level_of(source) + (name in GATES))
         return result
 
     def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -69,8 +73,16 @@ def gates_in(operation: operations.Operation | None, live: Sequence[Tensor]) -> 
     if not isinstance(operation, PRODUCTS):
         return {}
     lowest, largest = level_of(live), max(x.numel() for x in live)
-    gates = [x for x in live if level_of([x]) > lowest or (lowest and x.numel() < largest)]
+    maps = isinstance(operation, ELEMENTWISE) and any(x.ndim == 4 and not _is_one_number(x) for x in live)
+    gates = [
+        x for x in live if level_of([x]) > lowest or (lowest and x.numel() < largest) or (maps and _is_one_number(x))
+    ]
     return {id(x): torch.ones_like(x, requires_grad=False) for x in gates if len(gates) < len(live)}
+
+
+def _is_one_number(x: Tensor) -> bool:
+    """Whether each channel has one number for the whole picture."""
+    return x.ndim <= 4 and x.shape[-2:].numel() == 1
 
 
 def swapped(value: Any, given: dict[int, Tensor]) -> Any:

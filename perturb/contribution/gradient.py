@@ -217,6 +217,12 @@ def _record(
     if not np.isfinite(values).all():
         raise InputError(f"{model.name}: the gradient of `{layer}` is not finite.")
     if not values.any():
-        raise InputError(f"{model.name}: the gradient of `{layer}` is zero everywhere.")
+        raise InputError(f"{model.name}: the gradient of `{layer}` is zero everywhere{_zeros(model)}.")
     scaled = values / values.sum()
     return Contribution(values=scaled, kind=kind, layer=layer, images=images, **place(model, layer, period))
+
+
+def _zeros(model: Differentiable) -> str:
+    """Names weights that make it so, as the last layer of some networks begins."""
+    zeros = [name for name, p in model.module.named_parameters() if p.ndim > 1 and not p.any()]
+    return f": the weights `{zeros[-1]}` are all 0; load trained ones, or ask for a layer before them" if zeros else ""

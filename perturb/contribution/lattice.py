@@ -8,9 +8,10 @@ from jaxtyping import Float
 from perturb.contribution.architecture import on_some_torus, propagate
 from perturb.contribution.bordered import BORDERED
 from perturb.contribution.period import placed
-from perturb.errors import InputError
+from perturb.contribution.torus import NoTorusError
+from perturb.errors import InputError, PerturbError
 from perturb.protocols import Differentiable
-from perturb.records import Contribution
+from perturb.records import Contribution, Window
 from perturb.sensor import network_shape, sensor_of
 
 ALIKE = 1e-9  # of the largest value: how near cells of a picture with borders are
@@ -24,18 +25,24 @@ def structural(model: Differentiable, layer: str = "output") -> Contribution:
     Propagated on a torus, whose period is the returned map's size: `values` is one T x T cell, in float64, scaled to
     sum 1. Weights count by their shape alone, nonlinearities as the identity, gates as 1, fixed coefficients by their
     square. Deterministic; relative accuracy about 1e-12.
-    A network that cuts its picture in a way that a torus cannot follow, so that nothing repeats, is run on a picture of
-    its own size, and `values` is the cell that repeats inside of what it reads.
+    A network that a torus cannot follow, or that cuts its picture so that nothing repeats, is run on a picture of its
+    own size, and `values` is the cell that repeats inside of what it reads.
     Where the picture is resized, cropped or padded ahead of the network, `values` is the whole picture: the lattice
     laid over the network's input and brought back through the steps. As on the torus, the network has no border.
     Raises UnsupportedOperationError naming the operation and layer through which a gradient cannot be followed.
     """
-    squared, windows = on_some_torus(model, layer)
+    try:
+        squared, windows = on_some_torus(model, layer)
+    except NoTorusError:
+        if (found := _inside(model, layer)) is None:
+            raise
+        squared, windows = found
     if not squared.any():
         raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through gates.")
     periods = _period(squared, 0), _period(squared, 1)
-    if max(periods) == len(squared) and not squared.all() and (inner := _inside(model, layer)) is not None:
-        squared, periods = inner, inner.shape
+    if max(periods) == len(squared) and not squared.all() and (found := _inside(model, layer)) is not None:
+        squared, windows = found
+        periods = _period(squared, 0), _period(squared, 1)
     period = math.lcm(*periods)
     values, sensor = squared[:period, :period], sensor_of(model)
     if sensor is not None:
@@ -59,9 +66,20 @@ def _period(values: Float[np.ndarray, "row column"], axis: int) -> int:
     return size
 
 
-def _inside(model: Differentiable, layer: str) -> Cell | None:
-    """The cell that repeats in the middle of what the layer reads of a picture; None where no cell does."""
-    values, _ = propagate(model, layer, network_shape(model)[1:], BORDERED)
+def _inside(model: Differentiable, layer: str) -> tuple[Cell, list[Window]] | None:
+    """The cell that repeats in a picture of the network's own size, and the windows; None where there is none."""
+    try:
+        values, recorder = propagate(model, layer, network_shape(model)[1:], BORDERED)
+    except PerturbError:
+        raise
+    except Exception:  # the user's own code runs on other values
+        return None
+    cell = _cell(values)
+    return None if cell is None else (cell, recorder.windows)
+
+
+def _cell(values: Float[np.ndarray, "row column"]) -> Cell | None:
+    """The cell that repeats in the middle of what is read of a picture; None where no cell does."""
     read = np.argwhere(values)
     if not len(read):
         return None

@@ -34,8 +34,9 @@ IDENTITY = frozenset(
 STRUCTURE = frozenset(
     """
     flatten contiguous clone unflatten permute transpose swapaxes moveaxis movedim t squeeze unsqueeze
-    ravel expand expand_as broadcast_to repeat repeat_interleave tile chunk split tensor_split unbind select
-    flip roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
+    ravel expand expand_as view_as reshape_as broadcast_to repeat repeat_interleave tile chunk split tensor_split
+    unbind select
+    flip fliplr flipud rot90 roll cat concat concatenate stack pixel_shuffle pixel_unshuffle channel_shuffle
     native_channel_shuffle broadcast_tensors
     """.split()
 )
@@ -71,7 +72,25 @@ class Linearised(Levelled):
         self.ratios: list[tuple[Fraction, Fraction]] = []  # of resizings, in the order in which they run
         self._layer = current_layer
         self._module = module
-        self._fixed = {b.untyped_storage().data_ptr() for b in module.buffers() if b.numel()}
+        self._learnt: dict[int, Any] = {}  # by address, storages; kept, so that no other tensor gets their addresses
+        self._learn(list(module.parameters()))
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = super().__torch_function__(func, types, args, kwargs)
+        if any(self._is_learnt(x) for x in tensors_in((args, kwargs or {}))):
+            self._learn(args[:1] if name_of(func) == "__setitem__" else result)
+        return result
+
+    def _learn(self, computed: Any) -> None:
+        """Note what is a parameter or was computed from one."""
+        for x in tensors_in(computed):
+            if not x.requires_grad and x.layout is torch.strided:
+                self._learnt[_address(x)] = x.untyped_storage()
+
+    def _is_learnt(self, x: Tensor) -> bool:
+        return isinstance(x, nn.Parameter) or (x.layout is torch.strided and _address(x) in self._learnt)
 
     def check_graph(self, output: Tensor) -> None:
         """Refuse custom autograd functions: they pass by without being seen here."""
@@ -101,6 +120,7 @@ class Linearised(Levelled):
             return live[0]
         operation, written = read(name, args, kwargs), args
         if gates := gates_in(operation, live):
+            self._learn(list(gates.values()))
             args, kwargs = swapped(args, gates), swapped(kwargs, gates)
             live = [x for x in live if id(x) not in gates]
             operation = read(name, args, kwargs)
@@ -178,8 +198,8 @@ class Linearised(Levelled):
         self.ratios.append((rows, columns))
 
     def is_fixed(self, weight: Tensor) -> bool:
-        """Whether a convolution's weight is a buffer (a blur, say) whose values are part of the architecture."""
-        return not weight.requires_grad and weight.untyped_storage().data_ptr() in self._fixed
+        """Whether it depends neither on the picture nor on a parameter: a blur, say, in a buffer or made on the way."""
+        return not (weight.requires_grad or self._is_learnt(weight))
 
 
 class _Values:
@@ -210,6 +230,10 @@ class Resizings(TorchFunctionMode):
         if name_of(func) == "interpolate" and isinstance(op := read("interpolate", args, kwargs or {}), Resizing):
             self.ratios.append((resizing.ratio(op, 0), resizing.ratio(op, 1)))
         return func(*args, **kwargs or {})
+
+
+def _address(x: Tensor) -> int:
+    return x.untyped_storage().data_ptr()
 
 
 def in_place(name: str) -> bool:

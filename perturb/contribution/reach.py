@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from perturb import operations
 from perturb.contribution.gates import GATES, Levelled, gates_in, swapped, tensors_in
 from perturb.contribution.linearised import IDENTITY, SHAPES, STRUCTURE, in_place
-from perturb.errors import PerturbError, UnsupportedOperationError
+from perturb.errors import InputError, PerturbError, UnsupportedOperationError, first_line
 from perturb.protocols import Differentiable
 from perturb.records import ReceptiveField
 from perturb.sensor import network_shape
@@ -26,8 +26,10 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     """Size, stride and offset of the field of `layer`'s central position, in pixels, for any graph of branches.
 
     Of branches the hull. Gates (squeeze-and-excitation, attention scores) do not count: they scale, they do not see.
+    Masks of comparisons do not count either, because their derivative is zero: the field is where a gradient can reach.
+    So `torch.where` sees what both of its terms see.
     Size None: every position sees the whole picture. Raises UnsupportedOperationError naming an operation without a
-    rule.
+    rule, and InputError where the layer sees nothing but by masks and gates.
     """
     channels, rows, columns = network_shape(model)
     row = torch.arange(float(rows))[:, None].expand(rows, columns)
@@ -40,8 +42,11 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     except PerturbError:
         raise
     except Exception as error:  # the user's own code runs on other values
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UnsupportedOperationError(f"the receptive field of `{layer}` cannot be followed: {reason}") from error
+        raise UnsupportedOperationError(
+            f"the receptive field of `{layer}` cannot be followed: {first_line(error)}"
+        ) from error
+    if not found.requires_grad:
+        raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through masks and gates.")
     found = found.detach()
     if found.isnan().any():
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
@@ -80,8 +85,10 @@ class Reach(Levelled):
 
     def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
-        if name in STRUCTURE or name in AS_IT_IS or name in SHAPES:
+        if name in AS_IT_IS:
             return func(*args, **kwargs)
+        if name.strip("_") in MASKS:
+            return torch.ones_like(func(*args, **kwargs))
         pointwise = name in IDENTITY or (name in GATES and name != "softmax")
         if pointwise or (name in POINTWISE and len(live) == 1):
             return live[0] if in_place(name) else _copy(live[0])  # somebody may write into it, and not into its source
@@ -189,12 +196,38 @@ def _linear(op: operations.Linear) -> Tensor:
 
 
 def _matmul(op: operations.Matmul) -> Tensor | None:
+    """Either side's row or column: what is contracted is seen whole."""
     a, b = op.sides
-    if a.requires_grad and b.requires_grad:
+    if min(a.ndim, b.ndim) < 2:
         return None
     shape = torch.matmul(a.detach(), b.detach()).shape
-    seen = a.amax(-1, keepdim=True) if a.requires_grad else b.amax(-2, keepdim=True)
-    return seen.expand(shape).clone()
+    seen = [side.amax(dim, keepdim=True) for side, dim in ((a, -1), (b, -2)) if side.requires_grad]
+    return _largest(seen).expand(shape).clone()
+
+
+def _einsum(op: operations.Einsum) -> Tensor | None:
+    inputs, arrow, output = op.equation.replace(" ", "").partition("->")
+    if "." in op.equation or not arrow:
+        return None
+    sizes: dict[str, int] = {}
+    seen = []
+    for names, operand in zip(inputs.split(","), op.operands, strict=True):
+        sizes |= dict(zip(names, operand.shape, strict=True))
+        if operand.requires_grad:
+            kept = [name for name in output if name in names]
+            contracted = [dim for dim, name in enumerate(names) if name not in output]
+            inner = operand.amax(contracted) if contracted else operand
+            order = [name for name in names if name in output]
+            inner = inner.permute([order.index(name) for name in kept])
+            seen.append(inner[tuple(slice(None) if name in names else None for name in output)])
+    return _largest(seen).expand([sizes[name] for name in output]).clone()
+
+
+def _largest(seen: list[Tensor]) -> Tensor:
+    first, *others = seen
+    for other in others:
+        first = torch.maximum(first, other)
+    return first
 
 
 def _attention(op: operations.Attention) -> Tensor:
@@ -222,8 +255,29 @@ def _hull(a: Any, b: Any) -> Tensor:
     return live[0].expand(shape).clone()
 
 
+def _choice(op: operations.Choice) -> Tensor | None:
+    """The mask has no derivative."""
+    if not any(isinstance(term, Tensor) and term.requires_grad for term in op.terms):
+        return None
+    return _hull(*op.terms).expand(torch.broadcast_shapes(op.mask.shape, _hull(*op.terms).shape)).clone()
+
+
 def _reduction(op: operations.Reduction) -> Tensor:
     return op.x.amax(op.dims, op.keep)
+
+
+def _statistic(op: operations.Statistic) -> Tensor | tuple[Tensor, Tensor]:
+    seen = op.x.amax(op.dims, op.keep)
+    return (seen, seen.clone()) if op.pair else seen
+
+
+def _roll(op: operations.Roll) -> Tensor:
+    """Rows and columns that come in at the other end go on as inside, as in padding."""
+    x = op.x
+    for shift, dim in zip(op.shifts, op.dims, strict=True):
+        moves = x.ndim == 4 and dim > 1 and abs(shift) < x.shape[dim]
+        x = _extend(x, dim, shift, -shift) if moves else x.roll(shift, dim)
+    return x.clone()
 
 
 def _resizing(op: operations.Resizing) -> Tensor:
@@ -245,21 +299,12 @@ POINTWISE = frozenset(  # of one map; the structural map has no rule for them
     floor logsigmoid logit
     """.split()
 )
-AS_IT_IS = frozenset(
-    [
-        "view",
-        "reshape",
-        "__getitem__",
-        "narrow",
-        "index_select",
-        "size",
-        "dim",
-        "numel",
-        "stride",
-        "__get__",
-        "is_contiguous",
-    ]
-)
+MASKS = frozenset("gt ge lt le eq ne greater greater_equal less less_equal isnan isinf isfinite".split())
+VIEWS = """
+    view reshape __getitem__ narrow index_select size dim numel stride __get__ is_contiguous is_floating_point
+    is_complex
+"""
+AS_IT_IS = (STRUCTURE | SHAPES | frozenset(VIEWS.split())) - {"roll"}
 RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Convolution: _convolution,
     operations.TransposedConvolution: _transposed_convolution,
@@ -269,10 +314,14 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Padding: _padding,
     operations.Linear: _linear,
     operations.Matmul: _matmul,
+    operations.Einsum: _einsum,
     operations.Attention: _attention,
     operations.Softmax: _softmax,
     operations.MultiHeadAttention: _multi_head_attention,
     operations.Reduction: _reduction,
+    operations.Statistic: _statistic,
+    operations.Choice: _choice,
+    operations.Roll: _roll,
     operations.Resizing: _resizing,
     operations.Sum: lambda op: _hull(*op.terms),
     operations.Product: lambda op: _hull(*op.factors),

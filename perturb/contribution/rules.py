@@ -30,7 +30,7 @@ class Trace(Protocol):
         """Note the outputs per input of a resizing, which must be those at the network's own size."""
 
     def is_fixed(self, weight: Tensor) -> bool:
-        """Whether a convolution's weight is a buffer whose values are part of the architecture."""
+        """Whether the values of a weight are part of the architecture: they depend on no parameter."""
 
 
 def _convolution(trace: Trace, op: operations.Convolution) -> Tensor:
@@ -59,11 +59,16 @@ def _fixed_convolution(trace: Trace, op: operations.Convolution) -> Tensor:
 
 
 def _transposed_convolution(trace: Trace, op: operations.TransposedConvolution) -> Tensor:
-    mean, kernel, (down, right) = group_means(op.x, op.groups), op.stencil.kernel, op.stencil.stride
-    wide = mean.new_zeros(*mean.shape[:2], mean.shape[2] * down, mean.shape[3] * right)
-    wide[:, :, ::down, ::right] = mean
+    """A convolution of the input with zeros in between, by the mirrored kernel."""
+    fixed, kernel, (down, right) = trace.is_fixed(op.weight), op.stencil.kernel, op.stencil.stride
+    x = op.x if fixed else group_means(op.x, op.groups)
+    wide = x.new_zeros(*x.shape[:2], x.shape[2] * down, x.shape[3] * right)
+    wide[:, :, ::down, ::right] = x
     rows, columns = (op.stencil.dilation[a] * (kernel[a] - 1) - op.stencil.before[a] for a in (0, 1))
     stencil = operations.Stencil(kernel, (1, 1), (rows, columns), (rows, columns), op.stencil.dilation)
+    if fixed:
+        mirrored = op.weight.unflatten(0, (op.groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3)
+        return _fixed_convolution(trace, operations.Convolution(wide, mirrored, stencil, op.groups))
     return (window_sum(wide, stencil) / math.prod(kernel)).repeat_interleave(op.weight.shape[1], 1)
 
 
@@ -128,6 +133,8 @@ def _reshape(trace: Trace, op: operations.Reshape) -> Tensor:
 
 
 def _linear(trace: Trace, op: operations.Linear) -> Tensor:
+    if trace.is_fixed(op.weight):
+        return F.linear(op.x, op.weight.to(op.x.dtype) ** trace.power)
     return op.x.mean(-1, keepdim=True).expand(*op.x.shape[:-1], op.weight.shape[0])
 
 
@@ -135,15 +142,17 @@ def _matmul(trace: Trace, op: operations.Matmul) -> Tensor:
     """With weights or attention on one side: a mean over what is contracted. Of two activations: scores, barred."""
     if all(side.requires_grad for side in op.sides):
         return trace.bar("matmul of two activations", lambda: torch.matmul(*op.sides), op.sides[0])
-    a, b = _weights_as_ones(op.sides)
-    return torch.matmul(a, b) / a.shape[-1]
+    a, b = _coefficients(trace, op.sides)
+    return torch.matmul(a, b) / (1 if _are_known(trace, op.sides) else a.shape[-1])
 
 
 def _einsum(trace: Trace, op: operations.Einsum) -> Tensor:
     live = [operand for operand in op.operands if operand.requires_grad]
-    operands = _weights_as_ones(op.operands)
+    operands = _coefficients(trace, op.operands)
     if len(live) > 1 or "." in op.equation:
         return trace.bar("einsum", lambda: torch.einsum(op.equation, *operands), live[0])
+    if _are_known(trace, op.operands):
+        return torch.einsum(op.equation, *operands)
     inputs, _, output = op.equation.replace(" ", "").partition("->")
     axes = zip(inputs.split(","), operands, strict=True)
     sizes = {axis: n for names, operand in axes for axis, n in zip(names, operand.shape, strict=True)}
@@ -151,8 +160,18 @@ def _einsum(trace: Trace, op: operations.Einsum) -> Tensor:
     return torch.einsum(op.equation, *operands) / contracted
 
 
-def _weights_as_ones(operands: tuple[Tensor, ...]) -> list[Tensor]:
-    return [o if o.requires_grad else torch.ones_like(o, dtype=torch.float64) for o in operands]
+def _coefficients(trace: Trace, operands: tuple[Tensor, ...]) -> list[Tensor]:
+    """Activations as they are, fixed coefficients by their squares, weights as ones."""
+    return [o if o.requires_grad else _coefficient(trace, o) for o in operands]
+
+
+def _coefficient(trace: Trace, factor: Tensor) -> Tensor:
+    return factor.double() ** trace.power if trace.is_fixed(factor) else torch.ones_like(factor, dtype=torch.float64)
+
+
+def _are_known(trace: Trace, operands: tuple[Tensor, ...]) -> bool:
+    """Whether all are fixed but one, the activation."""
+    return sum(not trace.is_fixed(o) for o in operands) == 1
 
 
 def _attention(trace: Trace, op: operations.Attention) -> Tensor:
@@ -177,23 +196,23 @@ def _sum(trace: Trace, op: operations.Sum) -> Tensor:
 
 
 def _product(trace: Trace, op: operations.Product) -> Tensor:
-    """A number acts by its square, a parameter or a gate as 1. The product of two activations is barred."""
+    """What is fixed acts by its square, a parameter or a gate as 1. The product of two activations is barred."""
     a, b = op.factors
     x, other = (a, b) if isinstance(a, Tensor) and a.requires_grad else (b, a)
     if not isinstance(other, Tensor):
         return x * float(other) ** trace.power
     if other.requires_grad:
         return trace.bar("product of two activations", lambda: torch.mul(a, b), x)
-    return x.expand(torch.broadcast_shapes(x.shape, other.shape))
+    return x * _coefficient(trace, other)
 
 
 def _division(trace: Trace, op: operations.Division) -> Tensor:
-    """A number acts by its square; one number for the whole picture, such as its standard deviation, is a gate."""
+    """What is fixed acts by its square, a parameter or a gate as 1."""
     if not isinstance(op.divisor, Tensor):
         return op.x / float(op.divisor) ** trace.power
-    if op.divisor.requires_grad and not (op.x.ndim == 4 and math.prod(op.divisor.shape[2:]) == 1):
+    if op.divisor.requires_grad:
         return trace.bar("division by an activation", lambda: torch.div(op.x, op.divisor), op.divisor)
-    return op.x.expand(torch.broadcast_shapes(op.x.shape, op.divisor.shape))
+    return op.x / _coefficient(trace, op.divisor)
 
 
 def _reduction(trace: Trace, op: operations.Reduction) -> Tensor:
@@ -215,15 +234,21 @@ def _resizing(trace: Trace, op: operations.Resizing) -> Tensor:
 
 def is_linear(trace: Trace, op: operations.Operation) -> bool:
     """Whether its coefficients are known: neither weights that count by their shape, nor a choice of the largest."""
-    if isinstance(op, operations.Convolution):
+    if isinstance(op, operations.Convolution | operations.TransposedConvolution | operations.Linear):
         return trace.is_fixed(op.weight)
+    if isinstance(op, operations.Matmul | operations.Einsum):
+        return _are_known(trace, op.sides if isinstance(op, operations.Matmul) else op.operands)
     if isinstance(op, operations.AdaptivePool | operations.Reduction):
         return op.kind != "amax"
     if isinstance(op, operations.Product):
-        return not all(isinstance(factor, Tensor) for factor in op.factors)
+        return any(_is_one_number(trace, factor) for factor in op.factors)
     if isinstance(op, operations.Division):
-        return not isinstance(op.divisor, Tensor)
+        return _is_one_number(trace, op.divisor)
     return isinstance(op, FIXED) and not (isinstance(op, operations.Resizing) and op.corners)
+
+
+def _is_one_number(trace: Trace, factor: Any) -> bool:
+    return not isinstance(factor, Tensor) or (factor.numel() == 1 and trace.is_fixed(factor))
 
 
 FIXED = (

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from perturb.errors import InputError
 from perturb.operations import Stencil
 
 
@@ -13,6 +14,10 @@ class CanvasError(Exception):
     def __init__(self, factor: int) -> None:
         super().__init__(factor)
         self.factor = factor
+
+
+class NoTorusError(InputError):
+    """The network runs on no torus: it asserts a size, or reshapes to one."""
 
 
 def window_sum(

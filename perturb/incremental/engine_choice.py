@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from perturb.errors import InputError, PerturbWarning
+from perturb.errors import InputError, PerturbWarning, first_line
 from perturb.incremental.activations import NoRuleError
 from perturb.incremental.check import check
 from perturb.incremental.engine import Incremental, Patches
@@ -68,6 +68,4 @@ def estimated_saving(engine: Incremental, places: int) -> float:
 
 def _reason(error: Exception) -> str:
     """One line that says why the network cannot be followed."""
-    if isinstance(error, NoRuleError):
-        return f"no rule for {error}"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"no rule for {error}" if isinstance(error, NoRuleError) else first_line(error)

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from perturb.answers import Answers, content_of, part_by_picture, part_of, select
 from perturb.answers.structure import leaves, stacked
-from perturb.errors import InputError, PerturbError, UsageError
-from perturb.model.copy import first_line
+from perturb.errors import InputError, PerturbError, UsageError, first_line
 from perturb.model.preprocessing import Normaliser, Preprocessing
 from perturb.model.running import in_batches, users_code
 from perturb.model.trial import noise, try_out

@@ -6,7 +6,7 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
-from perturb.errors import InputError
+from perturb.errors import InputError, first_line
 
 
 def can_be_followed(module: nn.Module) -> bool:
@@ -73,7 +73,3 @@ def _statistics(module: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     pairs = [(m.running_mean, m.running_var) for m in norms]
     return [(mean, var) for mean, var in pairs if mean is not None and var is not None]
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

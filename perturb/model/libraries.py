@@ -12,9 +12,8 @@ from urllib.error import URLError
 import torch
 from torch import nn
 
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, UsageError, first_line
 from perturb.files import BY_HAND, check_regular, read_json
-from perturb.model.copy import first_line
 from perturb.model.preprocessing import Preprocessing
 from perturb.sensor import Crop, Resize, Step
 

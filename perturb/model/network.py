@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perturb.answers import Answers, part_by_picture, part_of
-from perturb.errors import InputError, PerturbError
-from perturb.model.copy import digest_of, first_line, looks_untrained, private_copy
+from perturb.errors import InputError, PerturbError, first_line
+from perturb.model.copy import digest_of, looks_untrained, private_copy
 from perturb.model.layers import Layers
 from perturb.model.preprocessing import Normaliser, Preprocessing
 from perturb.model.running import Forms, fitting, in_batches, run, settle, users_code

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from perturb.errors import InputError
+from perturb.errors import InputError, first_line
 from perturb.files import WEIGHTS, check_regular, read_toml
-from perturb.model.copy import first_line
 from perturb.model.onnx_graph import Node, external_files, follow, unknown_operators
 from perturb.model.preprocessing import Preprocessing
 from perturb.operations import Pair, certificate

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from perturb.answers import Answers, head_of, part_of, rows_of, select
 from perturb.answers.structure import stacked
-from perturb.errors import InputError, PerturbError, UsageError
-from perturb.model.copy import first_line
+from perturb.errors import InputError, PerturbError, UsageError, first_line
 from perturb.model.folding import fold_normalisation
 from perturb.model.layers import Layers
 from perturb.precision import full_float32

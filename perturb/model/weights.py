@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.errors import InputError
+from perturb.errors import InputError, first_line
 from perturb.files import WEIGHTS, check_regular
-from perturb.model.copy import first_line
 from perturb.writing import write
 
 FOLDER = 0x10  # of a member in an archive, as DOS marks it

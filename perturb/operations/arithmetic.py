@@ -58,17 +58,40 @@ def _division(given: Given) -> Operation | None:
     return None if given.get("rounding_mode") else records.Division(given["input"], given["other"])
 
 
+def _choice(given: Given) -> Operation:
+    return records.Choice(given["condition"], (given["input"], given["other"]))
+
+
+def _masked(given: Given) -> Operation:
+    return records.Choice(given["mask"], (given["value"], given["input"]))
+
+
 def _reduction(kind: Any) -> Reader:
     def reader(given: Given) -> Operation:
-        x, dims = given["input"], given.get("dim")
-        count = len(x.shape)
-        chosen = [dims] if isinstance(dims, int) else dims or range(count)
-        return records.Reduction(x, tuple(dim % count for dim in chosen), given.get("keepdim", False), kind)
+        return records.Reduction(given["input"], _dims(given), given.get("keepdim", False), kind)
 
     return reader
 
 
+def _statistic(pair: bool) -> Reader:
+    def reader(given: Given) -> Operation | None:
+        if isinstance(given.get("dim"), bool):  # `unbiased`, in the place of `dim`
+            given = {"input": given["input"]}
+        return records.Statistic(given["input"], _dims(given), given.get("keepdim", False), pair)
+
+    return reader
+
+
+def _dims(given: Given) -> tuple[int, ...]:
+    """All of them where none are given."""
+    dims, count = given.get("dim"), len(given["input"].shape)
+    chosen = [dims] if isinstance(dims, int) else dims or range(count)
+    return tuple(dim % count for dim in chosen)
+
+
 _REDUCED = "input dim/axis keepdim/keepdims"
+_SPREAD = "input dim/axis unbiased keepdim/keepdims * correction dtype"
+_NORM = "input/A/x ord dim keepdim * dtype out"
 _MULTI_HEAD = """
     query key value embed_dim_to_check num_heads in_proj_weight in_proj_bias bias_k bias_v add_zero_attn dropout_p
     out_proj_weight out_proj_bias training key_padding_mask need_weights attn_mask use_separate_proj_weight
@@ -90,6 +113,13 @@ READERS: dict[str, tuple[str, Reader]] = {
     "mean": (f"{_REDUCED} * dtype", _reduction("mean")),
     "sum": (f"{_REDUCED} * dtype", _reduction("sum")),
     "amax": (_REDUCED, _reduction("amax")),
+    **dict.fromkeys(["std", "var"], (_SPREAD, _statistic(pair=False))),
+    **dict.fromkeys(["std_mean", "var_mean"], (_SPREAD, _statistic(pair=True))),
+    **dict.fromkeys(["amin", "logsumexp", "prod"], (f"{_REDUCED} * dtype", _statistic(pair=False))),
+    "norm": ("input p dim keepdim out dtype", _statistic(pair=False)),
+    **dict.fromkeys(["linalg_norm", "linalg_vector_norm"], (_NORM, _statistic(pair=False))),
+    "where": ("condition input other", _choice),
+    "masked_fill": ("input mask value", _masked),
     "scaled_dot_product_attention": (
         "query key value attn_mask dropout_p is_causal * scale enable_gqa",
         _attention,

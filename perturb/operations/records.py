@@ -184,6 +184,33 @@ class Reduction(Operation):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Statistic(Operation):
+    """A number that depends on all of several: a deviation, a norm. `pair`: two of them, of the same numbers."""
+
+    x: Any
+    dims: tuple[int, ...]
+    keep: bool
+    pair: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice(Operation):
+    """One of two, element by element, as a mask says."""
+
+    mask: Any
+    terms: tuple[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roll(Operation):
+    """Rows or columns, or others, moved on; what leaves at one end comes in at the other."""
+
+    x: Any
+    shifts: tuple[int, ...]
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Reshape(Operation):
     x: Any
     shape: tuple[int, ...]

@@ -19,6 +19,14 @@ def _permutation(given: Given) -> Operation:
     return records.Permutation(x, tuple(dim % len(x.shape) for dim in given["dims"]))
 
 
+def _roll(given: Given) -> Operation | None:
+    x, shifts, dims = given["input"], given["shifts"], given.get("dims")
+    if dims is None or dims == ():
+        return None
+    shifts, dims = ((value,) if isinstance(value, int) else tuple(value) for value in (shifts, dims))
+    return records.Roll(x, shifts, tuple(dim % len(x.shape) for dim in dims))
+
+
 def _concatenation(given: Given) -> Operation:
     parts, dim = given["tensors"], given.get("dim", 0)
     return records.Concatenation(tuple(parts), dim % len(parts[0].shape))
@@ -70,5 +78,6 @@ READERS: dict[str, tuple[str, Reader]] = {
     "index_select": ("input dim/axis index", _index_select),
     "__getitem__": ("input index", _indexing),
     "slice": ("input dim start end step", _slice),
+    "roll": ("input shifts dims", _roll),
     "narrow": ("input dim start length", _narrow),
 }

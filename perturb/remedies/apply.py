@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from perturb.errors import InputError, UsageError
+from perturb.errors import InputError, UsageError, first_line
 from perturb.operations import pair
 from perturb.precision import full_float32
 from perturb.protocols import Differentiable
@@ -89,8 +89,7 @@ def _sizes(model: Differentiable, module: nn.Module, names: list[str]) -> dict[s
         with unchanged(), torch.inference_mode():
             module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
     except RuntimeError as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{model.name}: the changed network does not run ({reason}).") from error
+        raise InputError(f"{model.name}: the changed network does not run ({first_line(error)}).") from error
     finally:
         for handle in handles:
             handle.remove()

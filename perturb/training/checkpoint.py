@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.errors import InputError, PerturbError
+from perturb.errors import InputError, PerturbError, first_line
 from perturb.files import WEIGHTS, check_regular
 from perturb.writing import write
 
@@ -64,9 +64,8 @@ def resume(path: Path, module: nn.Module, optimiser: torch.optim.SGD) -> Trained
         module.load_state_dict(parts["module"])
         trained = Trained(**words, best=parts["best"])
     except (SafetensorError, PerturbError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"`{path}` is not a checkpoint of this training ({reason}); delete it to start again."
+            f"`{path}` is not a checkpoint of this training ({first_line(error)}); delete it to start again."
         ) from error
     for i, parameter in enumerate(_parameters(optimiser)):
         if f"{i}" in parts["momentum"]:
