@@ -17,20 +17,11 @@ PHOTOGRAPHS = 8  # in a block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
-    """What an evaluator learnt from the clean shots of one image."""
-
-    known: Any
-    threshold: float | None  # the one that is given, or pinned on the shots
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """Some photographs' images with their trials."""
 
     images: Images
     trials: Trials
-    studies: tuple[Study, ...] | None = None  # one for each image, where they were studied before
 
 
 def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> list[Block]:

@@ -1,8 +1,8 @@
 """How a layer's outputs are computed: for whole pictures, or only what a small change of a picture changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,13 @@ class Look:
             return self.model.measure(pictures, self.layer)
         with _in_double(self.model):
             return self.model.measure(pictures.double(), self.layer)
+
+    def along(self, pictures: Tensor, layers: Sequence[str]) -> list[Any]:
+        """What each of these layers gives for such pictures, in one pass where the model can."""
+        maps = all(part_of(layer) is None for layer in layers)
+        if len(layers) > 1 and maps and not self.double and isinstance(self.model, Differentiable):
+            return self.model.measure_layers(pictures, layers)
+        return [replace(self, layer=each).plain(pictures) for each in layers]
 
     def at(self, clean: Tensor) -> Answer:
         """What the layer gives for changed copies of these clean pictures."""

@@ -1,6 +1,6 @@
 """Show the pictures of a block to a model, and let the evaluator read the outputs: Block -> Observation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 
 from perturb.answers import Answers, take
-from perturb.blocks import Block, Study
+from perturb.blocks import Block
 from perturb.errors import InputError
 from perturb.flipping import flipping
 from perturb.looking import Answer, Look
@@ -16,8 +16,10 @@ from perturb.protocols import Asked, Evaluator, Task, Tick, silent
 from perturb.questions import Questions, questions_about
 from perturb.records import ARMS, DEAD, OWN, Images, Observation, OperatingPoint, Trials
 from perturb.sensor import sensor_of
-from perturb.showing import PERTURBED, UNPERTURBED, Exposure, Shown, shots_of, show
+from perturb.showing import PERTURBED, UNPERTURBED, Exposure, Shown, show, still_of
 from perturb.stats.conformal import pin_threshold
+from perturb.studies import Studies
+from perturb.trials import identity
 
 ALARMS = 64  # false alarms of a clean picture that are kept, the highest first
 
@@ -34,11 +36,11 @@ class Experimenter:
     threshold: float | None  # None: pinned on each image's own shots
     pinned: float | None = None  # beside a given threshold, the one that the false-alarm rate asks for
     flips: bool = False  # also search each place's smallest flipping amplitude, up to the level
+    studies: Studies = field(default_factory=Studies, repr=False, compare=False)  # of the run
 
     @property
     def exposure(self) -> Exposure:
-        evaluator = self.evaluator
-        return Exposure(task=self.task, levels=self.levels, noise=evaluator.noise, shots=evaluator.shots)
+        return Exposure(task=self.task, levels=self.levels, noise=self.evaluator.noise)
 
 
 def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
@@ -68,33 +70,28 @@ def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
     )
 
 
-def studied(block: Block, by: Experimenter) -> Block:
-    """The block with what the evaluator learns from clean shots, for observations at several sets of levels."""
-    studies = tuple(_study(block.images, block.trials, image, by) for image in range(len(block.images.pixels)))
-    return replace(block, studies=studies)
-
-
-def _study(images: Images, trials: Trials, image: int, by: Experimenter) -> Study:
+def _studied(images: Images, trials: Trials, image: int, by: Experimenter) -> tuple[Any, float | None]:
+    """What the evaluator knows of one image from its clean shots, and the threshold, given or pinned on them."""
     if not by.evaluator.shots:
-        return Study(known=None, threshold=by.threshold)
-    shots = torch.from_numpy(shots_of(images, trials, image, by.exposure))
-    known, evidence = by.evaluator.study(by.look.plain(shots))
+        return None, by.threshold
+    still = still_of(images, image, by.task)
+    study = by.studies.of(by.look, by.evaluator, still, name=identity(images, image), seed=trials.seed)
     if by.threshold is not None:
-        return Study(known=known, threshold=by.threshold)
+        return study.known, by.threshold
     assert by.point.false_alarms is not None
-    return Study(known=known, threshold=float(pin_threshold(_numbers(evidence), by.point.false_alarms)))
+    return study.known, float(pin_threshold(_numbers(study.evidence), by.point.false_alarms))
 
 
 def _image(block: Block, image: int, by: Experimenter) -> dict[str, np.ndarray]:
     """Evidence, realised change and measures by level, pair and arm; the threshold; the truth by pair; the alarms."""
     images, trials = block.images, block.trials
-    study = block.studies[image] if block.studies else _study(images, trials, image, by)
+    known, threshold = _studied(images, trials, image, by)
     shown = show(images, trials, image, by.exposure)
     clean = torch.from_numpy(shown.clean)
     answer = by.look.at(clean)
     outputs = answer(torch.cat([clean, torch.from_numpy(shown.changed)]), shown.twin)
     questions = questions_about(images, trials, image, by.task, sensor_of(by.look.model))
-    read = _read(by.evaluator, outputs, questions, shown, study.known)
+    read = _read(by.evaluator, outputs, questions, shown, known)
     truth = read.pop("truth")[0, :, DEAD] if "truth" in read else questions.truth
     if by.flips:
         read |= _amplitudes(answer, shown, questions, by)
@@ -104,7 +101,7 @@ def _image(block: Block, image: int, by: Experimenter) -> dict[str, np.ndarray]:
         for values in read.values():
             values[..., UNPERTURBED] = np.nan
     change = {"realised": shown.realised, "clipped": shown.clipped}
-    found = {**read, **change, "threshold": np.array(study.threshold), "truth": truth}
+    found = {**read, **change, "threshold": np.array(threshold), "truth": truth}
     reported = by.evaluator.alarms(take(outputs, [0]), questions.of_first())
     return found if reported is None else found | {"alarms": _best(np.asarray(reported[0], dtype=float))}
 

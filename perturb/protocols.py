@@ -5,7 +5,7 @@ Axis names, everywhere: image, pair, picture, channel, row, column, output, phas
 
 from __future__ import annotations  # so that reading a suite loads neither NumPy nor torch
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -77,6 +77,11 @@ class Differentiable(Taps, Protocol):
 
         `folded`: float32 `x` may go through a quicker form of `module` that gives the same to rounding.
         """
+
+    def measure_layers(
+        self, pictures: Float[Tensor, "picture channel row column"], layers: Sequence[str]
+    ) -> list[Answers]:
+        """Pictures -> what `measure` gives for each of these layers' feature maps, in one pass where it can."""
 
     def settle(self, pictures: Float[Tensor, "picture channel row column"]) -> None:
         """Give batch normalisation the statistics of these pictures."""

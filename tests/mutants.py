@@ -48,6 +48,7 @@ OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_tr
 OF_PHASES, OF_BLIND, OF_READING = "tests/test_phases.py", "tests/test_blind.py", "tests/test_reading.py"
 OF_CAUSE = "tests/test_cause.py"
 OF_SHOWING = "tests/test_showing.py"
+OF_STUDIES = "tests/test_studies.py"
 OF_UNTIL, OF_BASELINE = "tests/test_until_decided.py", "tests/test_baseline.py"
 CONTROLS, OF_CONTROLS, OF_OUTLINE = "perturb/stories/controls.py", "tests/test_controls.py", "tests/test_outline.py"
 OF_OBJECTS, OF_PLACING = "tests/test_perturbations.py", "tests/test_placing.py"
@@ -343,7 +344,7 @@ MUTANTS = [
     Mutant("noise shared by all pairs", "perturb/showing.py", 'f"noise/{name}/{pair}"', 'f"noise/{name}"', OF_OBSERVE),
     Mutant("texture of the first pair", "perturb/showing.py", 'trials.seed, textures[pair]', 'trials.seed, textures[0]', OF_SHOWING),
     Mutant("texture by level", "perturb/showing.py", 'f"texture/{name}/{pair}"', 'f"texture/{name}/{pair}/{level}"', OF_OBSERVE),
-    Mutant("shots alike", "perturb/showing.py", 'f"shot/{name}/{shot}"', 'f"shot/{name}"', OF_OBSERVE),
+    Mutant("shots alike", "perturb/showing.py", 'f"shot/{name}/{number}"', 'f"shot/{name}"', OF_OBSERVE),
     Mutant("arms swapped", "perturb/showing.py", "np.stack([trials.dead[image], trials.live[image]], 1)", "np.stack([trials.live[image], trials.dead[image]], 1)", OF_OBSERVE),
     Mutant("realised before its mean", "perturb/showing.py", ".sum()) / (len(blank) * np.prod(task.extent))", ".sum()) / np.prod(task.extent)", OF_OBSERVE),
     Mutant("realised with its sign", "perturb/showing.py", "np.abs(put - blank).sum()", "(put - blank).sum()", OF_OBSERVE),
@@ -352,10 +353,20 @@ MUTANTS = [
     Mutant("unlabelled pictures have a label", "perturb/questions.py", "if labelled else OWN", "if True else OWN", OF_OBSERVE),
     Mutant("clean pictures have an intensity", "perturb/observe.py", 'if by.point.clean in ("none", "unmatched"):', "if False:", OF_OBSERVE),
     Mutant("NaN is evidence", "perturb/observe.py", "if not np.isfinite(found).all():", "if False:", OF_OBSERVE),
-    Mutant("noise is twice what it says", "perturb/showing.py", "np.float32(noise) if noise", "np.float32(2 * noise) if noise", OF_OBSERVE),
-    Mutant("noise brightens", "perturb/showing.py", "rng.standard_normal(shape, dtype=np.float32) *", "np.abs(rng.standard_normal(shape, dtype=np.float32)) *", OF_OBSERVE),
+    Mutant("noise is twice what it says", "perturb/showing.py", "np.float32(noise) * np.sqrt", "np.float32(2 * noise) * np.sqrt", OF_OBSERVE),
+    Mutant("noise brightens", "perturb/showing.py", "radius * np.cos(angle),", "np.abs(radius * np.cos(angle)),", OF_OBSERVE),
+    Mutant("noise of half a turn", "perturb/showing.py", "np.float32(2 * np.pi)", "np.float32(np.pi)", OF_OBSERVE),
+    Mutant("shots by their check", "perturb/observe.py", "name=identity(images, image)", "name=trials.purpose + identity(images, image)", OF_STUDIES),
+    Mutant("study of another noise or layer", "perturb/studies.py", "(*image, look.layer, self._number(evaluator))", "image", OF_STUDIES),
+    Mutant("study of another picture", "perturb/studies.py", ", blake2b(np.ascontiguousarray(still).data).digest()", "", OF_STUDIES),
+    Mutant("study of another crop", "perturb/studies.py", "look.double, name, seed", "look.double, seed", OF_STUDIES),
+    Mutant("study of another seed", "perturb/studies.py", "name, seed, blake2b", "name, blake2b", OF_STUDIES),
+    Mutant("study of another model", "perturb/studies.py", "look.model.digest, ", "", OF_STUDIES),
+    Mutant("studies without end", "perturb/studies.py", "if size <= self._room:", "if True:", OF_STUDIES),
+    Mutant("evaluators apart", "perturb/studies.py", "if evaluator not in self._asked:", "if True:", OF_STUDIES),
+    Mutant("a map that changes in place", "perturb/model/running.py", "found if last or found is None else found.clone()", "found", OF_STUDIES),
     Mutant("amplitude beyond the level", "perturb/observe.py", "np.minimum(amplitude, bound)", "amplitude", OF_OBSERVE),
-    Mutant("threshold by chance of zero", "perturb/observe.py", "pin_threshold(_numbers(evidence), by.point.false_alarms)", "pin_threshold(_numbers(evidence), 0)", OF_OBSERVE),
+    Mutant("threshold by chance of zero", "perturb/observe.py", "pin_threshold(_numbers(study.evidence), by.point.false_alarms)", "pin_threshold(_numbers(study.evidence), 0)", OF_OBSERVE),
     Mutant("rank of the threshold", STATS + "conformal.py", "(n + 1) * (1 - false_alarms)", "n * (1 - false_alarms)", OF_OBSERVE),
     Mutant("one rank too low", STATS + "conformal.py", "rank - 1]", "rank - 2]", OF_OBSERVE),
     Mutant("rank rounded down", STATS + "conformal.py", "math.ceil(", "math.floor(", OF_OBSERVE),

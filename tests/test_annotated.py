@@ -228,7 +228,7 @@ def test_an_object_lies_on_the_phase_that_is_asked(folder):
         seed=0,
     )
     trials = design(images, anywhere(4), size=1, pairs=6, seed=0, purpose="toy")
-    exposure = Exposure(task=Recalled(perturbation=Annotated()), levels=(1.0,), noise=0.0, shots=0)
+    exposure = Exposure(task=Recalled(perturbation=Annotated()), levels=(1.0,), noise=0.0)
     for image in range(0, len(images.pixels), 7):
         shown = show(images, trials, image, exposure)
         pictures = np.concatenate([shown.clean, shown.changed])

@@ -121,7 +121,7 @@ def test_a_common_threshold_is_the_rank_of_the_clean_pictures(leaves, noise):
         plan.evaluator, calibration.Setting(plan=plan, look=look, locations=places, images=images)
     )
     trials = design(images, places, size=1, pairs=2, seed=0, purpose="toy/calibration")
-    exposure = Exposure(task=plan.task, levels=(0.5,), noise=noise, shots=0)
+    exposure = Exposure(task=plan.task, levels=(0.5,), noise=noise)
     clean = np.concatenate([show(images, trials, image, exposure).clean for image in range(38)])
     brightest = np.sort(clean[:, :, ::2, ::2].max((1, 2, 3)))
     assert len(brightest) == (76 if noise else 38)

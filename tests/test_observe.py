@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 from toys import network, window
 from toyseen import PINNED
 
@@ -17,22 +18,20 @@ from perturb.evaluators.score import Score
 from perturb.incremental import Incremental
 from perturb.locations import anywhere
 from perturb.looking import Look, look_at
-from perturb.observe import Experimenter, observe, studied
+from perturb.observe import Experimenter, observe
 from perturb.perturbations.patches import Box, Noise, Pixel
 from perturb.records import CLEAN, CLEAN_LIVE, DEAD, LIVE, OperatingPoint, Trials
 from perturb.showing import Exposure, shots_of, show
 from perturb.stats.conformal import pin_threshold
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Intensity, Presence
-from perturb.trials import design, only
+from perturb.trials import design, identity, only
 
 LABELS = OperatingPoint(false_alarms=None, clean="right", chance=0.5)
 
 
-def exposure(perturbation=None, *, levels=(0.25, 0.5), noise=0.02, shots=2):
-    return Exposure(
-        task=Presence(perturbation=perturbation or Noise(size=2), level=1.0), levels=levels, noise=noise, shots=shots
-    )
+def exposure(perturbation=None, *, levels=(0.25, 0.5), noise=0.02):
+    return Exposure(task=Presence(perturbation=perturbation or Noise(size=2), level=1.0), levels=levels, noise=noise)
 
 
 def designed(images, *, pairs=2, size=2):
@@ -44,11 +43,11 @@ def pictures(shown):
 
 
 def test_a_trial_is_the_same_whatever_is_shown_beside_it(leaves):
-    """Of two levels, of two images and of four shots: the picture is bit for bit that of one level, image and shot."""
+    """Of two levels and of all images: the picture is bit for bit that of one level and image."""
     trials = designed(leaves)
-    both = pictures(show(leaves, trials, 3, exposure(shots=4)))
+    both = pictures(show(leaves, trials, 3, exposure()))
     one = only(leaves, np.array([3]))
-    alone = pictures(show(one, designed(one), 0, exposure(levels=(0.5,), shots=0)))
+    alone = pictures(show(one, designed(one), 0, exposure(levels=(0.5,))))
     np.testing.assert_array_equal(both[1], alone[0])
 
 
@@ -85,9 +84,12 @@ def test_without_noise_pairs_share_one_clean_picture(leaves):
 
 def test_the_noise_is_what_it_says(leaves):
     grey = replace(leaves, pixels=np.full_like(leaves.pixels, 0.5))
-    shots = shots_of(grey, designed(grey), 0, exposure(noise=0.05, shots=3))
-    assert [float(shot.std()) for shot in shots] == pytest.approx([0.05] * 3, rel=0.03)
-    assert np.abs(shots[0] - shots[1]).max() > 0.1
+    shots = shots_of(grey.pixels[0], "a picture/0", seed=0, noise=0.05, count=3)
+    noise = (shots - 0.5).astype(float) / 0.05
+    assert noise.mean((1, 2, 3)) == pytest.approx(0, abs=0.03)
+    assert noise.std((1, 2, 3)) == pytest.approx(1, rel=0.03)
+    assert kstest(noise.ravel(), "norm").pvalue > 0.001
+    assert np.abs(np.corrcoef(noise.reshape(3, -1)) - np.eye(3)).max() < 0.04
 
 
 def test_the_realised_change_is_after_clipping(leaves):
@@ -207,22 +209,6 @@ def test_the_engine_changes_nothing_but_rounding(leaves):
     swift = observe(block, experimenter(model, look=Look(model=model, layer="0", engine=Incremental(model, "0"))))
     np.testing.assert_allclose(swift.evidence, dense.evidence, rtol=1e-3)
     np.testing.assert_array_equal(swift.threshold, dense.threshold)
-
-
-def test_a_studied_block_is_observed_alike_without_its_clean_shots(leaves, monkeypatch):
-    few, model = only(leaves, np.arange(3)), network(window(3, padding=1))
-    block, by = Block(images=few, trials=designed(few, pairs=3, size=1)), experimenter(model)
-    whole, known = observe(block, by), studied(block, by)
-    shown, measure = [], model.measure
-    monkeypatch.setattr(
-        model, "measure", lambda pictures, layer: shown.append(len(pictures)) or measure(pictures, layer)
-    )
-    again = observe(known, by)
-    np.testing.assert_array_equal(again.evidence, whole.evidence)
-    np.testing.assert_array_equal(again.threshold, whole.threshold)
-    once = sum(shown)
-    observe(block, by)
-    assert sum(shown) - 2 * once == len(few.pixels) * by.evaluator.shots
 
 
 @pytest.mark.parametrize("batch", [1, 7])
@@ -359,7 +345,9 @@ def test_an_images_threshold_comes_from_its_own_shots(leaves):
         point=OperatingPoint(false_alarms=0.5, clean="absent", chance=0.5),
     )
     seen = observe(Block(images=few, trials=trials), by)
-    means = [np.sort(shots_of(few, trials, image, by.exposure).mean((1, 2, 3))) for image in (0, 1)]
+    names = [identity(few, image) for image in (0, 1)]
+    shots = [shots_of(few.pixels[i], name, seed=0, noise=0.02, count=3) for i, name in enumerate(names)]
+    means = [np.sort(each.mean((1, 2, 3))) for each in shots]
     assert seen.threshold[0].tolist() == pytest.approx([means[0][1], means[1][1]], rel=1e-5)
     assert seen.evidence[0, 0, :, 0, 0].tolist() == pytest.approx([means[0][2], means[1][2]], rel=1e-5)
 

@@ -26,7 +26,7 @@ def noise():
 def scenes(images, locations, *, put=None, pairs=3, apart=None, noise=0.0, level=0.5):
     put = put or Pixel()
     trials = design(images, locations, size=put.size, pairs=pairs, seed=0, purpose="test", scenes=Scenes(apart=apart))
-    exposure = Exposure(task=Presence(perturbation=put, level=1.0), levels=(level,), noise=noise, shots=0)
+    exposure = Exposure(task=Presence(perturbation=put, level=1.0), levels=(level,), noise=noise)
     shown = show(images, trials, 0, exposure)
     return trials, shown, np.concatenate([shown.clean, shown.changed])
 

@@ -14,7 +14,7 @@ from perturb.answers import Answers, content_of, part_by_picture, part_of, selec
 from perturb.answers.structure import leaves, stacked
 from perturb.errors import InputError, PerturbError, UsageError, first_line
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import in_batches, users_code
+from perturb.model.running import in_batches, joined, users_code
 from perturb.model.trial import noise, try_out
 from perturb.precision import full_float32
 from perturb.records import Window
@@ -95,7 +95,7 @@ class BlackBox:
                 return select(raw, part, self.name)
             return part_by_picture(raw, len(batch), part, self.name, rowwise=self.form.rows)
 
-        return in_batches(self, pictures, answer, layer)
+        return joined(self, in_batches(self, pictures, answer), layer)
 
     def gives_tensor(self, layer: str) -> bool:
         return layer == "output" and self.form.rows and self.form.single

@@ -1,5 +1,7 @@
 """The user's network, with what is needed to show it pictures: it fills every seat for a model."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from perturb.errors import InputError, PerturbError, first_line
 from perturb.model.copy import digest_of, looks_untrained, private_copy
 from perturb.model.layers import Layers
 from perturb.model.preprocessing import Normaliser, Preprocessing
-from perturb.model.running import Forms, fitting, in_batches, run, settle, users_code
+from perturb.model.running import Forms, fitting, in_batches, joined, run, run_along, settle, users_code
 from perturb.model.trial import Form, noise, try_out
 from perturb.precision import full_float32
 from perturb.sensor import network_shape
@@ -110,7 +112,22 @@ class Network:
             return part_by_picture(raw, len(x), own, self.name, rowwise=self.form.rows)
 
         with torch.inference_mode():
-            return in_batches(self, pictures, answer, layer)
+            return joined(self, in_batches(self, pictures, answer), layer)
+
+    def measure_layers(
+        self, pictures: Float[Tensor, "picture channel row column"], layers: Sequence[str]
+    ) -> list[Answers]:
+        with self._apart(), torch.inference_mode():
+            modules = [self._forms.of(layer, self.normalise) for layer in layers]
+            if any(module is not modules[0] for module in modules):  # the quicker form gives some of them alone
+                return [self.measure(pictures, layer) for layer in layers]
+
+            def answer(part: Tensor) -> list[Tensor]:
+                with users_code(self.name):
+                    return run_along(modules[0], self.normalise(part), layers, self.layers)
+
+            parts = in_batches(self, pictures, answer)
+        return [joined(self, each, layer) for each, layer in zip(zip(*parts, strict=True), layers, strict=True)]
 
     def gives_tensor(self, layer: str) -> bool:
         return part_of(layer) is None or (layer == "output" and self.form.rows and self.form.single)

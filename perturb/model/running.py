@@ -1,8 +1,8 @@
 """A network's running: up to a layer, in a quicker form, in batches that fit, and to settle its normalisation."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from perturb.model.folding import fold_normalisation
 from perturb.model.layers import Layers
 from perturb.precision import full_float32
 
+Part = TypeVar("Part")
 IN_CACHE = 1 << 23  # numbers
 
 
@@ -41,22 +42,41 @@ def run(module: nn.Module, x: Tensor, layer: str, layers: Layers) -> Tensor:
         if isinstance(raw, Tensor) and not part:
             return raw
         return _chosen(rows_of(raw, len(x)), part, layers.name)
-    kept: list[object] = []
+    (found,) = run_along(module, x, [layer], layers)
+    return found
 
-    def stop(module: nn.Module, args: object, output: object) -> None:
-        kept.append(output)
-        raise _ReachedError
 
-    handle = module.get_submodule(layer).register_forward_hook(stop)
+@full_float32()
+def run_along(module: nn.Module, x: Tensor, wanted: Sequence[str], layers: Layers) -> list[Tensor]:
+    """What each of these layers gives for normalised input, in one pass that ends at the last of them."""
+    kept: dict[str, Tensor | None] = {}
+
+    def keep(layer: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: object, output: object) -> None:
+            if layer in kept:
+                return
+            found = layers.map_of(layer, output, x.shape[-2] / x.shape[-1])
+            last = len(kept) + 1 == len(wanted)
+            kept[layer] = found if last or found is None else found.clone()  # what runs on may change it in place
+            if last:
+                raise _ReachedError
+
+        return hook
+
+    handles = [module.get_submodule(layer).register_forward_hook(keep(layer)) for layer in wanted]
     try:
         module(x)
     except _ReachedError:
         pass
     finally:
-        handle.remove()
-    found = layers.map_of(layer, kept[0], x.shape[-2] / x.shape[-1]) if kept else None
+        for handle in handles:
+            handle.remove()
+    return [_map(kept.get(layer), layer, x, layers.name) for layer in wanted]
+
+
+def _map(found: Tensor | None, layer: str, x: Tensor, name: str) -> Tensor:
     if found is None:
-        raise InputError(f"{layers.name}: layer `{layer}` gives no feature map for an input of {tuple(x.shape[1:])}.")
+        raise InputError(f"{name}: layer `{layer}` gives no feature map for an input of {tuple(x.shape[1:])}.")
     return found
 
 
@@ -116,19 +136,19 @@ class Batched(Protocol):
     batch: int
 
 
-def in_batches(model: Batched, pictures: Tensor, answer: Callable[[Tensor], Answers], what: str) -> Answers:
-    """What `answer` gives for all pictures; batches are halved, and stay so, where memory runs out.
-
-    Raises InputError, naming `what` is not finite.
-    """
-    parts = None
-    while parts is None:
+def in_batches(model: Batched, pictures: Tensor, answer: Callable[[Tensor], Part]) -> list[Part]:
+    """What `answer` gives for each batch of pictures; batches are halved, and stay so, where memory runs out."""
+    while True:
         try:
-            parts = [answer(part) for part in pictures.split(model.batch)]
+            return [answer(part) for part in pictures.split(model.batch)]
         except torch.OutOfMemoryError:
             if model.batch == 1:
                 raise
             model.batch //= 2
+
+
+def joined(model: Batched, parts: Sequence[Answers], what: str) -> Answers:
+    """The answers of all batches; raises InputError, naming `what` is not finite."""
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if len(tensors) < len(parts) or len({part.shape[1:] for part in tensors}) > 1:
         return stacked([entry for part in parts for entry in part])

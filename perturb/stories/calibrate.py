@@ -1,7 +1,7 @@
 """Calibration: find the level and a common threshold, and teach an evaluator that learns, on images not judged."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from perturb.evaluators.reading import OwnAnswer
 from perturb.figures import LevelCurve
 from perturb.locations import anywhere
 from perturb.looking import Look
-from perturb.observe import Experimenter, observe, studied
+from perturb.observe import Experimenter, observe
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Tick, silent
@@ -22,6 +22,7 @@ from perturb.quantities.measures import alarm_thresholds, curve
 from perturb.records import CLEAN, LIVE, Images, Locations, Observation, Trials
 from perturb.showing import UNPERTURBED, show
 from perturb.stats.conformal import pin_threshold
+from perturb.studies import Studies
 from perturb.trials import only
 
 LEVELS = tuple(float(level) for level in np.geomspace(1 / 64, 1, 7))  # among which the calibrated level is sought
@@ -50,6 +51,7 @@ class Setting:
     images: Images
     executor: Executor = map
     tick: Tick = silent
+    studies: Studies = field(default_factory=Studies)
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -68,7 +70,7 @@ def calibrate(evaluator: Evaluator, setting: Setting) -> Calibration:
     both = isinstance(evaluator, OwnAnswer) and not isinstance(evaluator.threshold, str)
     if plan.level is not None and evaluator.threshold != "common" and not both:
         return Calibration(level=plan.level, evaluator=evaluator, threshold=_given(evaluator))
-    blocks = _blocks(evaluator, setting, setting.images)
+    blocks = cut(*_calibrating(setting, setting.images))
     seen = _observed(evaluator, setting, blocks, setting.levels)
     found = Calibration(
         level=setting.levels[0],
@@ -158,17 +160,8 @@ def _taught(evaluator: Evaluator, setting: Setting, level: float) -> tuple[Calib
         perturbed.append(pictures[shown.number[0, :, LIVE]])
     outputs = (setting.look.plain(torch.from_numpy(np.concatenate(part))) for part in (clean, perturbed))
     learnt = evaluator.learn(*outputs)  # type: ignore[attr-defined]
-    seen = _observed(learnt, replace(setting, tick=silent), _blocks(learnt, setting, trial_run), (level,))
+    seen = _observed(learnt, replace(setting, tick=silent), cut(*_calibrating(setting, trial_run)), (level,))
     return Calibration(level=level, evaluator=learnt, threshold=_threshold(learnt, seen)), seen
-
-
-def _blocks(evaluator: Evaluator, setting: Setting, images: Images) -> list[Block]:
-    """Calibration images with their trials; where several rounds of levels follow, with the study of their shots."""
-    blocks = cut(*_calibrating(setting, images))
-    if not evaluator.shots or setting.plan.level is not None:
-        return blocks
-    by = _experimenter(evaluator, setting, ())
-    return list(setting.executor(lambda block: studied(block, by), blocks))
 
 
 def _observed(
@@ -211,6 +204,7 @@ def _experimenter(evaluator: Evaluator, setting: Setting, levels: tuple[float, .
         levels=levels,
         point=setting.plan.point,
         threshold=_given(evaluator),
+        studies=setting.studies,
     )
 
 

@@ -11,7 +11,7 @@ from perturb.comparisons import Stage
 from perturb.evaluators.reading import OwnAnswer
 from perturb.locations import anywhere
 from perturb.looking import Look, look_at
-from perturb.observe import Experimenter, observe, studied
+from perturb.observe import Experimenter, observe
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Sees
@@ -20,6 +20,7 @@ from perturb.stories.answer_map import PHASES
 from perturb.stories.calibrate import LEVELS, PAIRS
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import TRAINING_SHARE, as_shown
+from perturb.studies import Studies
 from perturb.trials import only
 
 CELL = 8  # period of the places at which pictures are timed
@@ -103,22 +104,23 @@ def seconds(model: Sees, plans: Sequence[ExperimentPlan], images: Images, crops:
     """
     if any(plan.training.regime != "as-is" or hasattr(plan.evaluator, "learn") for plan in plans):
         return None
-    return sum(_seconds(model, plan, images, crops, judged) for plan in plans)
+    shots = [Studies([plan.evaluator for plan in plans]) for _ in range(2)]  # of crops to calibrate on, and to judge
+    return sum(_seconds(model, plan, images, (crops, judged), shots) for plan in plans)
 
 
-def _seconds(model: Sees, plan: ExperimentPlan, images: Images, crops: int, judged: int) -> float:
+def _seconds(
+    model: Sees, plan: ExperimentPlan, images: Images, crops: tuple[int, int], shots: Sequence[Studies]
+) -> float:
     begun = perf_counter()
     look = look_at(model, plan.evaluator.layer, "dense" if plan.annotated else "auto")
     ready = perf_counter() - begun
     levels = LEVELS if plan.level is None else (plan.level,)
     pairs = judged_pairs(plan, len(images.pixels) / len(images.names))
-    a_judged = _a_crop(look, plan, images, (*levels[-1:], *plan.curve), pairs)
-    calibrated = sum(
-        _a_crop(look, plan, images, levels[-count:], PAIRS, again=number > 0)
-        for number, count in enumerate(_passes(plan))
-    )
-    mapped = calibrated * crops if plan.answers else _a_map(model, plan, images, crops)
-    return ready + mapped + crops * calibrated + judged * a_judged
+    a_judged = _a_crop(look, plan, images, (*levels[-1:], *plan.curve), pairs, shots[1])
+    calibrated = sum(_a_crop(look, plan, images, levels[-count:], PAIRS, shots[0]) for count in _passes(plan))
+    calibration, judged = crops
+    mapped = calibrated * calibration if plan.answers else _a_map(model, plan, images, calibration)
+    return ready + mapped + calibration * calibrated + judged * a_judged
 
 
 def _a_map(model: Sees, plan: ExperimentPlan, images: Images, crops: int) -> float:
@@ -133,9 +135,9 @@ def _a_map(model: Sees, plan: ExperimentPlan, images: Images, crops: int) -> flo
 
 
 def _a_crop(
-    look: Look, plan: ExperimentPlan, images: Images, levels: tuple[float, ...], pairs: int, *, again: bool = False
+    look: Look, plan: ExperimentPlan, images: Images, levels: tuple[float, ...], pairs: int, studies: Studies
 ) -> float:
-    """Seconds for one crop with so many pairs at these levels; `again`: its clean shots were studied before."""
+    """Seconds for one crop with so many pairs at these levels, and for its clean shots if they are not yet studied."""
     few = only(images, np.arange(2))
     which, trials = placed(
         few,
@@ -155,9 +157,9 @@ def _a_crop(
         point=plan.point,
         threshold=None if plan.evaluator.threshold == "image" else np.nan,
         flips=plan.flips,
+        studies=studies,
     )
     block = Block(images=only(few, which), trials=trials)
-    block = studied(block, by) if again else block
     took: list[float] = []
     begun = perf_counter()
     observe(block, by, lambda done, note="": took.append(perf_counter()))

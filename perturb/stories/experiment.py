@@ -36,6 +36,7 @@ from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import Subject, as_shown, prepare
+from perturb.studies import Studies
 from perturb.trials import only, only_trials
 
 FAINT = 1 / 64  # below this level differences of float32 scores are rounding, and a given threshold is read in float64
@@ -56,6 +57,7 @@ class Wanted:
     keep: Path | None = None  # where trainings leave their checkpoints
     executor: Executor = map
     progress: Progress = quiet
+    studies: Studies = field(default_factory=Studies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +254,7 @@ def _part(
         images=images,
         executor=wanted.executor,
         tick=wanted.progress(f"{plan.name}: level", len(images.pixels)),
+        studies=wanted.studies,
     )
     found = known or calibrate(subject.evaluator, setting)
     by = Experimenter(
@@ -263,6 +266,7 @@ def _part(
         threshold=found.threshold,
         pinned=found.pinned,
         flips=plan.flips,
+        studies=wanted.studies,
     )
     which, trials = placed(
         _canvas(pictures.judged, look.model.input_shape),

@@ -10,6 +10,7 @@ from perturb.quantities.levels import OfLevels, own_level
 from perturb.records import Contribution, Effect, Finding, Measurements, Pictures, Verdict
 from perturb.stories.experiment import Maps, Measured, Wanted, measure_in_turn
 from perturb.stories.structure import Structure, structure_of
+from perturb.studies import Studies
 from perturb.verdict import Question, judge
 
 STEP = 20  # a look after each photograph, then each time that their number has grown by 1 / STEP
@@ -44,7 +45,10 @@ def run_checks(
     intervals hold however often one looks (see `stats.betting`). Raises InputError where nothing could be judged.
     """
     maps: Maps = {}
-    in_turn = [measure_in_turn(model, each, pictures, wanted, maps, looks=looks) for each in experiments(checks)]
+    asked = experiments(checks)
+    of_model = [each.evaluator for each in asked if each.training.regime == "as-is"]
+    wanted = replace(wanted, studies=Studies(of_model))
+    in_turn = [measure_in_turn(model, each, pictures, wanted, maps, looks=looks) for each in asked]
     counts = [len(images.names) for images in (pictures.calibration, pictures.judged)]
     supply = sum(counts) / counts[1]
     structures: dict[str, Structure] = {}

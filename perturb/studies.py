@@ -1,0 +1,81 @@
+"""What evaluators learn from clean shots of images, kept for one run so that nothing is learnt twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perturb.looking import Look
+from perturb.protocols import Evaluator
+from perturb.showing import Picture, shots_of
+
+ROOM = 1 << 29  # bytes; a study that comes when they are full is not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What an evaluator learnt from the clean shots of one image."""
+
+    known: Any
+    evidence: Any  # of each shot
+
+
+class Studies:
+    """The studies of one run. An image's shots depend on the seed and the image alone, so all checks share them.
+
+    Evaluators of `asked`, those of the run's checks, study an image's shots together where they want the same shots: in
+    one pass, which ends at the last of their layers.
+    """
+
+    def __init__(self, asked: Sequence[Evaluator] = (), *, room: int = ROOM) -> None:
+        self._asked = asked
+        self._room = room
+        self._known: list[Evaluator] = []  # an evaluator's number is its place; equal ones are one
+        self._kept: dict[tuple[object, ...], Study] = {}
+
+    def of(self, look: Look, evaluator: Evaluator, still: Picture, *, name: str, seed: int) -> Study:
+        """What the evaluator learns of the image `name`, which is `still` without object and noise."""
+        image = look.model.digest, look.double, name, seed, blake2b(np.ascontiguousarray(still).data).digest()
+        key = (*image, look.layer, self._number(evaluator))
+        if key in self._kept:
+            return self._kept[key]
+        together = [(look.layer, evaluator), *((other.layer, other) for other in self._beside(evaluator))]
+        shots = shots_of(still, name, seed=seed, noise=evaluator.noise, count=evaluator.shots)
+        outputs = look.along(torch.from_numpy(shots), [layer for layer, _ in together])
+        studies = [Study(*each.study(output)) for (_, each), output in zip(together, outputs, strict=True)]
+        for (layer, each), study in zip(together, studies, strict=True):
+            self._keep((*image, layer, self._number(each)), study)
+        return studies[0]
+
+    def _beside(self, evaluator: Evaluator) -> list[Evaluator]:
+        """The other evaluators that want the same shots."""
+        if evaluator not in self._asked:
+            return []
+        wanted = evaluator.noise, evaluator.shots
+        return [other for other in self._asked if other != evaluator and (other.noise, other.shots) == wanted]
+
+    def _number(self, evaluator: Evaluator) -> int:
+        if evaluator not in self._known:
+            self._known.append(evaluator)
+        return self._known.index(evaluator)
+
+    def _keep(self, key: tuple[object, ...], study: Study) -> None:
+        size = _bytes(study.known) + _bytes(study.evidence)
+        if size <= self._room:
+            self._room -= size
+            self._kept[key] = study
+
+
+def _bytes(known: Any) -> int:
+    """Memory of the tensors and arrays in what an evaluator knows."""
+    if isinstance(known, Tensor):
+        return known.untyped_storage().nbytes()
+    if isinstance(known, np.ndarray):
+        return known.nbytes
+    if isinstance(known, list | tuple):
+        return sum(map(_bytes, known))
+    return sum(map(_bytes, (known if isinstance(known, dict) else getattr(known, "__dict__", {})).values()))
