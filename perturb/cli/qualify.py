@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -102,6 +103,8 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
     past = read_baseline(question.baseline, suite) if question.baseline else None
 
     from perturb.baseline import compare, conditions, decided
+    from perturb.block_files import BlockFiles
+    from perturb.history import BLOCKS, trim_blocks
     from perturb.render import terminal
     from perturb.render.badges import verdict
     from perturb.render.changes import changes
@@ -110,6 +113,7 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
     from perturb.stories.qualify import Context, examine
 
     model, remedy = choice.see()
+    blocks = BlockFiles(folder=Path(history) / BLOCKS)
     again = shlex.join(["perturb", "qualify", *choice.words(), *question.words()])
     with progress() as begin:
         wanted = Wanted(
@@ -117,16 +121,20 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
             decided=partial(decided, past) if past else lambda found: True,
             engine=engine,
             keep=where and where / "training",
+            executor=blocks,
             progress=begin,
         )
         run = examine(model, suite, Context(wanted=wanted, command=again, remedy=remedy))
     view, files = console(), encode(run)
     digest = kept(files, history)
+    trim_blocks(Path(history))
     since = compare(past, run, digest) if past else None
     view.print(terminal.report(run.report, since))
     if since is not None:
         view.print()
         view.print(changes(since))
+    if blocks.found:
+        view.print(f"{blocks.found} of {blocks.asked} blocks were done before.")
     if where is not None:
         save(run.report, where, files, since)
         view.print(f"Report: {where / 'report.html'}, report.md and report.json")

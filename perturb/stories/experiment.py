@@ -14,11 +14,11 @@ from perturb.figures import LevelCurve
 from perturb.incremental import Engine
 from perturb.locations import choose
 from perturb.looking import Look, look_at
-from perturb.observe import Experimenter, observe
+from perturb.observe import Experimenter, Observing
 from perturb.phases import every_phase, pairs_for
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
-from perturb.protocols import Progress, Sees, Taps, Tick, quiet
+from perturb.protocols import Progress, Sees, Taps, quiet
 from perturb.quantities.levels import at_levels
 from perturb.records import (
     Conditions,
@@ -34,7 +34,7 @@ from perturb.records import (
 )
 from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
-from perturb.stories.estimate import estimate, period_in
+from perturb.stories.estimate import Estimating, chosen, period_in
 from perturb.stories.prepare import Subject, as_shown, prepare
 from perturb.trials import only, only_trials
 
@@ -82,11 +82,14 @@ class _Part:
     locations: Locations
     judged: Images  # those that have room for their trials
     trials: Trials
-    by: Experimenter
+    work: Observing
     sweep: LevelCurve | None
     executor: Executor
-    tick: Tick
     seen: list[Observation] = field(default_factory=list)  # so far
+
+    @property
+    def by(self) -> Experimenter:
+        return self.work.by
 
     @property
     def photographs(self) -> int:
@@ -102,7 +105,7 @@ class _Part:
         """Observe these as well."""
         images, trials = self.first(photographs, after=after)
         if len(images.pixels):
-            self.seen.extend(self.executor(lambda block: observe(block, self.by, self.tick), cut(images, trials)))
+            self.seen.extend(self.executor(self.work, cut(images, trials)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,14 +220,9 @@ def _mapped(
     layer = model.find_layer(plan.map_layer) if isinstance(model, Taps) else "output"
     name = f"{plan.name}: {layer}" if own else layer
     if name not in maps or (own and plan.training.seeds > 1):
-        found = estimate(
-            model,
-            plan.map,
-            layer,
-            as_shown(model.input_shape, plan.task, images),
-            seed=plan.seed,
-            progress=wanted.progress,
-        )
+        work = Estimating(model=model, table=plan.map, layer=layer, seed=plan.seed, progress=wanted.progress)
+        pixels = chosen(as_shown(model.input_shape, plan.task, images), plan.map)
+        (found,) = wanted.executor(work, [pixels])
         maps.setdefault(name, found)
         return found
     return maps[name]
@@ -279,10 +277,9 @@ def _part(
         locations=locations,
         judged=only(pictures.judged, which),
         trials=trials,
-        by=by,
+        work=Observing(by=by, tick=wanted.progress(f"{plan.name}: judging", len(which))),
         sweep=found.sweep,
         executor=wanted.executor,
-        tick=wanted.progress(f"{plan.name}: judging", len(which)),
     )
 
 
