@@ -147,7 +147,7 @@ class _Telling:
             self._say("tensor", str(value.dtype), str(value.device), str(tuple(value.shape)), str(value.stride()))
         except (RuntimeError, TypeError, NotImplementedError) as error:  # sparse, quantised, without data
             raise UntoldError("a tensor whose numbers cannot be told") from error
-        self.hash.update(data)
+        self.hash.update(data.tobytes())
 
     def _class(self, value: type) -> None:
         self._say("class", value.__qualname__)
