@@ -59,6 +59,11 @@ class BlockFiles:
                 self._keep(name, work.arrays(result))
             yield result
 
+    def check_kept(self) -> None:
+        """Raises InputError where some blocks could not be kept."""
+        if self.said:
+            raise InputError("blocks that are not kept cannot be shared: run it without --shard.")
+
     def _names(self, work: Any, blocks: Sequence[Any]) -> list[str | None]:
         """The names of the blocks' files; None where they are not kept."""
         if not isinstance(work, Lasting):

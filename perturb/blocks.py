@@ -61,6 +61,18 @@ class Block:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One of `count` processes that share the blocks of a run; `number` counts from 1."""
+
+    number: int
+    count: int
+
+    def of(self, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Every `count`-th of them."""
+        return blocks[self.number - 1 :: self.count]
+
+
 def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> list[Block]:
     """Blocks of so many photographs, in the images' order; the crops of a photograph stay together."""
     _, rank = np.unique(images.photograph, return_inverse=True)

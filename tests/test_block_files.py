@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 from dataclasses import dataclass, fields, replace
 
@@ -15,9 +16,9 @@ from toyseen import PINNED, a_plan, experiment
 
 from perturb import Preprocessing, identity
 from perturb.block_files import BlockFiles
-from perturb.blocks import OF_THE_SET, Block, cut, joined
+from perturb.blocks import OF_THE_SET, Block, Shard, cut, joined
 from perturb.cli import main
-from perturb.errors import PerturbWarning
+from perturb.errors import InputError, PerturbWarning
 from perturb.evaluators.change import ChangeDetector
 from perturb.history import MOST, trim_blocks
 from perturb.images import load_images
@@ -448,3 +449,40 @@ def test_gc_removes_the_blocks(tmp_path):
     done = CliRunner().invoke(main, ["history", "gc", "--history", str(tmp_path)])
     assert done.output == "Removed 0 runs, 0 unfinished ones and 1 blocks.\n"
     assert not [*tmp_path.rglob("*.npz")]
+
+
+def test_shards_share_the_blocks_and_the_command_without_them_judges(whole):
+    folder, perturb, _ = whole
+    asked = "net.py:net", "--suite", "tiny.perturb.toml", "--history", "shared"
+    for shard in ("1/2", "2/2"):
+        done = perturb.run("qualify", *asked, "--shard", shard, cwd=folder)
+        assert (done.code, done.err) == (0, "")
+        assert done.out == f"The blocks of shard {shard} are kept. The same command without --shard judges.\n"
+    judged = perturb.run("qualify", *asked, "--out", "merged", cwd=folder)
+    assert re.search(r"^(\d+) of \1 blocks were done before", judged.out, re.M)
+    assert told(folder / "merged") == told(folder / "whole")
+
+
+def test_each_block_is_of_one_shard(crops):
+    blocks = cut(crops, design(crops, anywhere(2), size=3, pairs=2, seed=0, purpose="test"), photographs=1)
+    shares = [Shard(number=number, count=3).of(blocks) for number in (1, 2, 3)]
+    assert sorted(map(len, shares)) == [1, 1, 2]
+    assert {id(block) for share in shares for block in share} == {*map(id, blocks)}
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/2/3"])
+def test_what_is_no_shard_is_refused(tmp_path, monkeypatch, shard):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["qualify", "torchvision:resnet18", "--suite", "smoke", "--shard", shard])
+    assert done.exit_code == 2
+    assert f"--shard {shard}: expected K/N with K from 1 to N, as 2/4 for the second of four." in done.output
+
+
+def test_what_cannot_be_kept_cannot_be_shared(tmp_path, block):
+    store = BlockFiles(folder=tmp_path)
+    store.check_kept()
+    by = replace(an_experimenter(), evaluator=Locked(layer="0", shots=3))
+    with pytest.warns(PerturbWarning):
+        [*store(Observing(by=by), [block])]
+    with pytest.raises(InputError, match="without --shard"):
+        store.check_kept()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perturb.blocks import Executor, cut, joined, stacked
+from perturb.blocks import Block, Executor, Shard, cut, joined, stacked
 from perturb.contribution.period import place
 from perturb.errors import InputError
 from perturb.figures import LevelCurve
@@ -101,11 +101,13 @@ class _Part:
         which = slice(*np.searchsorted(self.judged.photograph, (after, photographs)))
         return only(self.judged, which), only_trials(self.trials, which)
 
+    def blocks(self, photographs: int, *, after: int = 0) -> list[Block]:
+        images, trials = self.first(photographs, after=after)
+        return cut(images, trials) if len(images.pixels) else []
+
     def observe(self, photographs: int, *, after: int) -> None:
         """Observe these as well."""
-        images, trials = self.first(photographs, after=after)
-        if len(images.pixels):
-            self.seen.extend(self.executor(self.work, cut(images, trials)))
+        self.seen.extend(self.executor(self.work, self.blocks(photographs, after=after)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +137,27 @@ def measure_in_turn(
     Raises InputError where calibration finds no level at which a number can be had.
     """
     seeds = [_seed(model, plan, pictures, wanted, maps, number) for number in range(plan.training.seeds)]
+    parts = _parts(seeds)
     for before, photographs in zip([0, *looks], looks, strict=False):
-        parts = dict.fromkeys(part for seed in seeds for part in seed.parts)  # a baseline's may be the very same
         for part in parts:
             part.observe(photographs, after=before)
         few = any(part.photographs < 2 for part in parts)
         yield None if few else _measured(plan, seeds, photographs)
+
+
+def measure_shard(
+    model: Sees, plan: ExperimentPlan, pictures: Pictures, wanted: Wanted, maps: Maps, shard: Shard
+) -> None:
+    """Run a shard's judged blocks of one experiment, for an executor that keeps what it runs."""
+    seeds = [_seed(model, plan, pictures, wanted, maps, number) for number in range(plan.training.seeds)]
+    for part in _parts(seeds):
+        for _ in part.executor(part.work, shard.of(part.blocks(len(pictures.judged.names)))):
+            pass
+
+
+def _parts(seeds: Sequence[_Seed]) -> list[_Part]:
+    """Each once: a baseline's may be the very same."""
+    return list(dict.fromkeys(part for seed in seeds for part in seed.parts))
 
 
 def _measured(plan: ExperimentPlan, seeds: Sequence[_Seed], photographs: int) -> Measured:
