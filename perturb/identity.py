@@ -33,6 +33,16 @@ CACHED = type(cache(len))
 CODE = "co_code co_names co_varnames co_freevars co_cellvars co_argcount co_kwonlyargcount co_flags co_exceptiontable"
 
 
+def _source() -> str:
+    found = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        found.update(f"\n{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+SOURCE = _source()  # read with the code that runs, not later
+
+
 class UntoldError(Exception):
     """The value holds something whose state cannot be told: an open file, a lock, a session."""
 
@@ -60,20 +70,12 @@ def surroundings() -> tuple[Any, ...]:
     libraries = {path.name for entry in sys.path for path in Path(entry).glob("*.dist-info")}
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_initialized() else ""
     return (
-        _source(),
+        SOURCE,
         sorted(libraries),
         (sys.version, platform.platform(), _processor(), os.cpu_count(), torch.backends.cpu.get_cpu_capability()),
         accelerator,
         [get() for get, _ in SETTINGS if get is not os.getcwd],
     )
-
-
-@cache
-def _source() -> str:
-    found = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        found.update(f"\n{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
-    return found.hexdigest()
 
 
 @cache

@@ -251,7 +251,7 @@ def a_library(monkeypatch, tmp_path):
 
 
 SURROUNDINGS = {
-    "our source": lambda patch, folder: patch.setattr(identity, "_source", lambda: "other"),
+    "our source": lambda patch, folder: patch.setattr(identity, "SOURCE", "other"),
     "a library": a_library,
     "processor": lambda patch, folder: patch.setattr(identity, "_processor", lambda: "other"),
     "Python": lambda patch, folder: patch.setattr(identity.sys, "version", "4.0"),
