@@ -1,19 +1,35 @@
 """Blocks: some images with their trials, which are measured separately, and whose results are joined."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from perturb.records import Images, Observation, Trials
-from perturb.trials import only, only_trials
+from perturb.trials import identity, only, only_trials
 
 Result = TypeVar("Result")
-Executor = Callable[[Callable[["Block"], Any], Iterable["Block"]], Iterator[Any]]
+Executor = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """Runs work over blocks and gives the results in their order. The built-in `map` is one: it runs here, in turn."""
 
 PHOTOGRAPHS = 8  # in a block
+OF_THE_SET = {"photograph", "crop", "names", "digests", "source", "labels", "classes", "files", "account"}
+ARRAYS = ("evidence", "realised", "threshold", "truth", "alarms", "clipped")  # of an Observation, found by looking
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """Work whose results can be kept as arrays: `identity_parts` is what they depend on beside the block."""
+
+    def __call__(self, block: Any) -> Any: ...
+
+    def identity_parts(self) -> Any: ...
+
+    def arrays(self, result: Any) -> Mapping[str, np.ndarray]: ...
+
+    def result(self, block: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+        """What `arrays` was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +39,47 @@ class Block:
     images: Images
     trials: Trials
 
+    def identity_parts(self) -> Any:
+        """Its images and trials, whatever their photographs' numbers and names are in the whole."""
+        images, trials = self.images, self.trials
+        count = range(len(images.pixels))
+        return (
+            [identity(images, image) for image in count],
+            None if images.labels is None else images.labels[images.photograph],
+            {f.name: getattr(images, f.name) for f in fields(images) if f.name not in OF_THE_SET},
+            {f.name: getattr(trials, f.name) for f in fields(trials) if f.name != "photograph"},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One of `count` processes that share the blocks of a run; `number` counts from 1."""
+
+    number: int
+    count: int
+
+    def of(self, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Every `count`-th of them."""
+        return blocks[self.number - 1 :: self.count]
+
 
 def cut(images: Images, trials: Trials, *, photographs: int = PHOTOGRAPHS) -> list[Block]:
     """Blocks of so many photographs, in the images' order; the crops of a photograph stay together."""
     _, rank = np.unique(images.photograph, return_inverse=True)
     parts = (np.flatnonzero(rank // photographs == number) for number in range(rank.max() // photographs + 1))
     return [Block(images=only(images, part), trials=only_trials(trials, part)) for part in parts]
+
+
+def arrays_of(seen: Observation) -> dict[str, np.ndarray]:
+    """What a block's observation holds that its block and its experimenter do not."""
+    found = {name: getattr(seen, name) for name in ARRAYS if getattr(seen, name) is not None}
+    return found | {f"measures/{name}": values for name, values in seen.measures.items()}
+
+
+def observation_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of an Observation that `arrays_of` put there."""
+    measures = {key.removeprefix("measures/"): values for key, values in arrays.items() if key.startswith("measures/")}
+    return {name: arrays.get(name) for name in ARRAYS} | {"measures": measures}
 
 
 def joined(parts: Sequence[Observation]) -> Observation:

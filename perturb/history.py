@@ -1,8 +1,9 @@
 """The history: every run kept, each under the digest of its files, never changed.
 
-A folder holds `runs/<digest>/`, and an SQLite index, which only saves reading every report again: it is brought up to
-date by whoever reads, and rebuilt from the runs when it is lost or damaged. Writers do not touch it, so any number may
-write at once, and what a killed writer leaves is removed by the next one.
+A folder holds `runs/<digest>/`, `blocks/` (finished parts of runs, which the same run would find again), and an SQLite
+index, which only saves reading every report again: it is brought up to date by whoever reads, and rebuilt from the runs
+when it is lost or damaged. Writers do not touch it, so any number may write at once, and what a killed writer leaves is
+removed by the next one.
 """
 
 import os
@@ -24,6 +25,8 @@ from perturb.writing import beside, clean, explained, put, sync
 
 TABLE = "CREATE TABLE runs (run TEXT PRIMARY KEY, entry TEXT NOT NULL)"
 LARGEST = 2**30  # bytes of an index
+BLOCKS = "blocks"  # finished blocks of runs, see perturb.block_files
+MOST = 2**28  # bytes of these
 INDEX = "index-3.sqlite"  # the number is that of Entry's form: another version has an index of its own
 
 
@@ -161,6 +164,20 @@ def collect_garbage(history: Path, *, newest: int | None = None) -> tuple[int, i
             for run in gone:
                 (history / "runs" / run).rename(aside / run)
     return unfinished, len(gone)
+
+
+def trim_blocks(history: Path, *, most: int = MOST) -> int:
+    """Remove the oldest finished blocks, until the others take at most so many bytes; returns how many went."""
+    folder, gone = history / BLOCKS, 0
+    clean(folder)
+    with suppress(OSError):  # another process may remove them too, or this one may not
+        kept = [(path.stat(), path) for path in folder.glob("*.npz")]
+        for stat, path in sorted(kept, key=lambda each: each[0].st_mtime_ns, reverse=True):
+            most -= stat.st_size
+            if most < 0:
+                path.unlink()
+                gone += 1
+    return gone
 
 
 def _present(history: Path) -> list[str]:

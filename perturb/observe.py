@@ -1,5 +1,6 @@
 """Show the pictures of a block to a model, and let the evaluator read the outputs: Block -> Observation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from perturb.answers import Answers, take
-from perturb.blocks import Block
+from perturb.blocks import Block, arrays_of, observation_of
 from perturb.errors import InputError
 from perturb.flipping import flipping
 from perturb.looking import Answer, Look
@@ -68,6 +69,33 @@ def observe(block: Block, by: Experimenter, tick: Tick = silent) -> Observation:
         clipped=np.moveaxis(clipped, 0, 1)[None],
         phase=None if block.trials.phase is None else block.trials.phase[None],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observing:
+    """`observe` as a value that executors can tell from any other: see blocks.Lasting."""
+
+    by: Experimenter
+    tick: Tick = silent
+
+    def __call__(self, block: Block) -> Observation:
+        return observe(block, self.by, self.tick)
+
+    def identity_parts(self) -> Any:
+        return self.by
+
+    def arrays(self, result: Observation) -> Mapping[str, np.ndarray]:
+        return arrays_of(result)
+
+    def result(self, block: Block, arrays: Mapping[str, np.ndarray]) -> Observation:
+        self.tick(len(block.images.pixels))
+        return Observation(
+            **observation_of(arrays),
+            levels=self.by.levels,
+            point=self.by.point,
+            photograph=block.trials.photograph,
+            phase=None if block.trials.phase is None else block.trials.phase[None],
+        )
 
 
 def _studied(images: Images, trials: Trials, image: int, by: Experimenter) -> tuple[Any, float | None]:

@@ -37,6 +37,9 @@ class Studies:
         self._known: list[Evaluator] = []  # an evaluator's number is its place; equal ones are one
         self._kept: dict[tuple[object, ...], Study] = {}
 
+    def identity_parts(self) -> None:
+        """No result depends on what is kept: see perturb.identity."""
+
     def of(self, look: Look, evaluator: Evaluator, still: Picture, *, name: str, seed: int) -> Study:
         """What the evaluator learns of the image `name`, which is `still` without object and noise."""
         image = look.model.digest, look.double, name, seed, blake2b(np.ascontiguousarray(still).data).digest()

@@ -38,7 +38,7 @@ from perturb.training.lessons import Lessons
 from perturb.training.sgd import TrainingSetup, train
 from perturb.writing import PARTIAL, clean, write
 
-KINDS = ("qualify", "accept", "train", "keep", "writes", "writes", "writes", "writes", "writes", "writes")
+KINDS = ("qualify", "resume", "accept", "train", "keep", "writes", "writes", "writes", "writes", "writes", "writes")
 SAME = ("findings", "controls", "experiments", "map", "model", "images")  # of a report, whoever made it and when
 
 
@@ -109,9 +109,9 @@ class Killing:
         assert done.code == 0, done.err
         self.seconds["accept"] = done.seconds
 
-    def _qualify(self, model: str, out: str, **kill: float) -> Ended:
+    def _qualify(self, model: str, out: str, *more: str, **kill: float) -> Ended:
         return self.perturb.run(
-            "qualify", f"odd.py:{model}", "--suite", "tiny.perturb.toml", "--out", out, cwd=self.root, **kill
+            "qualify", f"odd.py:{model}", "--suite", "tiny.perturb.toml", "--out", out, *more, cwd=self.root, **kill
         )
 
     def _accept(self, run: str, **kill: float) -> Ended:
@@ -126,6 +126,25 @@ class Killing:
         self._count("qualify", done)
         self._check_run(model if done.code >= 0 else None)
         self._check_history()
+
+    def resume(self) -> None:
+        """What the killed run finished is not measured again, and the run ends as the undisturbed one did."""
+        model, name = self.moments.choice(["even", "dead"]), f"resumed-{self.moments.random()}"
+        with_history = ("--history", f"{name}-history")
+        done = self._qualify(
+            model, name, *with_history, kill_after=self.moments.uniform(0, 1) * self.seconds["qualify"]
+        )
+        self._count("resume", done)
+        left = len([*(self.root / f"{name}-history").glob("blocks/*.npz")])
+        again = self._qualify(model, name, *with_history)
+        self.counts["resume: blocks found"] += left
+        if left and f"{left} of " not in again.out:
+            self.faults.append(f"resume: {left} blocks were finished, and the run says: {again.out[-300:]}")
+        whole, own = (self.root / folder for folder in (f"whole-{model}", name))
+        if any((whole / file).read_bytes() != (own / file).read_bytes() for file in FILES[1:]):
+            self.faults.append("resume: other trials or maps than those of an undisturbed run")
+        if judged(own / "report.json") != self.truth[model]:
+            self.faults.append("resume: another report than that of an undisturbed run")
 
     def accept(self) -> None:
         before = (self.root / "net.json").read_bytes()
@@ -231,7 +250,7 @@ class Killing:
 
 
 def kill(number_of_kills: int, seed: int, kinds: Sequence[str] = KINDS) -> tuple[Counter[str], list[str]]:
-    """Each kind in turn: whole commands (`qualify`, `accept`, `train`, `keep`), or `writes`, what they write alone."""
+    """Each kind in turn: whole commands, or `writes`, what they write alone."""
     root = Path(tempfile.mkdtemp(prefix="perturb-kills-"))
     try:
         with Preloaded() as perturb:

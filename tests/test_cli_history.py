@@ -67,7 +67,9 @@ def test_from_run_to_run(work):
     ]
     assert len(points) == 6
     assert "net.py:even" in perturb("history", "show", kept.name[:8]).output
-    assert perturb("history", "gc", "--newest", "1").output == "Removed 1 runs and 0 unfinished ones.\n"
+    blocks = len([*(work / ".perturb/blocks").glob("*.npz")])
+    cleared = perturb("history", "gc", "--newest", "1").output
+    assert cleared == f"Removed 1 runs, 0 unfinished ones and {blocks} blocks.\n"
     assert perturb("history", "rebuild").output == "2 runs indexed.\n"
 
 

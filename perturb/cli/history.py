@@ -67,11 +67,12 @@ def trend(as_json: bool, out: Path | None, history: str) -> None:
 @click.option("--newest", type=click.IntRange(1), help="Keep only this many of each suite and model.")
 @HISTORY
 def gc(newest: int | None, history: str) -> None:
-    """Remove damaged runs and unfinished ones."""
-    from perturb.history import collect_garbage
+    """Remove damaged runs, unfinished ones, and the finished blocks that the next run would find."""
+    from perturb.history import collect_garbage, trim_blocks
 
     unfinished, runs = collect_garbage(Path(history), newest=newest)
-    console().print(f"Removed {runs} runs and {unfinished} unfinished ones.")
+    blocks = trim_blocks(Path(history), most=0)
+    console().print(f"Removed {runs} runs, {unfinished} unfinished ones and {blocks} blocks.")
 
 
 @command.command()

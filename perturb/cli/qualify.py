@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from perturb.errors import UsageError
 from perturb.training.recipe import RECIPES
 
 if TYPE_CHECKING:
+    from perturb.blocks import Shard
     from perturb.incremental import Engine
     from perturb.suite import Suite
 
@@ -91,25 +93,37 @@ question_options = as_record(
 @click.option(
     "--out", type=click.Path(file_okay=False), help="Folder for report.html, .md, .json, trials and checkpoints."
 )
+@click.option(
+    "--shard", metavar="K/N", help="Measure the K-th of N shares of the photographs, keep them, and do not judge."
+)
 @HISTORY
-def command(choice: Choice, question: Question, engine: "Engine", out: str | None, history: str) -> None:
+def command(
+    choice: Choice, question: Question, engine: "Engine", out: str | None, shard: str | None, history: str
+) -> None:
     """Measure a model by a suite, and judge. The run is kept in the history.
 
     With --baseline each check is also measured at the baseline's places and level. The exit code is then that of the
     worse of verdict and change.
+
+    With --shard K/N so many processes share the work and the history: once all have ended, the same command without it
+    finds their blocks, and judges.
     """
     suite, where = question.load(), folder(out)
+    share = _share(shard, suite) if shard else None
     past = read_baseline(question.baseline, suite) if question.baseline else None
 
     from perturb.baseline import compare, conditions, decided
+    from perturb.block_files import BlockFiles
+    from perturb.history import BLOCKS, trim_blocks
     from perturb.render import terminal
     from perturb.render.badges import verdict
     from perturb.render.changes import changes
     from perturb.runs import encode
     from perturb.stories.experiment import Wanted
-    from perturb.stories.qualify import Context, examine
+    from perturb.stories.qualify import Context, examine, examine_shard
 
     model, remedy = choice.see()
+    blocks = BlockFiles(folder=Path(history) / BLOCKS)
     again = shlex.join(["perturb", "qualify", *choice.words(), *question.words()])
     with progress() as begin:
         wanted = Wanted(
@@ -117,17 +131,39 @@ def command(choice: Choice, question: Question, engine: "Engine", out: str | Non
             decided=partial(decided, past) if past else lambda found: True,
             engine=engine,
             keep=where and where / "training",
+            executor=blocks,
             progress=begin,
         )
-        run = examine(model, suite, Context(wanted=wanted, command=again, remedy=remedy))
+        context = Context(wanted=wanted, command=again, remedy=remedy)
+        if share is not None:
+            examine_shard(model, suite, context, share)
+            blocks.check_kept()
+            console().print(f"The blocks of shard {shard} are kept. The same command without --shard judges.")
+            return
+        run = examine(model, suite, context)
     view, files = console(), encode(run)
     digest = kept(files, history)
+    trim_blocks(Path(history))
     since = compare(past, run, digest) if past else None
     view.print(terminal.report(run.report, since))
     if since is not None:
         view.print()
         view.print(changes(since))
+    if blocks.found:
+        view.print(f"{blocks.found} of {blocks.asked} blocks were done before.")
     if where is not None:
         save(run.report, where, files, since)
         view.print(f"Report: {where / 'report.html'}, report.md and report.json")
     finish((EXIT | CHANGED)[verdict(run.report, since)])
+
+
+def _share(text: str, suite: "Suite") -> "Shard":
+    """ "2/4": the second of four."""
+    from perturb.blocks import Shard
+
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"--shard {text}: expected K/N with K from 1 to N, as 2/4 for the second of four.")
+    if suite.images.until_decided:
+        raise UsageError("--shard measures every block, and --until-decided stops early: leave one of them out.")
+    return Shard(number=int(number), count=int(count))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -52,6 +52,10 @@ class Incremental:
                 step.rule.weights.halve()
         self.device = model.device
         self.uses = self.traced.last_uses()
+
+    def identity_parts(self) -> Any:
+        """The rest follows from them."""
+        return self.model, self.layer, self.bfloat16
 
     def run_clean(self, pictures: Float[Tensor, "picture channel row column"]) -> "CleanPictures":
         """Run the network on clean (not normalised) pictures, and keep what differences need."""

@@ -71,6 +71,10 @@ class BlackBox:
     def __repr__(self) -> str:
         return f"BlackBox({self.name!r}, answers={self.digest[:12]}, device={self.device})"
 
+    def identity_parts(self) -> Any:
+        """What its answers depend on: what tells its file, or the function itself with all that it holds."""
+        return self._identity or self.function, self.preprocessing, str(self.device), self.batch
+
     def with_preprocessing(self, preprocessing: Preprocessing) -> "BlackBox":
         """The same function for other pictures."""
         return BlackBox(

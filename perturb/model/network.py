@@ -1,6 +1,7 @@
 """The user's network, with what is needed to show it pictures: it fills every seat for a model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -51,6 +52,10 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({self.name!r}, weights={self.digest[:12]}, device={self.device})"
+
+    def identity_parts(self) -> Any:
+        """What its answers depend on; `digest` is of the weights alone, as they were handed in."""
+        return self.module, self.preprocessing, str(self.device), str(self.layout), self.batch
 
     @property
     def parameters(self) -> int:

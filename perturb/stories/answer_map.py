@@ -11,7 +11,7 @@ from perturb.contribution.period import periods_of, place
 from perturb.errors import InputError
 from perturb.locations import anywhere
 from perturb.looking import Look
-from perturb.observe import Experimenter, observe
+from perturb.observe import Experimenter, Observing
 from perturb.placing import fits, nearest, placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Progress, Taps, Tick
@@ -154,7 +154,7 @@ def _surveyed(setting: Setting, found: Calibration, periods: tuple[int, int], ti
         threshold=found.threshold,
     )
     images, trials = _visits(setting.images, plan, periods)
-    seen = joined(list(setting.executor(lambda block: observe(block, by, tick), cut(images, trials))))
+    seen = joined(list(setting.executor(Observing(by=by, tick=tick), cut(images, trials))))
     yes = np.concatenate([detected(seen, arm)[0, 0] for arm in ("dead", "live")], 1)
     return _Survey(
         phase=np.concatenate([trials.dead, trials.live], 1) % periods,

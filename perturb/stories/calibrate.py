@@ -1,6 +1,6 @@
 """Calibration: find the level and a common threshold, and teach an evaluator that learns, on images not judged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from perturb.evaluators.reading import OwnAnswer
 from perturb.figures import LevelCurve
 from perturb.locations import anywhere
 from perturb.looking import Look
-from perturb.observe import Experimenter, observe
+from perturb.observe import Experimenter, Observing
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Tick, silent
@@ -96,7 +96,7 @@ def _refined(
         if level in sweep.levels:
             break
         by = replace(_experimenter(found.evaluator, setting, (level,)), threshold=found.threshold)
-        tried = _sweep(joined(list(setting.executor(_work(by, silent), blocks))))
+        tried = _sweep(joined(list(setting.executor(Observing(by=by), blocks))))
         if FLOOR < tried.live[0].value < CEILING:
             break
         sweep = _merged(sweep, tried)
@@ -169,7 +169,7 @@ def _observed(
 ) -> Observation:
     """The calibration images at these levels; a common threshold is pinned on their clean pictures."""
     by = _experimenter(evaluator, setting, levels)
-    seen = joined(list(setting.executor(_work(by, setting.tick), blocks)))
+    seen = joined(list(setting.executor(Observing(by=by, tick=setting.tick), blocks)))
     if evaluator.threshold != "common":
         return seen
     common = _pinned(evaluator, seen, setting.plan)
@@ -190,10 +190,6 @@ def _calibrating(setting: Setting, images: Images) -> tuple[Images, Trials]:
         scenes=plan.scenes,
     )
     return only(images, which), trials
-
-
-def _work(by: Experimenter, tick: Tick) -> Callable[..., Observation]:
-    return lambda block: observe(block, by, tick)
 
 
 def _experimenter(evaluator: Evaluator, setting: Setting, levels: tuple[float, ...]) -> Experimenter:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from perturb.blocks import Executor, cut, joined, stacked
+from perturb.blocks import Block, Executor, Shard, cut, joined, stacked
 from perturb.contribution.period import place
 from perturb.errors import InputError
 from perturb.figures import LevelCurve
 from perturb.incremental import Engine
 from perturb.locations import choose
 from perturb.looking import Look, look_at
-from perturb.observe import Experimenter, observe
+from perturb.observe import Experimenter, Observing
 from perturb.phases import every_phase, pairs_for
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
-from perturb.protocols import Progress, Sees, Taps, Tick, quiet
+from perturb.protocols import Progress, Sees, Taps, quiet
 from perturb.quantities.levels import at_levels
 from perturb.records import (
     Conditions,
@@ -34,7 +34,7 @@ from perturb.records import (
 )
 from perturb.stories.answer_map import answer_map
 from perturb.stories.calibrate import Calibration, Setting, calibrate
-from perturb.stories.estimate import estimate
+from perturb.stories.estimate import Estimating, chosen
 from perturb.stories.prepare import Subject, as_shown, prepare
 from perturb.studies import Studies
 from perturb.trials import only, only_trials
@@ -84,11 +84,14 @@ class _Part:
     locations: Locations
     judged: Images  # those that have room for their trials
     trials: Trials
-    by: Experimenter
+    work: Observing
     sweep: LevelCurve | None
     executor: Executor
-    tick: Tick
     seen: list[Observation] = field(default_factory=list)  # so far
+
+    @property
+    def by(self) -> Experimenter:
+        return self.work.by
 
     @property
     def photographs(self) -> int:
@@ -100,11 +103,13 @@ class _Part:
         which = slice(*np.searchsorted(self.judged.photograph, (after, photographs)))
         return only(self.judged, which), only_trials(self.trials, which)
 
+    def blocks(self, photographs: int, *, after: int = 0) -> list[Block]:
+        images, trials = self.first(photographs, after=after)
+        return cut(images, trials) if len(images.pixels) else []
+
     def observe(self, photographs: int, *, after: int) -> None:
         """Observe these as well."""
-        images, trials = self.first(photographs, after=after)
-        if len(images.pixels):
-            self.seen.extend(self.executor(lambda block: observe(block, self.by, self.tick), cut(images, trials)))
+        self.seen.extend(self.executor(self.work, self.blocks(photographs, after=after)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +139,27 @@ def measure_in_turn(
     Raises InputError where calibration finds no level at which a number can be had.
     """
     seeds = [_seed(model, plan, pictures, wanted, maps, number) for number in range(plan.training.seeds)]
+    parts = _parts(seeds)
     for before, photographs in zip([0, *looks], looks, strict=False):
-        parts = dict.fromkeys(part for seed in seeds for part in seed.parts)  # a baseline's may be the very same
         for part in parts:
             part.observe(photographs, after=before)
         few = any(part.photographs < 2 for part in parts)
         yield None if few else _measured(plan, seeds, photographs)
+
+
+def measure_shard(
+    model: Sees, plan: ExperimentPlan, pictures: Pictures, wanted: Wanted, maps: Maps, shard: Shard
+) -> None:
+    """Run a shard's judged blocks of one experiment, for an executor that keeps what it runs."""
+    seeds = [_seed(model, plan, pictures, wanted, maps, number) for number in range(plan.training.seeds)]
+    for part in _parts(seeds):
+        for _ in part.executor(part.work, shard.of(part.blocks(len(pictures.judged.names)))):
+            pass
+
+
+def _parts(seeds: Sequence[_Seed]) -> list[_Part]:
+    """Each once: a baseline's may be the very same."""
+    return list(dict.fromkeys(part for seed in seeds for part in seed.parts))
 
 
 def _measured(plan: ExperimentPlan, seeds: Sequence[_Seed], photographs: int) -> Measured:
@@ -219,14 +239,9 @@ def _mapped(
     layer = model.find_layer(plan.map_layer) if isinstance(model, Taps) else "output"
     name = f"{plan.name}: {layer}" if own else layer
     if name not in maps or (own and plan.training.seeds > 1):
-        found = estimate(
-            model,
-            plan.map,
-            layer,
-            as_shown(model.input_shape, plan.task, images),
-            seed=plan.seed,
-            progress=wanted.progress,
-        )
+        work = Estimating(model=model, table=plan.map, layer=layer, seed=plan.seed, progress=wanted.progress)
+        pixels = chosen(as_shown(model.input_shape, plan.task, images), plan.map)
+        (found,) = wanted.executor(work, [pixels])
         maps.setdefault(name, found)
         return found
     return maps[name]
@@ -283,10 +298,9 @@ def _part(
         locations=locations,
         judged=only(pictures.judged, which),
         trials=trials,
-        by=by,
+        work=Observing(by=by, tick=wanted.progress(f"{plan.name}: judging", len(which))),
         sweep=found.sweep,
         executor=wanted.executor,
-        tick=wanted.progress(f"{plan.name}: judging", len(which)),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from perturb.blocks import Shard
 from perturb.figures import Figures
 from perturb.images import of_photographs
 from perturb.plan import CheckPlan, experiments, pictures_for, plan, region_for, seen_by
@@ -16,7 +17,7 @@ from perturb.runs import Run, digests
 from perturb.stories.answer_controls import prove_answers
 from perturb.stories.causes import explained
 from perturb.stories.controls import prove, prove_classifier
-from perturb.stories.experiment import Wanted
+from perturb.stories.experiment import Maps, Wanted, measure_shard
 from perturb.stories.experiment_record import experiment_record
 from perturb.stories.false_alarms import keeps_its_rate
 from perturb.stories.gallery import specimens
@@ -73,11 +74,8 @@ def qualify(model: Sees, suite: Suite, context: Context = DEFAULT) -> Report:
 
 def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     """`qualify` with its trials and maps."""
-    model = seen_by(suite, model)
-    pictures = context.bench.pictures if context.bench else pictures_for(suite, model.input_shape)
-    checks, judged = plan(suite, model, pictures.judged), pictures.judged
-    bench = context.bench or _prove(suite, pictures)
-    settle(model, checks[0], pictures)
+    model, pictures, checks = _ready(model, suite, context)
+    bench, judged = context.bench or _prove(suite, pictures), pictures.judged
     seen = _witness(model, checks, judged)
     most = min(suite.images.at_most or len(judged.names), len(judged.names))
     looks = looks_at(most, until_decided=suite.images.until_decided)
@@ -130,6 +128,27 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
         own=results.measurements.own,
         maps=results.maps,
     )
+
+
+def examine_shard(model: Sees, suite: Suite, context: Context, shard: Shard) -> None:
+    """Run a shard's blocks, for an executor that keeps what it runs: `examine` then finds them. Nothing is judged.
+
+    Calibration and maps are of every shard.
+    """
+    model, pictures, checks = _ready(model, suite, context)
+    _witness(model, checks, pictures.judged)
+    maps: Maps = {}
+    for each in experiments(checks):
+        measure_shard(model, each, pictures, context.wanted, maps, shard)
+
+
+def _ready(model: Sees, suite: Suite, context: Context) -> tuple[Sees, Pictures, tuple[CheckPlan, ...]]:
+    """The model as the suite shows it pictures, settled; the pictures; what is asked."""
+    model = seen_by(suite, model)
+    pictures = context.bench.pictures if context.bench else pictures_for(suite, model.input_shape)
+    checks = plan(suite, model, pictures.judged)
+    settle(model, checks[0], pictures)
+    return model, pictures, checks
 
 
 def _witness(model: Sees, checks: Sequence[CheckPlan], judged: Images) -> Witness:
