@@ -1,5 +1,7 @@
 """Suites under pytest beside other people's plugins, in a child process as a user starts it."""
 
+import signal
+
 import pytest
 from odd_models import ANSWERS, ENDS, SUITE, net
 from toy_project import SHAPE, suite
@@ -97,5 +99,6 @@ def test_thirty_odd_models_in_one_session(pytester):
     text = "\n[[check]]".join(checks[:2]).replace('name = "tiny"\n', f'name = "tiny"\n[models]\n{models}', 1)
     (pytester.path / "tiny.perturb.toml").write_text(text)
     limits = ("--perturb-timeout=100", "--perturb-memory=3", "--perturb-inconclusive=pass")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     result = pytester.runpytest_subprocess(*limits)
     result.assert_outcomes(passed=1, failed=1, errors=len(names) - 2)
