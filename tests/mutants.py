@@ -239,7 +239,7 @@ MUTANTS = [
     Mutant("balanced along one axis", OPERATIONS + "records.py", "len(set(rows)) == 1 and len(set(columns)) == 1", "len(set(rows)) == 1", SCALES + "::test_a_window_is_balanced_along_both_axes"),
     Mutant("an identity that is its source", LINEARISED, "if rearranged else live[0].clone()", "if rearranged else live[0]", OF_STRUCTURAL + "::test_what_is_written_into_leaves_its_source_alone"),
     Mutant("a roll that wraps around", "perturb/contribution/reach.py", "x = _extend(x, dim, shift, -shift) if moves else", "x = _extend(x, dim, shift, -shift) if False else", "tests/test_reach.py"),
-    Mutant("a choice sees its first term", "perturb/contribution/reach.py", "_hull(*op.terms).expand(", "_hull(op.terms[0], 0).expand(", "tests/test_reach.py"),
+    Mutant("a choice sees its first term", "perturb/contribution/reach.py", "_hull(*op.terms, op.mask)", "_hull(op.terms[0], op.mask)", "tests/test_reach.py"),
     Mutant("a deviation is a signal", "perturb/contribution/gates.py", "or (maps and _is_one_number(x))", "", "tests/test_reach.py"),
     Mutant("a gate wherever it stands", "perturb/contribution/gates.py", "if level_of([x]) > lowest or", "if level_of([x]) >= lowest or", "tests/test_reach.py"),
     Mutant("a sigmoid is no gate", "perturb/contribution/gates.py", "level_of(source) + (name in GATES)", "level_of(source)", OF_STRUCTURAL),

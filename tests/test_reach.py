@@ -297,12 +297,15 @@ def test_a_division_by_one_number_of_the_picture_is_a_gate():
     assert receptive_field(both, "output").size is None
 
 
-def test_a_channels_norm_that_multiplies_its_map_is_a_gate():
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_channels_norm_that_multiplies_its_map_is_a_gate(fused):
     """Global response normalisation."""
 
     def respond(y):
         norms = y.norm(2, (2, 3), keepdim=True)
-        return y + y * (norms / (norms.mean(1, keepdim=True) + 1e-6))
+        scaled = y * (norms / (norms.mean(1, keepdim=True) + 1e-6))
+        weight = torch.ones(1, 4, 1, 1)
+        return y + (torch.addcmul(weight, weight, scaled) if fused else scaled)
 
     found, plain = network(Around(respond)), network(Around(lambda y: y))
     assert receptive_field(found, "output") == receptive_field(plain, "output")

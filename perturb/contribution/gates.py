@@ -17,7 +17,7 @@ from perturb import operations
 
 GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
 SHAPED = frozenset("expand_as view_as reshape_as type_as".split())  # of the second tensor the shape alone counts
-ELEMENTWISE = (operations.Product, operations.Division)
+ELEMENTWISE = (operations.Product, operations.SumWithProduct, operations.Division)
 PRODUCTS = (*ELEMENTWISE, operations.Matmul, operations.Einsum)
 
 

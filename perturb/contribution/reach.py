@@ -245,21 +245,19 @@ def _softmax(op: operations.Softmax) -> Tensor:
     return op.x.amax(op.dim, keepdim=True).expand_as(op.x).clone() if whole else op.x.clone()
 
 
-def _hull(a: Any, b: Any) -> Tensor:
-    """What either sees; a number or a parameter sees nothing."""
-    live = [v for v in (a, b) if isinstance(v, Tensor) and v.requires_grad]
-    shape = torch.broadcast_shapes(*(v.shape for v in (a, b) if isinstance(v, Tensor)))
-    if len(live) == 2:
-        thin = [_thin(v) for v in live] if a.shape == b.shape else live
-        return torch.maximum(*thin).expand(shape)
-    return live[0].expand(shape).clone()
+def _hull(*terms: Any) -> Tensor:
+    """What any of them sees; a number or a parameter sees nothing."""
+    tensors = [term for term in terms if isinstance(term, Tensor)]
+    live = [x for x in tensors if x.requires_grad]
+    shape = torch.broadcast_shapes(*(x.shape for x in tensors))
+    if len(live) == 1:
+        return live[0].expand(shape).clone()
+    return _largest([_thin(x) for x in live] if len({x.shape for x in live}) == 1 else live).expand(shape)
 
 
-def _choice(op: operations.Choice) -> Tensor | None:
+def _choice(op: operations.Choice) -> Tensor:
     """The mask has no derivative."""
-    if not any(isinstance(term, Tensor) and term.requires_grad for term in op.terms):
-        return None
-    return _hull(*op.terms).expand(torch.broadcast_shapes(op.mask.shape, _hull(*op.terms).shape)).clone()
+    return _hull(*op.terms, op.mask)
 
 
 def _reduction(op: operations.Reduction) -> Tensor:
@@ -325,6 +323,7 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Resizing: _resizing,
     operations.Sum: lambda op: _hull(*op.terms),
     operations.Product: lambda op: _hull(*op.factors),
+    operations.SumWithProduct: lambda op: _hull(op.x, *op.product.factors),
     operations.Division: lambda op: _hull(op.x, op.divisor),
     operations.Extremum: lambda op: _hull(*op.terms),
 }

@@ -206,6 +206,12 @@ def _product(trace: Trace, op: operations.Product) -> Tensor:
     return x * _coefficient(trace, other)
 
 
+def _sum_with_product(trace: Trace, op: operations.SumWithProduct) -> Tensor:
+    moves = any(factor.requires_grad for factor in op.product.factors)
+    product = _product(trace, op.product) if moves else torch.mul(*op.product.factors)
+    return _sum(trace, operations.Sum((op.x, product), (1, op.factor)))
+
+
 def _division(trace: Trace, op: operations.Division) -> Tensor:
     """What is fixed acts by its square, a parameter or a gate as 1."""
     if not isinstance(op.divisor, Tensor):
@@ -277,6 +283,7 @@ RULES: Rules = {
     operations.MultiHeadAttention: _multi_head_attention,
     operations.Sum: _sum,
     operations.Product: _product,
+    operations.SumWithProduct: _sum_with_product,
     operations.Division: _division,
     operations.Reduction: _reduction,
     operations.Resizing: _resizing,

@@ -163,6 +163,15 @@ class Product(Operation):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SumWithProduct(Operation):
+    """`x` and `factor` times the product of two."""
+
+    x: Any
+    product: Product
+    factor: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Division(Operation):
     x: Any
     divisor: Any
