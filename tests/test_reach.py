@@ -98,6 +98,15 @@ def test_an_operation_without_a_rule_is_named():
         receptive_field(network(nn.Sequential(Summed())), "0")
 
 
+def test_a_view_without_a_rule_is_named_and_leaves_its_source_alone():
+    class Viewed(nn.Module):
+        def forward(self, x):
+            return x + x.diagonal(dim1=2, dim2=3)[..., None]
+
+    with pytest.raises(UnsupportedOperationError, match="no rule for `diagonal`"):
+        receptive_field(network(Viewed()), "output")
+
+
 def test_a_gate_that_ends_the_network_sees_what_its_input_sees():
     """3 x 3 with stride 2 twice, then 2 x 2 transposed twice, which reads one position: 1 + 2 + 2 * 2 pixels."""
     body = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), nn.ConvTranspose2d(8, 8, 2, 2)]

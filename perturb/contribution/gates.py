@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from perturb import operations
@@ -43,6 +44,8 @@ class Levelled(TorchFunctionMode):
 
 
 def name_of(func: Callable[..., Any]) -> str:
+    if func is F.unfold:  # Tensor.unfold has the same name
+        return "im2col"
     return getattr(func, "__name__", None) or str(func)
 
 

@@ -113,6 +113,8 @@ class Reach(Levelled):
             result = call()
         except RuntimeError as error:  # it writes where several elements are one in memory
             raise UnsupportedOperationError(f"the receptive field has no rule for `{name}`.") from error
+        if isinstance(result, Tensor) and not in_place(name):  # it may be a view
+            result = torch.empty_like(result)
         for part in tensors_in(result):
             part.fill_(math.nan if part.is_floating_point() else 0)
         return result
@@ -299,7 +301,7 @@ POINTWISE = frozenset(  # of one map; the structural map has no rule for them
 )
 MASKS = frozenset("gt ge lt le eq ne greater greater_equal less less_equal isnan isinf isfinite".split())
 VIEWS = """
-    view reshape __getitem__ narrow index_select size dim numel stride __get__ is_contiguous is_floating_point
+    view reshape unfold __getitem__ narrow index_select size dim numel stride __get__ is_contiguous is_floating_point
     is_complex
 """
 AS_IT_IS = (STRUCTURE | SHAPES | frozenset(VIEWS.split())) - {"roll"}

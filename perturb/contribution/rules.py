@@ -114,6 +114,18 @@ def _indexing(trace: Trace, op: operations.Indexing) -> Tensor:
     return x[tuple(parts)]
 
 
+def _unfolding(trace: Trace, op: operations.Unfolding) -> Tensor:
+    """Windows of rows or columns wrap around."""
+    if op.x.ndim < 4 or op.dim not in (2, 3):
+        return trace.bar("unfold", lambda: op.x.unfold(op.dim, op.size, op.step), op.x)
+    count = op.x.shape[op.dim]
+    if count % op.step:
+        raise CanvasError(op.step)
+    starts = torch.arange(0, count, op.step, device=op.x.device)
+    at = (starts[:, None] + torch.arange(op.size, device=op.x.device)) % count
+    return op.x.index_select(op.dim, at.flatten()).unflatten(op.dim, at.shape).movedim(op.dim + 1, -1)
+
+
 def _index_select(trace: Trace, op: operations.IndexSelect) -> Tensor:
     return op.x.index_select(op.dim, op.index)
 
@@ -274,6 +286,7 @@ RULES: Rules = {
     operations.AdaptivePool: _adaptive_pool,
     operations.Padding: _padding,
     operations.Indexing: _indexing,
+    operations.Unfolding: _unfolding,
     operations.IndexSelect: _index_select,
     operations.Reshape: _reshape,
     operations.Linear: _linear,

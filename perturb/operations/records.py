@@ -220,6 +220,16 @@ class Roll(Operation):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Unfolding(Operation):
+    """Every `step`-th window of `size` along a dimension; within a window the positions are the last dimension."""
+
+    x: Any
+    dim: int
+    size: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Reshape(Operation):
     x: Any
     shape: tuple[int, ...]
