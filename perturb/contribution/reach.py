@@ -325,7 +325,7 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Resizing: _resizing,
     operations.Sum: lambda op: _hull(*op.terms),
     operations.Product: lambda op: _hull(*op.factors),
-    operations.SumWithProduct: lambda op: _hull(op.x, *op.product.factors),
+    operations.SumWithProduct: lambda op: _hull(op.x, *op.factors),
     operations.Division: lambda op: _hull(op.x, op.divisor),
     operations.Extremum: lambda op: _hull(*op.terms),
 }

@@ -219,9 +219,9 @@ def _product(trace: Trace, op: operations.Product) -> Tensor:
 
 
 def _sum_with_product(trace: Trace, op: operations.SumWithProduct) -> Tensor:
-    moves = any(factor.requires_grad for factor in op.product.factors)
-    product = _product(trace, op.product) if moves else torch.mul(*op.product.factors)
-    return _sum(trace, operations.Sum((op.x, product), (1, op.factor)))
+    moves = any(factor.requires_grad for factor in op.factors)
+    product = _product(trace, operations.Product(op.factors)) if moves else torch.mul(*op.factors)
+    return _sum(trace, operations.Sum((op.x, product), (1, op.scale)))
 
 
 def _division(trace: Trace, op: operations.Division) -> Tensor:

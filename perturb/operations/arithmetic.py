@@ -51,8 +51,7 @@ def _product(given: Given) -> Operation:
 
 
 def _sum_with_product(given: Given) -> Operation:
-    product = records.Product((given["tensor1"], given["tensor2"]))
-    return records.SumWithProduct(given["input"], product, given.get("value", 1))
+    return records.SumWithProduct(given["input"], (given["tensor1"], given["tensor2"]), given.get("value", 1))
 
 
 def _extremum(given: Given) -> Operation:

@@ -164,11 +164,11 @@ class Product(Operation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SumWithProduct(Operation):
-    """`x` and `factor` times the product of two."""
+    """`x` and `scale` times the product of both factors."""
 
     x: Any
-    product: Product
-    factor: float
+    factors: tuple[Any, Any]
+    scale: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
