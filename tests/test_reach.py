@@ -107,6 +107,27 @@ def test_a_view_without_a_rule_is_named_and_leaves_its_source_alone():
         receptive_field(network(Viewed()), "output")
 
 
+def test_attention_within_each_phase_of_a_map_sees_the_whole_picture():
+    """As in MobileViT: all positions of one phase of 2 x 2 meet, and the next convolution reads all phases."""
+
+    class Phases(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.next = nn.Conv2d(3, 4, 8, 4, 2), nn.Conv2d(4, 4, 3, 2, 1)
+
+        def forward(self, x):
+            y = self.down(x)
+            patches = y.unflatten(3, (8, 2)).unflatten(2, (8, 2))
+            met = patches + patches.mean((2, 4), keepdim=True)
+            return self.next(met.flatten(4).flatten(2, 3))
+
+    model = network(Phases())
+    assert receptive_field(model, "output").size is None
+    assert pixels_that_move(model, "output") == ((0, 0), (64, 64))
+    deep = network(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 31, 1, 15), nn.Conv2d(4, 4, 31, 2, 15)))
+    assert receptive_field(deep, "2").stride == (4, 4)
+
+
 def test_a_gate_that_ends_the_network_sees_what_its_input_sees():
     """3 x 3 with stride 2 twice, then 2 x 2 transposed twice, which reads one position: 1 + 2 + 2 * 2 pixels."""
     body = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), nn.ConvTranspose2d(8, 8, 2, 2)]

@@ -7,6 +7,7 @@ minus the first. Beyond the border coordinates go on as inside, so that padding 
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -53,7 +54,23 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     seen = found.amax(1) if found.ndim == 4 else found.amax(-1)[:, None, None]
     if not (seen > -math.inf).all() or (seen == seen[:, :1, :1]).all():
         return ReceptiveField(layer=layer, positions=_grid(seen), size=None, stride=None, offset=None)
-    return _read(layer, seen)
+    field = _read(layer, seen)
+    return replace(field, size=None, stride=None, offset=None) if _is_whole(seen, field, (rows, columns)) else field
+
+
+def _is_whole(seen: Tensor, field: ReceptiveField, size: tuple[int, int]) -> bool:
+    """Whether every position sees all of the picture, and they do not lie in strides over it.
+
+    So it is behind attention within each phase of a map: neighbours see alike, and never as their distance says.
+    """
+    last, first = seen[0::2], -seen[1::2]
+    assert field.stride is not None
+    return all(
+        float(first[axis].amax()) <= 0
+        and float(last[axis].amin()) >= n - 1
+        and 2 * abs(field.stride[axis]) * field.positions[axis] < n
+        for axis, n in enumerate(size)
+    )
 
 
 def _grid(seen: Tensor) -> tuple[int, int]:
