@@ -49,6 +49,15 @@ def plain(value):
 
 
 ALIKE = {
+    "deviation": lambda x: x.std((2, 3), keepdim=True),
+    "deviation of all": lambda x: torch.var(x),
+    "norm": lambda x: torch.linalg.vector_norm(x, dim=1, keepdim=True),
+    "least": lambda x: x.amin((2, -1)),
+    "moved on": lambda x: x.roll((1, -2), (2, -1)),
+    "choice": lambda x: torch.where(x > 0, x, x * 2),
+    "masked": lambda x: x.masked_fill(x > 0, 3.0),
+    "sum with a product": lambda x: torch.addcmul(x, x, x, value=2),
+    "unfolded": lambda x: x.unfold(-1, 3, 2),
     "convolution": lambda x: F.conv2d(x, W, None, (2, 1), (1, 0), 2, 2),
     "convolution by keywords": lambda x: F.conv2d(x, weight=W, groups=2, stride=3),
     "same": lambda x: F.conv2d(x, W[..., :1], padding="same", groups=2),

@@ -98,6 +98,36 @@ def test_an_operation_without_a_rule_is_named():
         receptive_field(network(nn.Sequential(Summed())), "0")
 
 
+def test_a_view_without_a_rule_is_named_and_leaves_its_source_alone():
+    class Viewed(nn.Module):
+        def forward(self, x):
+            return x + x.diagonal(dim1=2, dim2=3)[..., None]
+
+    with pytest.raises(UnsupportedOperationError, match="no rule for `diagonal`"):
+        receptive_field(network(Viewed()), "output")
+
+
+def test_attention_within_each_phase_of_a_map_sees_the_whole_picture():
+    """As in MobileViT: all positions of one phase of 2 x 2 meet, and the next convolution reads all phases."""
+
+    class Phases(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.next = nn.Conv2d(3, 4, 8, 4, 2), nn.Conv2d(4, 4, 3, 2, 1)
+
+        def forward(self, x):
+            y = self.down(x)
+            patches = y.unflatten(3, (8, 2)).unflatten(2, (8, 2))
+            met = patches + patches.mean((2, 4), keepdim=True)
+            return self.next(met.flatten(4).flatten(2, 3))
+
+    model = network(Phases())
+    assert receptive_field(model, "output").size is None
+    assert pixels_that_move(model, "output") == ((0, 0), (64, 64))
+    deep = network(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 31, 1, 15), nn.Conv2d(4, 4, 31, 2, 15)))
+    assert receptive_field(deep, "2").stride == (4, 4)
+
+
 def test_a_gate_that_ends_the_network_sees_what_its_input_sees():
     """3 x 3 with stride 2 twice, then 2 x 2 transposed twice, which reads one position: 1 + 2 + 2 * 2 pixels."""
     body = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1), nn.ConvTranspose2d(8, 8, 2, 2)]
@@ -297,12 +327,15 @@ def test_a_division_by_one_number_of_the_picture_is_a_gate():
     assert receptive_field(both, "output").size is None
 
 
-def test_a_channels_norm_that_multiplies_its_map_is_a_gate():
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_channels_norm_that_multiplies_its_map_is_a_gate(fused):
     """Global response normalisation."""
 
     def respond(y):
         norms = y.norm(2, (2, 3), keepdim=True)
-        return y + y * (norms / (norms.mean(1, keepdim=True) + 1e-6))
+        scaled = y * (norms / (norms.mean(1, keepdim=True) + 1e-6))
+        weight = torch.ones(1, 4, 1, 1)
+        return y + (torch.addcmul(weight, weight, scaled) if fused else scaled)
 
     found, plain = network(Around(respond)), network(Around(lambda y: y))
     assert receptive_field(found, "output") == receptive_field(plain, "output")

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from toys import Hidden, Residual, Squared, network, window
 
 from perturb import Network, Preprocessing, load
-from perturb.contribution import energy, receptive_field, structural
+from perturb.contribution import energy, reading, receptive_field, structural
 from perturb.contribution.architecture import on_some_torus
 from perturb.contribution.torus import NoTorusError
 from perturb.errors import InputError, UnsupportedOperationError
@@ -286,6 +286,30 @@ def test_a_network_that_no_torus_follows_is_followed_on_a_picture_of_its_own_siz
     with pytest.raises(NoTorusError, match=r"\(50\) must match the size of tensor b \(49\)"):  # of its own size
         on_some_torus(model, "output")
     assert structural(model).values == pytest.approx(wanted, rel=1e-12)
+
+
+class Halo(nn.Module):
+    """Blocks of 4 x 4 positions, each with the mean of its 6 x 6 surroundings."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 1, 1)
+
+    def forward(self, x):
+        y = self.body(x)
+        around = F.pad(y, (1,) * 4).unfold(2, 6, 4).unfold(3, 6, 4).mean((4, 5))
+        return self.head(around)
+
+
+def test_unfolded_windows_are_an_average_pool():
+    class Pooled(Halo):
+        def forward(self, x):
+            return self.head(F.avg_pool2d(self.body(x), 6, 4, 1))
+
+    found, wanted = network(Halo()), network(Pooled())
+    np.testing.assert_allclose(structural(found).values, structural(wanted).values, rtol=1e-12)
+    np.testing.assert_allclose(reading(found), reading(wanted), rtol=1e-12)
+    assert receptive_field(found, "output") == receptive_field(wanted, "output")
 
 
 def test_a_torus_that_is_refused_without_a_word_has_a_reason():

@@ -66,6 +66,7 @@ SHARES = {
     "transposed convolution": (lambda m, a, b: a + m.transposed(b), 1),
     "fixed coefficients": (lambda m, a, b: a + F.conv2d(b, m.blur, padding=1, groups=8), 9 / 4),
     "linear": (lambda m, a, b: a + linear(m, b), 1),
+    "sum with a product": (lambda m, a, b: torch.addcmul(a, b, torch.full((1,), 3.0), value=2), 36),
     "matmul": (lambda m, a, b: a + (m.weight @ b.flatten(2)).unflatten(2, b.shape[2:]).sum(1, keepdim=True), 5),
     "einsum": (lambda m, a, b: a + torch.einsum("oc,bcij->boij", m.weight, b).sum(1, keepdim=True), 5),
     "attention": (lambda m, a, b: a + attended(b), 1),

@@ -111,6 +111,10 @@ def _indexing(trace: Trace, op: operations.Indexing) -> Tensor:
     return op.x[tuple(op.parts)]
 
 
+def _unfolding(trace: Trace, op: operations.Unfolding) -> Tensor:
+    return op.x.unfold(op.dim, op.size, op.step)
+
+
 def _reshape(trace: Trace, op: operations.Reshape) -> Tensor:
     return op.x.reshape(op.shape)
 
@@ -129,6 +133,7 @@ BORDERED: Rules = {
     operations.AdaptivePool: _adaptive_pool,
     operations.Padding: _padding,
     operations.Indexing: _indexing,
+    operations.Unfolding: _unfolding,
     operations.Reshape: _reshape,
     operations.Resizing: _resizing,
 }

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from perturb import operations
 
 GATES = frozenset(["sigmoid", "sigmoid_", "hardsigmoid", "softmax"])
 SHAPED = frozenset("expand_as view_as reshape_as type_as".split())  # of the second tensor the shape alone counts
-ELEMENTWISE = (operations.Product, operations.Division)
+ELEMENTWISE = (operations.Product, operations.SumWithProduct, operations.Division)
 PRODUCTS = (*ELEMENTWISE, operations.Matmul, operations.Einsum)
 
 
@@ -43,6 +44,8 @@ class Levelled(TorchFunctionMode):
 
 
 def name_of(func: Callable[..., Any]) -> str:
+    if func is F.unfold:  # Tensor.unfold has the same name
+        return "im2col"
     return getattr(func, "__name__", None) or str(func)
 
 

@@ -7,6 +7,7 @@ minus the first. Beyond the border coordinates go on as inside, so that padding 
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -53,7 +54,23 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     seen = found.amax(1) if found.ndim == 4 else found.amax(-1)[:, None, None]
     if not (seen > -math.inf).all() or (seen == seen[:, :1, :1]).all():
         return ReceptiveField(layer=layer, positions=_grid(seen), size=None, stride=None, offset=None)
-    return _read(layer, seen)
+    field = _read(layer, seen)
+    return replace(field, size=None, stride=None, offset=None) if _is_whole(seen, field, (rows, columns)) else field
+
+
+def _is_whole(seen: Tensor, field: ReceptiveField, size: tuple[int, int]) -> bool:
+    """Whether every position sees all of the picture, and they do not lie in strides over it.
+
+    So it is behind attention within each phase of a map: neighbours see alike, and never as their distance says.
+    """
+    last, first = seen[0::2], -seen[1::2]
+    assert field.stride is not None
+    return all(
+        float(first[axis].amax()) <= 0
+        and float(last[axis].amin()) >= n - 1
+        and 2 * abs(field.stride[axis]) * field.positions[axis] < n
+        for axis, n in enumerate(size)
+    )
 
 
 def _grid(seen: Tensor) -> tuple[int, int]:
@@ -113,6 +130,8 @@ class Reach(Levelled):
             result = call()
         except RuntimeError as error:  # it writes where several elements are one in memory
             raise UnsupportedOperationError(f"the receptive field has no rule for `{name}`.") from error
+        if isinstance(result, Tensor) and not in_place(name):  # it may be a view
+            result = torch.empty_like(result)
         for part in tensors_in(result):
             part.fill_(math.nan if part.is_floating_point() else 0)
         return result
@@ -245,21 +264,19 @@ def _softmax(op: operations.Softmax) -> Tensor:
     return op.x.amax(op.dim, keepdim=True).expand_as(op.x).clone() if whole else op.x.clone()
 
 
-def _hull(a: Any, b: Any) -> Tensor:
-    """What either sees; a number or a parameter sees nothing."""
-    live = [v for v in (a, b) if isinstance(v, Tensor) and v.requires_grad]
-    shape = torch.broadcast_shapes(*(v.shape for v in (a, b) if isinstance(v, Tensor)))
-    if len(live) == 2:
-        thin = [_thin(v) for v in live] if a.shape == b.shape else live
-        return torch.maximum(*thin).expand(shape)
-    return live[0].expand(shape).clone()
+def _hull(*terms: Any) -> Tensor:
+    """What any of them sees; a number or a parameter sees nothing."""
+    tensors = [term for term in terms if isinstance(term, Tensor)]
+    live = [x for x in tensors if x.requires_grad]
+    shape = torch.broadcast_shapes(*(x.shape for x in tensors))
+    if len(live) == 1:
+        return live[0].expand(shape).clone()
+    return _largest([_thin(x) for x in live] if len({x.shape for x in live}) == 1 else live).expand(shape)
 
 
-def _choice(op: operations.Choice) -> Tensor | None:
+def _choice(op: operations.Choice) -> Tensor:
     """The mask has no derivative."""
-    if not any(isinstance(term, Tensor) and term.requires_grad for term in op.terms):
-        return None
-    return _hull(*op.terms).expand(torch.broadcast_shapes(op.mask.shape, _hull(*op.terms).shape)).clone()
+    return _hull(*op.terms, op.mask)
 
 
 def _reduction(op: operations.Reduction) -> Tensor:
@@ -301,7 +318,7 @@ POINTWISE = frozenset(  # of one map; the structural map has no rule for them
 )
 MASKS = frozenset("gt ge lt le eq ne greater greater_equal less less_equal isnan isinf isfinite".split())
 VIEWS = """
-    view reshape __getitem__ narrow index_select size dim numel stride __get__ is_contiguous is_floating_point
+    view reshape unfold __getitem__ narrow index_select size dim numel stride __get__ is_contiguous is_floating_point
     is_complex
 """
 AS_IT_IS = (STRUCTURE | SHAPES | frozenset(VIEWS.split())) - {"roll"}
@@ -325,6 +342,7 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.Resizing: _resizing,
     operations.Sum: lambda op: _hull(*op.terms),
     operations.Product: lambda op: _hull(*op.factors),
+    operations.SumWithProduct: lambda op: _hull(op.x, *op.factors),
     operations.Division: lambda op: _hull(op.x, op.divisor),
     operations.Extremum: lambda op: _hull(*op.terms),
 }

@@ -114,6 +114,18 @@ def _indexing(trace: Trace, op: operations.Indexing) -> Tensor:
     return x[tuple(parts)]
 
 
+def _unfolding(trace: Trace, op: operations.Unfolding) -> Tensor:
+    """Windows of rows or columns wrap around."""
+    if op.x.ndim < 4 or op.dim not in (2, 3):
+        return trace.bar("unfold", lambda: op.x.unfold(op.dim, op.size, op.step), op.x)
+    count = op.x.shape[op.dim]
+    if count % op.step:
+        raise CanvasError(op.step)
+    starts = torch.arange(0, count, op.step, device=op.x.device)
+    at = (starts[:, None] + torch.arange(op.size, device=op.x.device)) % count
+    return op.x.index_select(op.dim, at.flatten()).unflatten(op.dim, at.shape).movedim(op.dim + 1, -1)
+
+
 def _index_select(trace: Trace, op: operations.IndexSelect) -> Tensor:
     return op.x.index_select(op.dim, op.index)
 
@@ -206,6 +218,12 @@ def _product(trace: Trace, op: operations.Product) -> Tensor:
     return x * _coefficient(trace, other)
 
 
+def _sum_with_product(trace: Trace, op: operations.SumWithProduct) -> Tensor:
+    moves = any(factor.requires_grad for factor in op.factors)
+    product = _product(trace, operations.Product(op.factors)) if moves else torch.mul(*op.factors)
+    return _sum(trace, operations.Sum((op.x, product), (1, op.scale)))
+
+
 def _division(trace: Trace, op: operations.Division) -> Tensor:
     """What is fixed acts by its square, a parameter or a gate as 1."""
     if not isinstance(op.divisor, Tensor):
@@ -268,6 +286,7 @@ RULES: Rules = {
     operations.AdaptivePool: _adaptive_pool,
     operations.Padding: _padding,
     operations.Indexing: _indexing,
+    operations.Unfolding: _unfolding,
     operations.IndexSelect: _index_select,
     operations.Reshape: _reshape,
     operations.Linear: _linear,
@@ -277,6 +296,7 @@ RULES: Rules = {
     operations.MultiHeadAttention: _multi_head_attention,
     operations.Sum: _sum,
     operations.Product: _product,
+    operations.SumWithProduct: _sum_with_product,
     operations.Division: _division,
     operations.Reduction: _reduction,
     operations.Resizing: _resizing,

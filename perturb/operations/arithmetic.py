@@ -50,6 +50,10 @@ def _product(given: Given) -> Operation:
     return records.Product((given["input"], given["other"]))
 
 
+def _sum_with_product(given: Given) -> Operation:
+    return records.SumWithProduct(given["input"], (given["tensor1"], given["tensor2"]), given.get("value", 1))
+
+
 def _extremum(given: Given) -> Operation:
     return records.Extremum((given["input"], given["other"]))
 
@@ -105,6 +109,7 @@ READERS: dict[str, tuple[str, Reader]] = {
     **dict.fromkeys(
         "div divide true_divide __truediv__ __itruediv__".split(), ("input other * rounding_mode", _division)
     ),
+    "addcmul": ("input tensor1 tensor2 * value", _sum_with_product),
     **dict.fromkeys(["maximum", "minimum"], ("input other", _extremum)),
     **dict.fromkeys("matmul __matmul__ bmm mm".split(), ("input other/mat2/tensor2", _matmul)),
     "linear": ("input weight bias", _linear),

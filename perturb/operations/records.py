@@ -163,6 +163,15 @@ class Product(Operation):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SumWithProduct(Operation):
+    """`x` and `scale` times the product of both factors."""
+
+    x: Any
+    factors: tuple[Any, Any]
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Division(Operation):
     x: Any
     divisor: Any
@@ -208,6 +217,16 @@ class Roll(Operation):
     x: Any
     shifts: tuple[int, ...]
     dims: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfolding(Operation):
+    """Every `step`-th window of `size` along a dimension; within a window the positions are the last dimension."""
+
+    x: Any
+    dim: int
+    size: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

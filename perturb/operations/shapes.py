@@ -27,6 +27,11 @@ def _roll(given: Given) -> Operation | None:
     return records.Roll(x, shifts, tuple(dim % len(x.shape) for dim in dims))
 
 
+def _unfolding(given: Given) -> Operation:
+    x = given["input"]
+    return records.Unfolding(x, given["dimension"] % len(x.shape), given["size"], given["step"])
+
+
 def _concatenation(given: Given) -> Operation:
     parts, dim = given["tensors"], given.get("dim", 0)
     return records.Concatenation(tuple(parts), dim % len(parts[0].shape))
@@ -78,6 +83,7 @@ READERS: dict[str, tuple[str, Reader]] = {
     "index_select": ("input dim/axis index", _index_select),
     "__getitem__": ("input index", _indexing),
     "slice": ("input dim start end step", _slice),
+    "unfold": ("input dimension size step", _unfolding),
     "roll": ("input shifts dims", _roll),
     "narrow": ("input dim start length", _narrow),
 }
