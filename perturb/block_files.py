@@ -19,7 +19,7 @@ from perturb.blocks import Executor, Lasting
 from perturb.errors import InputError, PerturbError, PerturbWarning
 from perturb.identity import Known, UntoldError, digest_of, surroundings
 from perturb.npz import LIMIT, pack, unpack
-from perturb.writing import write
+from perturb.writing import explained, write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +77,19 @@ class BlockFiles:
 
     def _found(self, name: str, work: Any, block: Any) -> Any:
         """The block's result, None where it was not kept. A damaged file is named, and its block computed again."""
-        if not (path := self._path(name)).exists():
-            return None
+        path = self._path(name)
         try:
-            return work.result(block, _read(path, name))
-        except PerturbError as error:
+            return work.result(block, _read(path, name)) if path.exists() else None
+        except (PerturbError, OSError) as error:
             warnings.warn(f"a block is computed again: {error}", PerturbWarning, stacklevel=2)
             return None
 
     def _keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         try:
-            if not (ignored := self.folder / ".gitignore").exists():
-                write(ignored, "*\n")
-            write(self._path(name), pack(arrays, Head(block=name, arrays=_digest(arrays))))
+            with explained(self.folder):
+                if not (ignored := self.folder / ".gitignore").exists():
+                    write(ignored, "*\n")
+                write(self._path(name), pack(arrays, Head(block=name, arrays=_digest(arrays))))
         except PerturbError as error:
             self._say(f"finished blocks are not kept: {error}")
 

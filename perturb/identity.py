@@ -226,4 +226,4 @@ def _of_library(module: str | None) -> bool:
     if top == "perturb" or top in sys.stdlib_module_names:
         return True
     file = getattr(sys.modules.get(top), "__file__", None)
-    return file is not None and Path(file).as_posix().startswith(LIBRARIES)
+    return file is not None and any(Path(file).is_relative_to(folder) for folder in LIBRARIES)

@@ -485,6 +485,19 @@ MUTANTS = [
     Mutant('weights with a flipped bit', 'perturb/model/weights.py', 'damaged = next(odd, None) or archive.testzip()', 'damaged = next(odd, None)', 'tests/test_model.py -k weights'),
     Mutant('a pipe is opened', 'perturb/files.py', 'if not stat.S_ISREG(found.st_mode):', 'if stat.S_ISDIR(found.st_mode):', 'tests/test_files.py::test_what_is_no_text_file_is_refused_unread'),
     Mutant("a checkpoint's digest", 'perturb/training/checkpoint.py', 'if digest is not None and digest != _digest(text, tensors):', 'if False:', 'tests/test_training.py -k checkpoint'),
+    Mutant('what was found is computed again', "perturb/block_files.py", 'for block, one in zip(asked, found, strict=True) if one is None]', 'for block, one in zip(asked, found, strict=True)]', "tests/test_block_files.py"),
+    Mutant('a block of another name is believed', "perturb/block_files.py", 'if head != Head(block=name, arrays=_digest(arrays)):', 'if head.arrays != _digest(arrays):', "tests/test_block_files.py"),
+    Mutant('a block is kept when all are there', "perturb/block_files.py", 'for name, one in zip(names, found, strict=True):', 'for name, one in list(zip(names, found, strict=True))[::-1]:', "tests/test_block_files.py"),
+    Mutant('labels do not count', "perturb/blocks.py", 'None if images.labels is None else images.labels[images.photograph],', '', "tests/test_block_files.py"),
+    Mutant('a shard begins one later', "perturb/blocks.py", 'blocks[self.number - 1 :: self.count]', 'blocks[self.number :: self.count]', "tests/test_block_files.py"),
+    Mutant('the newest blocks go first', "perturb/history.py", 'key=lambda each: each[0].st_mtime_ns, reverse=True', 'key=lambda each: each[0].st_mtime_ns', "tests/test_block_files.py"),
+    Mutant('closures do not count', "perturb/identity.py", '_contents(value.__closure__ or ())', '()', "tests/test_identity.py"),
+    Mutant('globals do not count', "perturb/identity.py", '_named(value.__code__, value.__globals__)', '()', "tests/test_identity.py"),
+    Mutant('base classes do not count', "perturb/identity.py", 'self._each("bases", value.__bases__)', 'pass', "tests/test_identity.py"),
+    Mutant('shapes do not count', "perturb/identity.py", 'value.dtype.str, str(value.shape))', 'value.dtype.str)', "tests/test_identity.py"),
+    Mutant('threads do not count', "perturb/identity.py", '[get() for get, _ in SETTINGS if get is not os.getcwd],', '', "tests/test_block_files.py"),
+    Mutant('the size of batches does not count', "perturb/model/network.py", 'str(self.layout), self.batch', 'str(self.layout)', "tests/test_block_files.py"),
+    Mutant('bfloat16 does not count', "perturb/incremental/engine.py", 'return self.model, self.layer, self.bfloat16', 'return self.model, self.layer', "tests/test_block_files.py"),
 ]
 # fmt: on
 

@@ -15,6 +15,7 @@ from perturb.evaluators.label import Label
 from perturb.evaluators.score import Score
 from perturb.images import load_images
 from perturb.looking import look_at
+from perturb.observe import Observing
 from perturb.perturbations.patches import Box, Pixel
 from perturb.plan import Training
 from perturb.quantities.detection import ACCURACY_LOSS, detected, told_apart
@@ -196,18 +197,19 @@ def test_features_are_tried_on_photographs_that_did_not_teach_them(monkeypatch):
     images = load_images("dead-leaves", shape=(3, 64, 64), count=12)
     crops = replace(images, photograph=np.repeat(np.arange(3), 4), names=images.names[:3], digests=images.digests[:3])
     taught, tried = [], []
-    show, observe = calibration.show, calibration.observe
+    show = calibration.show
 
     def shown(pictures, *rest):
         taught.append(set(pictures.photograph))
         return show(pictures, *rest)
 
-    def observed(block, *rest):
-        tried.append(set(block.images.photograph))
-        return observe(block, *rest)
+    class Noting(Observing):
+        def __call__(self, block):
+            tried.append(set(block.images.photograph))
+            return super().__call__(block)
 
     monkeypatch.setattr(calibration, "show", shown)
-    monkeypatch.setattr(calibration, "observe", observed)
+    monkeypatch.setattr(calibration, "Observing", Noting)
     model = network(nn.Sequential(window(1, channels=8), nn.ReLU()))
     plan = a_plan(evaluator=Features(layer="1", noise=0.01), level=1.0, map_layer="1")
     measure(model, plan, Pictures(calibration=crops, judged=crops), Wanted(), {})
