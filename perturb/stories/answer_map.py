@@ -153,6 +153,7 @@ def _surveyed(setting: Setting, found: Calibration, periods: tuple[int, int], ti
         levels=(found.level,),
         point=plan.point,
         threshold=found.threshold,
+        studies=setting.studies,
     )
     images, trials = _visits(setting.images, plan, periods)
     seen = joined(list(setting.executor(lambda block: observe(block, by, tick), cut(images, trials))))
