@@ -16,7 +16,7 @@ SECTIONS = {
     "levels": "A curve of levels against one level, ResNet-18; how often bounds by level are wrong",
     "controls": "How often the controls fail by themselves",
     "phases": "How often a claim of 0.2 about every phase is decided, PASS / FAIL",
-    "whole": "Whole runs of `qualify`, 10 drawn photographs, one thread",
+    "whole": "Whole runs of `qualify`, a crop of each built-in photograph, one thread",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }
 

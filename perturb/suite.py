@@ -37,9 +37,7 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-DEFAULTS = (
-    2  # version of what suites leave unsaid: the tables' defaults, how noise is drawn; raise it where this changes
-)
+DEFAULTS = 2  # version of what suites leave unsaid: the tables' defaults, how noise is drawn; raise it if this changes
 
 MAPS = [name for name in contribution.KINDS if name != "centre"]  # the map of one unit judges no pixel
 

@@ -152,6 +152,7 @@ def _surveyed(setting: Setting, found: Calibration, periods: tuple[int, int], ti
         levels=(found.level,),
         point=plan.point,
         threshold=found.threshold,
+        studies=setting.studies,
     )
     images, trials = _visits(setting.images, plan, periods)
     seen = joined(list(setting.executor(Observing(by=by, tick=tick), cut(images, trials))))

@@ -27,23 +27,32 @@ CELL = 8  # period of the places at which pictures are timed
 SCANNED = 0.029  # of a picture's pixels that a response map asks for
 
 
-def stages(plan: ExperimentPlan, crops: int, judged: int, pairs: int, shape: tuple[int, int, int]) -> tuple[Stage, ...]:
+def stages(
+    plan: ExperimentPlan,
+    crops: int,
+    judged: int,
+    pairs: int,
+    shape: tuple[int, int, int],
+    *,
+    before: Sequence[ExperimentPlan] = (),
+) -> tuple[Stage, ...]:
     """The stages of one experiment with so many crops to calibrate on and to judge, and so many pairs on each judged.
 
-    Empty ones are left out.
-
-    Of the levels that calibration tries in between, one is counted; searches for the smallest amplitude are not.
+    Empty ones are left out. Clean shots that an experiment of `before` wants too are counted there. Of the levels that
+    calibration tries in between, one is counted; searches for the smallest amplitude are not.
     """
+    earlier = [other for other in before if _shots(other) == _shots(plan)]
     lessons = math.ceil(TRAINING_SHARE * crops) * len(plan.task.truths(0))
     epochs = plan.training.recipe.epochs if plan.training.recipe else 0
     shots, seeds = plan.evaluator.shots, plan.training.seeds
     passes = _passes(plan)
-    level = _calibrated(plan)
+    calibrated = 0 if any(map(_passes, earlier)) else shots * bool(passes)
+    a_judged = 0 if earlier else shots
     counted = (
         ("training", lessons * epochs, 0),
         ("map", _map(plan, crops, shape), 0),
-        ("calibration", crops * level, crops * shots * bool(passes)),
-        ("judged", judged * (shots + _shown(plan, pairs, 1 + len(plan.curve))), judged * shots),
+        ("calibration", crops * (calibrated + _tried(plan)), crops * calibrated),
+        ("judged", judged * (a_judged + _shown(plan, pairs, 1 + len(plan.curve))), judged * a_judged),
     )
     return tuple(
         Stage(name=f"{plan.name}: {name}", pictures=seeds * pictures, shots=seeds * clean)
@@ -65,10 +74,14 @@ def _passes(plan: ExperimentPlan) -> tuple[int, ...]:
     return (1,) if learns or plan.evaluator.threshold == "common" or isinstance(plan.evaluator, OwnAnswer) else ()
 
 
-def _calibrated(plan: ExperimentPlan) -> int:
-    """Pictures of one crop in all passes; its clean shots are studied once."""
-    passes = _passes(plan)
-    return plan.evaluator.shots * bool(passes) + sum(_shown(plan, PAIRS, levels) for levels in passes)
+def _shots(plan: ExperimentPlan) -> tuple[str, float, int]:
+    """What makes the clean shots of a crop: of which model, how noisy, how many."""
+    return plan.training.regime, plan.evaluator.noise, plan.evaluator.shots
+
+
+def _tried(plan: ExperimentPlan) -> int:
+    """Pictures of one crop in all passes of calibration, beside its clean shots."""
+    return sum(_shown(plan, PAIRS, levels) for levels in _passes(plan))
 
 
 def _shown(plan: ExperimentPlan, pairs: int, levels: int) -> int:
@@ -82,7 +95,7 @@ def _map(plan: ExperimentPlan, crops: int, shape: tuple[int, int, int]) -> int:
     """Pictures that the map takes; a gradient's pass counts as one."""
     used = min(plan.map.images, crops)
     if plan.answers:
-        return crops * (_calibrated(plan) + plan.evaluator.shots + _shown(plan, -(-_phases(plan) // 2), 1))
+        return crops * (plan.evaluator.shots + _tried(plan) + _shown(plan, -(-_phases(plan) // 2), 1))
     if plan.map.kind in ("structural", "sensor"):
         return 0
     if plan.map.kind == "response":

@@ -54,7 +54,9 @@ def prospect(suite: Suite, model: Sees | None = None, earlier: Report | None = N
         until_decided=suite.images.until_decided,
         trials=sum(judged_crops * pairs[each.name] * each.training.seeds for each in asked),
         stages=tuple(
-            stage for each in asked for stage in stages(each, crops, judged_crops, pairs[each.name], seen.input_shape)
+            stage
+            for number, each in enumerate(asked)
+            for stage in stages(each, crops, judged_crops, pairs[each.name], seen.input_shape, before=asked[:number])
         ),
         seconds=None if model is None else seconds(seen, asked, pictures.calibration, crops, judged_crops),
         outlooks=outlooks(checks, supply, {} if earlier is None else _effects(earlier, checks)),
