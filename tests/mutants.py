@@ -206,6 +206,8 @@ MUTANTS = [
     Mutant("mean not squared", RULES, '"mean": count**trace.power', '"mean": count', WEIGHS),
     Mutant("every value is the largest", RULES, '"amax": count,', '"amax": 1,', WEIGHS),
     Mutant("a sum is a mean", RULES, '"sum": 1,', '"sum": count,', WEIGHS),
+    Mutant("attention moves positions", "perturb/contribution/reach.py", 'operations.Attention: _still(_attention, "query"),', "", "tests/test_reach.py"),
+    Mutant("strides that are no strides", "perturb/contribution/reach.py", "return found if even and min(found) >= 1 else None", "return found", "tests/test_reach.py"),
     Mutant("matmul without fan-in", RULES, "(1 if _are_known(trace, op.sides) else a.shape[-1])", "1", WEIGHS),
     Mutant("matmul by the other side", RULES, "(1 if _are_known(trace, op.sides) else a.shape[-1])", "(1 if _are_known(trace, op.sides) else a.shape[-2])", WEIGHS),
     Mutant("einsum without fan-in", RULES, "torch.einsum(op.equation, *operands) / contracted", "torch.einsum(op.equation, *operands)", WEIGHS),

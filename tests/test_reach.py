@@ -8,6 +8,7 @@ from toys import SHAPE, Residual, network
 
 from perturb import load
 from perturb.contribution import receptive_field, structural
+from perturb.contribution.reach import strides
 from perturb.errors import InputError, UnsupportedOperationError
 from perturb.images import load_images
 from perturb.stories import rf
@@ -87,6 +88,33 @@ def test_resnet18_by_its_main_branch():
 def test_attention_sees_the_whole_picture_and_gates_see_nothing():
     assert receptive_field(load("torchvision:vit_b_16"), "encoder").size is None
     assert receptive_field(network(nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), Gated())), "1").size == (3, 3)
+
+
+def test_attention_leaves_each_position_where_it_lies():
+    """Its stride is that of its window, behind a crop too, where a ratio of sizes would say twice as much."""
+
+    class Attends(nn.Module):
+        def __init__(self, attend):
+            super().__init__()
+            self.patches, self.attend = nn.Conv2d(3, 8, (4, 2), (4, 2)), attend
+
+        def forward(self, x):
+            y = self.patches(x[:, :, 16:48, 16:48])
+            tokens = y.flatten(2).mT
+            return self.attend(tokens).mT.unflatten(2, y.shape[2:])
+
+    many = nn.MultiheadAttention(8, 2, batch_first=True)
+    for attend in (
+        lambda x: F.scaled_dot_product_attention(x, x, x),
+        lambda x: x + (x @ x.mT).softmax(-1) @ x,
+        lambda x: x - x.mean(1, keepdim=True),
+        lambda x: many(x, x, x, need_weights=False)[0],
+    ):
+        model = network(Attends(attend))
+        assert receptive_field(model, "output").size is None
+        assert strides(model, "output") == (4, 2)
+    assert strides(network(Attends(lambda x: x.flip(1))), "output") is None
+    assert strides(load("torchvision:swin_t"), "permute") == (32, 32)
 
 
 def test_an_operation_without_a_rule_is_named():

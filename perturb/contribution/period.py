@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from perturb.answers import part_of
-from perturb.contribution.reach import receptive_field
+from perturb.contribution.reach import strides
 from perturb.errors import UsageError
 from perturb.operations import Pair
 from perturb.protocols import Differentiable, Sees, Taps
@@ -51,8 +51,8 @@ def periods_of(model: Sees, layer: str, given: int | Pair | None = None) -> Pair
     if given is not None or not isinstance(model, Taps) or not model.feature_maps:
         return _checked(model, given)
     where = model.find_layer("last") if part_of(layer) is not None else layer
-    strides = _strides(model, where) if isinstance(model, Differentiable) else None
-    return strides or _both(max(1, model.stride_of(where)))  # an enlarged map has several positions a pixel
+    told = strides(model, where) if isinstance(model, Differentiable) else None
+    return told or _both(max(1, model.stride_of(where)))  # an enlarged map has several positions a pixel
 
 
 def _both(given: int | Pair) -> Pair:
@@ -74,12 +74,3 @@ def _checked(model: Sees, given: int | Pair | None) -> Pair:
 def _check(given: int, shape: tuple[int, int, int]) -> None:
     if not 1 <= given <= min(shape[1:]):
         raise UsageError(f"a period of {given} does not fit a picture of {shape[1]} x {shape[2]}.")
-
-
-def _strides(model: Differentiable, layer: str) -> Pair | None:
-    """Row and column stride; None where the graph does not tell, or where there is no stride in pixels."""
-    try:
-        field = receptive_field(model, layer)
-    except Exception:  # the user's own code runs on other values
-        return None
-    return field.stride if field.stride and min(field.stride) >= 1 and min(field.positions) > 1 else None

@@ -32,13 +32,40 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     Size None: every position sees the whole picture. Raises UnsupportedOperationError naming an operation without a
     rule, and InputError where the layer sees nothing but by masks and gates.
     """
+    seen = _followed(model, layer, RULES)
+    if not (seen > -math.inf).all() or (seen == seen[:, :1, :1]).all():
+        return ReceptiveField(layer=layer, positions=_grid(seen), size=None, stride=None, offset=None)
+    field = _read(layer, seen)
+    whole = _is_whole(seen, field, network_shape(model)[1:])
+    return replace(field, size=None, stride=None, offset=None) if whole else field
+
+
+def strides(model: Differentiable, layer: str) -> tuple[int, int] | None:
+    """Pixels between neighbouring positions of `layer`, along rows and along columns; None where the graph cannot tell.
+
+    What lets positions see one another (attention, a mean of the whole map) leaves each of them where it lies.
+    """
+    try:
+        seen = _followed(model, layer, IN_PLACE)
+    except Exception:  # an operation without a rule; the user's own code runs on other values
+        return None
+    if min(_grid(seen)) < 2 or not seen.isfinite().all():
+        return None
+    rows, columns = seen[0].diff(dim=0), seen[2].diff(dim=1)
+    even = all(bool((steps == steps[0, 0]).all()) and float(steps[0, 0]).is_integer() for steps in (rows, columns))
+    found = int(rows[0, 0]), int(columns[0, 0])
+    return found if even and min(found) >= 1 else None
+
+
+def _followed(model: Differentiable, layer: str, rules: "Rules") -> Tensor:
+    """What each position sees by these rules: last row, minus first row, last column, minus first column."""
     channels, rows, columns = network_shape(model)
     row = torch.arange(float(rows))[:, None].expand(rows, columns)
     column = torch.arange(float(columns)).expand(rows, columns)
     x = torch.stack([row, -row, column, -column])[:, None].repeat(1, channels, 1, 1)
     device = next((p.device for p in model.module.parameters()), torch.device("cpu"))
     try:
-        with torch.enable_grad(), Reach() as recorder:
+        with torch.enable_grad(), Reach(rules) as recorder:
             found = model.propagate(x.to(device).requires_grad_(), layer)
     except PerturbError:
         raise
@@ -51,11 +78,7 @@ def receptive_field(model: Differentiable, layer: str) -> ReceptiveField:
     found = found.detach()
     if found.isnan().any():
         raise UnsupportedOperationError(f"the receptive field of `{layer}` has no rule for {recorder.unknown}.")
-    seen = found.amax(1) if found.ndim == 4 else found.amax(-1)[:, None, None]
-    if not (seen > -math.inf).all() or (seen == seen[:, :1, :1]).all():
-        return ReceptiveField(layer=layer, positions=_grid(seen), size=None, stride=None, offset=None)
-    field = _read(layer, seen)
-    return replace(field, size=None, stride=None, offset=None) if _is_whole(seen, field, (rows, columns)) else field
+    return found.amax(1) if found.ndim == 4 else found.amax(-1)[:, None, None]
 
 
 def _is_whole(seen: Tensor, field: ReceptiveField, size: tuple[int, int]) -> bool:
@@ -96,9 +119,9 @@ def _read(layer: str, seen: Tensor) -> ReceptiveField:
 class Reach(Levelled):
     """While active, torch functions that depend on the picture give the largest of what they operations.read."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: "Rules") -> None:
         super().__init__()
-        self.unknown = ""
+        self.rules, self.unknown = rules, ""
 
     def act(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = [value for value in tensors_in((args, kwargs)) if value.requires_grad]
@@ -114,7 +137,8 @@ class Reach(Levelled):
             if gates := gates_in(operation, live):
                 args, kwargs = swapped(args, gates), swapped(kwargs, gates)
                 operation = operations.read(name, args, kwargs)
-            result = None if operation is None or type(operation) not in RULES else RULES[type(operation)](operation)
+            rule = self.rules.get(type(operation))
+            result = rule and rule(operation)
             if result is None:
                 result = self._not_known(name, lambda: func(*args, **kwargs))
             elif in_place(name):
@@ -322,7 +346,8 @@ VIEWS = """
     is_complex
 """
 AS_IT_IS = (STRUCTURE | SHAPES | frozenset(VIEWS.split())) - {"roll"}
-RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
+Rules = dict[type[operations.Operation] | type[None], Callable[[Any], Any]]
+RULES: Rules = {
     operations.Convolution: _convolution,
     operations.TransposedConvolution: _transposed_convolution,
     operations.MaxPool: _pool,
@@ -345,4 +370,29 @@ RULES: dict[type[operations.Operation], Callable[[Any], Any]] = {
     operations.SumWithProduct: lambda op: _hull(op.x, *op.factors),
     operations.Division: lambda op: _hull(op.x, op.divisor),
     operations.Extremum: lambda op: _hull(*op.terms),
+}
+
+
+def _still(rule: Callable[[Any], Any], *names: str) -> Callable[[Any], Any]:
+    """A rule by which positions stay where these operands lie, of those that have the result's shape."""
+
+    def still(operation: Any) -> Any:
+        result = rule(operation)
+        if not isinstance(result, Tensor):
+            return result
+        operands = [part for name in names for part in tensors_in(getattr(operation, name))]
+        kept = [x for x in operands if x.requires_grad and x.shape == result.shape]
+        return _largest(kept).clone() if kept else result
+
+    return still
+
+
+IN_PLACE: Rules = RULES | {  # what mixes all positions leaves each where it is
+    operations.Attention: _still(_attention, "query"),
+    operations.MultiHeadAttention: lambda op: (_still(lambda op: _multi_head_attention(op)[0], "query")(op), None),
+    operations.Matmul: _still(_matmul, "sides"),
+    operations.Einsum: _still(_einsum, "operands"),
+    operations.Sum: _still(RULES[operations.Sum], "terms"),
+    operations.Product: _still(RULES[operations.Product], "factors"),
+    operations.Division: _still(RULES[operations.Division], "x"),
 }
