@@ -257,9 +257,10 @@ def test_a_class_without_a_name_and_a_faulty_data_yaml(tmp_path):
     with pytest.raises(InputError, match="class 3, but there are names for 0 to 0 alone"):
         read_annotations(tmp_path)
     (tmp_path / "classes.txt").unlink()
-    (tmp_path / "data.yaml").write_text("names: 3\n")
-    with pytest.raises(InputError, match=r"data.yaml`: names: expected a list"):
-        read_annotations(tmp_path / "data.yaml")
+    for names in ("3", "{0: pit, one: speck}", "{0: pit, 2: speck}"):
+        (tmp_path / "data.yaml").write_text(f"names: {names}\n")
+        with pytest.raises(InputError, match=r"data.yaml`: names: expected a list"):
+            read_annotations(tmp_path / "data.yaml")
     (tmp_path / "data.yaml").write_text("names: [!!python/object/apply:os.system ['true']]\n")
     with pytest.raises(InputError, match="not YAML"):
         read_annotations(tmp_path)

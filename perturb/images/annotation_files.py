@@ -233,7 +233,7 @@ def _yaml_names(path: Path) -> list[str]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"`{plain(path)}`: not YAML: {plain(error)[:100]}.") from error
     names = data.get("names") if isinstance(data, dict) else None
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
+    if isinstance(names, dict) and names.keys() == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
         raise InputError(f"`{plain(path)}`: names: expected a list of classes.")
