@@ -31,18 +31,10 @@ def structural(model: Differentiable, layer: str = "output") -> Contribution:
     laid over the network's input and brought back through the steps. As on the torus, the network has no border.
     Raises UnsupportedOperationError naming the operation and layer through which a gradient cannot be followed.
     """
-    try:
-        squared, windows = on_some_torus(model, layer)
-    except NoTorusError:
-        if (found := _inside(model, layer)) is None:
-            raise
-        squared, windows = found
+    squared, windows = _repeating(model, layer)
     if not squared.any():
         raise InputError(f"{model.name}: `{layer}` does not depend on the picture, or only through gates.")
-    periods = _period(squared, 0), _period(squared, 1)
-    if max(periods) == len(squared) and not squared.all() and (found := _inside(model, layer)) is not None:
-        squared, windows = found
-        periods = _period(squared, 0), _period(squared, 1)
+    periods = _periods(squared)
     period = math.lcm(*periods)
     values, sensor = squared[:period, :period], sensor_of(model)
     if sensor is not None:
@@ -57,7 +49,23 @@ def structural(model: Differentiable, layer: str = "output") -> Contribution:
     )
 
 
-def _period(values: Float[np.ndarray, "row column"], axis: int) -> int:
+def _repeating(model: Differentiable, layer: str) -> tuple[Cell, list[Window]]:
+    """A square that repeats, and the windows: a torus, or where it cannot be followed a cell of a whole picture."""
+    try:
+        squared, windows = on_some_torus(model, layer)
+    except NoTorusError:
+        if (found := _inside(model, layer)) is None:
+            raise
+        return found
+    cut = max(_periods(squared)) == len(squared) and not squared.all()
+    return (_inside(model, layer) if cut else None) or (squared, windows)
+
+
+def _periods(values: Cell) -> tuple[int, int]:
+    return _period(values, 0), _period(values, 1)
+
+
+def _period(values: Cell, axis: int) -> int:
     """The smallest T that divides the canvas and by which a shift along this axis changes nothing."""
     size = len(values)
     for period in (t for t in range(1, size) if size % t == 0):

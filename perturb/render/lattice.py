@@ -38,6 +38,11 @@ def repeats(found: Contribution | MapSummary) -> str:
     return _both(*(found.periods or (found.period, found.period)))
 
 
+def pixels(rows: int, columns: int) -> str:
+    """ "32 pixels", or "4 x 1 pixels (rows x columns)"."""
+    return f"{_both(rows, columns)} pixels{'' if rows == columns else ' (rows x columns)'}"
+
+
 def _both(*lengths: float) -> str:
     rows, columns = (f"{length:.4g}" for length in lengths)
     return rows if rows == columns else f"{rows} x {columns}"

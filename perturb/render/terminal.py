@@ -30,7 +30,7 @@ from perturb.render import levels
 from perturb.render.badges import BADGES, verdict
 from perturb.render.colour import paint
 from perturb.render.columns import table_of
-from perturb.render.lattice import repeats, sentences
+from perturb.render.lattice import pixels, sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Report
 from perturb.visible import plained
@@ -331,7 +331,7 @@ def _map(found: Report) -> RenderableType:
     shown = "cell" if summary.lattice and not summary.lattice.whole else "period"
     text = Text(f"{summary.kind} map of `{summary.layer}`, one {summary.period} x {summary.period} {shown}\n")
     if summary.periods:
-        text.append(f"it repeats every {repeats(summary)} pixels (rows x columns)\n")
+        text.append(f"it repeats every {pixels(*summary.periods)}\n")
     for sentence in sentences(summary.lattice):
         text.append(f"{sentence}\n", "red" if "never read" in sentence else "")
     text.append(f"{unread(summary)}\n", "red" if summary.unread else "")
@@ -373,7 +373,7 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
         return head
     head = Text.assemble((" UNBALANCED ", "bold red reverse"), "  ", (data["model"], "bold"))
     head.append(f"\nThe liveliest phase contributes {ratio} times what the deadest does")
-    head.append("." if data["sensor"] else f"; the lattice repeats every {_every(data)}.")
+    head.append("." if data["sensor"] else f"; the lattice repeats every {pixels(*data['periods'])}.")
     head.append(_sensor(data))
     if data["strictly_dead"]:
         head.append(
@@ -387,11 +387,6 @@ def certificate(data: Mapping[str, Any]) -> RenderableType:
     return Group(head, Text(), grid, Text(), *_faulty(data["layers"]))
 
 
-def _every(data: Mapping[str, Any]) -> str:
-    rows, columns = data["periods"]
-    return f"{rows} pixels" if rows == columns else f"{rows} x {columns} pixels (rows x columns)"
-
-
 def _sensor(data: Mapping[str, Any]) -> Text:
     """What becomes of the camera's picture ahead of the network."""
     found = None if data["sensor"] is None else records.Lattice(**data["sensor"])
@@ -403,7 +398,7 @@ def _graph(data: Mapping[str, Any]) -> RenderableType:
     word, style = ("BALANCED", "green") if data["balanced"] else ("UNBALANCED", "red")
     head = Text.assemble((f" {word} ", f"bold {style} reverse"), "  ", (data["model"], "bold"))
     if data["period"]:
-        head.append(f"\nThe graph's strides repeat every {_every(data)} of its input.")
+        head.append(f"\nThe graph's strides repeat every {pixels(*data['periods'])} of its input.")
     head.append(_sensor(data))
     if not data["period"]:
         head.append("\nHow often the model's own lattice repeats is not known.")

@@ -17,13 +17,13 @@ from perturb.runs import Run, digests
 from perturb.stories.answer_controls import prove_answers
 from perturb.stories.causes import explained
 from perturb.stories.controls import prove, prove_classifier
-from perturb.stories.experiment import Maps, Wanted, measure_shard
+from perturb.stories.experiment import Wanted
 from perturb.stories.experiment_record import experiment_record
 from perturb.stories.false_alarms import keeps_its_rate
 from perturb.stories.gallery import specimens
 from perturb.stories.prepare import as_shown
 from perturb.stories.report_parts import describe, describe_images, describe_suite, provenance, summary, windows_of
-from perturb.stories.run_checks import looks_at, run_checks
+from perturb.stories.run_checks import looks_at, run_checks, run_shard
 from perturb.stories.witness import Witness, witness
 from perturb.suite import Suite
 from perturb.verdict import overall
@@ -137,9 +137,7 @@ def examine_shard(model: Sees, suite: Suite, context: Context, shard: Shard) -> 
     """
     model, pictures, checks = _ready(model, suite, context)
     _witness(model, checks, pictures.judged)
-    maps: Maps = {}
-    for each in experiments(checks):
-        measure_shard(model, each, pictures, context.wanted, maps, shard)
+    run_shard(model, checks, pictures, context.wanted, shard)
 
 
 def _ready(model: Sees, suite: Suite, context: Context) -> tuple[Sees, Pictures, tuple[CheckPlan, ...]]:

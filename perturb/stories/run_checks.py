@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from perturb.blocks import Shard
 from perturb.errors import InputError
-from perturb.plan import CheckPlan, experiments
+from perturb.plan import CheckPlan, ExperimentPlan, experiments
 from perturb.protocols import Sees
 from perturb.quantities.levels import OfLevels, own_level
 from perturb.records import Contribution, Effect, Finding, Measurements, Pictures, Verdict
-from perturb.stories.experiment import Maps, Measured, Wanted, measure_in_turn
+from perturb.stories.experiment import Maps, Measured, Wanted, measure_in_turn, measure_shard
 from perturb.stories.structure import Structure, structure_of
 from perturb.studies import Studies
 from perturb.verdict import Question, judge
@@ -45,9 +46,7 @@ def run_checks(
     intervals hold however often one looks (see `stats.betting`). Raises InputError where nothing could be judged.
     """
     maps: Maps = {}
-    asked = experiments(checks)
-    of_model = [each.evaluator for each in asked if each.training.regime == "as-is"]
-    wanted = replace(wanted, studies=Studies(of_model))
+    asked, wanted = _sharing(checks, wanted)
     in_turn = [measure_in_turn(model, each, pictures, wanted, maps, looks=looks) for each in asked]
     counts = [len(images.names) for images in (pictures.calibration, pictures.judged)]
     supply = sum(counts) / counts[1]
@@ -71,6 +70,21 @@ def run_checks(
     if results is None:
         raise InputError(f"fewer than two of the first {looks[-1]} photographs have room for an object: raise at_most.")
     return results
+
+
+def run_shard(model: Sees, checks: Sequence[CheckPlan], pictures: Pictures, wanted: Wanted, shard: Shard) -> None:
+    """Measure a shard's judged blocks of each experiment, for an executor that keeps them. Nothing is judged."""
+    maps: Maps = {}
+    asked, wanted = _sharing(checks, wanted)
+    for each in asked:
+        measure_shard(model, each, pictures, wanted, maps, shard)
+
+
+def _sharing(checks: Sequence[CheckPlan], wanted: Wanted) -> tuple[Sequence[ExperimentPlan], Wanted]:
+    """The experiments of the checks, which share what is learnt from clean shots."""
+    asked = experiments(checks)
+    of_model = [each.evaluator for each in asked if each.training.regime == "as-is"]
+    return asked, replace(wanted, studies=Studies(of_model))
 
 
 def looks_at(photographs: int, *, until_decided: bool) -> list[int]:
