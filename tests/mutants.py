@@ -245,7 +245,7 @@ MUTANTS = [
     Mutant("a roll that wraps around", "perturb/contribution/reach.py", "x = _extend(x, dim, shift, -shift) if moves else", "x = _extend(x, dim, shift, -shift) if False else", "tests/test_reach.py"),
     Mutant("a choice sees its first term", "perturb/contribution/reach.py", "_hull(*op.terms, op.mask)", "_hull(op.terms[0], op.mask)", "tests/test_reach.py"),
     Mutant("a deviation is a signal", "perturb/contribution/gates.py", "or (maps and _is_one_number(x))", "", "tests/test_reach.py"),
-    Mutant("a stride of phases", "perturb/contribution/reach.py", "if _is_whole(seen, field, (rows, columns)) else field", "if False else field", "tests/test_reach.py::test_attention_within_each_phase_of_a_map_sees_the_whole_picture"),
+    Mutant("a stride of phases", "perturb/contribution/reach.py", "if whole else field", "if False else field", "tests/test_reach.py::test_attention_within_each_phase_of_a_map_sees_the_whole_picture"),
     Mutant("unfolded windows end", RULES, "torch.arange(op.size, device=op.x.device)) % count", "torch.arange(op.size, device=op.x.device)).clamp(max=count - 1)", OF_STRUCTURAL + "::test_unfolded_windows_are_an_average_pool"),
     Mutant("the shape of a gate is its level", "perturb/contribution/gates.py", "source = live[:1] if name in SHAPED and live[0] is args[0] else live", "source = live", "tests/test_reach.py::test_a_gate_in_the_shape_of_what_it_multiplies_is_a_gate"),
     Mutant("a gate wherever it stands", "perturb/contribution/gates.py", "if level_of([x]) > lowest or", "if level_of([x]) >= lowest or", "tests/test_reach.py"),
