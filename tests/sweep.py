@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import re
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -40,7 +41,8 @@ from perturb.suite import parse_suite
 FAMILIES = 150  # of timm, evenly drawn
 SIDES = (96, 128, 160, 192, 224, 256)  # the first that a network takes
 STEPS = ("lint", "map", "rf", "qualify", "check")
-LARGEST, MEMORY, SECONDS = 60e6, 6 << 30, 120  # parameters; bytes; a network
+LARGEST, MEMORY, SECONDS = 160e6, 7 << 30, 300  # parameters; bytes; of processor time a network
+PATIENCE = 10
 # Of the largest value: how near the float32 map lies to float64 differences. Networks with random weights amplify
 # rounding, and an activation that lies on the other side of a kink in float32 has another slope: rexnet_100 is off by
 # .016 with relu6, by 4e-4 with a smooth function in its place.
@@ -178,6 +180,7 @@ def checked(model: Network, pictures: np.ndarray, layer: str) -> str:
 def one(reference: str, wanted: Sequence[str], into: str) -> None:
     """In a child process: writes a line for each step as it ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     with Path(into).open("a", encoding="utf-8") as file:
@@ -212,18 +215,16 @@ def one(reference: str, wanted: Sequence[str], into: str) -> None:
 
 
 def sweep(reference: str, wanted: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Outcome and words by step. A process that is killed or out of time crashed at the step that it was at."""
+    """Outcome and words by step. One out of time has no word of its last step."""
     with tempfile.NamedTemporaryFile() as told:
         child = multiprocessing.get_context("fork").Process(target=one, args=(reference, wanted, told.name))
         child.start()
-        child.join(SECONDS)
-        late = child.is_alive()
-        if late:
-            child.kill()
-            child.join()
+        child.join(PATIENCE * SECONDS)  # one that waits takes no processor time
+        child.kill()
+        child.join()
         lines = [json.loads(line) for line in Path(told.name).read_text("utf-8").splitlines()]
     found = {step: (outcome, words) for step, outcome, words in lines}
-    if late:
+    if child.exitcode in (-signal.SIGXCPU, -signal.SIGKILL):
         found["end"] = ("time", f"more than {SECONDS} s")
     elif child.exitcode:
         found["end"] = ("crash", f"exit code {child.exitcode}")
