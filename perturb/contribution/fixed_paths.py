@@ -16,7 +16,7 @@ from perturb import operations
 Amplitude = Callable[[Tensor], Tensor]
 Channels = Literal["alike", "apart", "mixed"]
 AT_ONCE = 1 << 19  # numbers of a batch of impulses
-MOST = 1 << 29  # coefficients of a function; a larger one is taken as its paths apart
+MOST = 1 << 29  # numbers; a function that takes more is taken as its paths apart
 SAME = frozenset("clone contiguous to type type_as float double cpu cuda positive dropout dropout_".split())
 MINUS = frozenset(["neg", "__neg__"])
 MIXING = (
@@ -59,7 +59,8 @@ class Path:
     def few(self) -> bool:
         """Whether `squared` computes no more numbers than MOST."""
         size = self.apply(torch.zeros_like(self.base, requires_grad=True)).numel()
-        return self.base[0, 0].numel() * size * (self.base.shape[1] if self.channels == "mixed" else 1) <= MOST
+        impulses = (self.base if self.channels == "mixed" else self.base[0, 0]).numel()
+        return impulses * max(size, impulses) <= MOST  # each impulse is a map of the base's size
 
 
 def path_of(x: Tensor) -> Path:
