@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,7 +13,7 @@ from perturb.cli.baseline import CHANGED, read_baseline
 from perturb.cli.files import HISTORY, folder, kept, save
 from perturb.cli.models import EPILOG, IMAGES, Choice, each_model_options
 from perturb.cli.options import as_record
-from perturb.cli.several import by_folder, check_references, rows, write_tables
+from perturb.cli.several import by_folder, check_references, rows, shared_bench, write_tables
 from perturb.cli.terminal import console, finish, progress
 from perturb.errors import UsageError
 from perturb.training.recipe import RECIPES
@@ -220,9 +220,8 @@ def _several(choices: tuple[Choice, ...], order: Order, where: Path | None) -> N
     from perturb.history import trim_blocks
     from perturb.render import models
     from perturb.runs import encode
-    from perturb.stories.qualify import set_up
 
-    bench = cache(partial(set_up, order.suite))
+    bench = shared_bench(order.suite)
 
     def measure(name: str, choice: Choice) -> "Report | None":
         place = where and where / name

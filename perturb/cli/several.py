@@ -1,20 +1,29 @@
 """Several models by one suite: whatever one of them does, it loses its own row alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perturb.cli.models import Choice
 from perturb.cli.terminal import fault
 from perturb.cli.worker import LINE, tell
+from perturb.errors import UsageError
 from perturb.writing import write_together
 
 if TYPE_CHECKING:
     from perturb.render.models import Row, SideBySide
     from perturb.report import Report
+    from perturb.stories.qualify import Bench
+    from perturb.suite import Suite
 
 LONGEST = 60  # characters of a folder's name
 TABLES = ("index.html", "models.md")
+
+
+class ForAllError(UsageError):
+    """What is wrong with the pictures that all models share."""
+
 
 Measure = Callable[[str, Choice], "Report | None"]
 
@@ -46,6 +55,20 @@ def by_folder(choices: Sequence[Choice]) -> dict[str, Choice]:
     return found
 
 
+def shared_bench(suite: "Suite") -> "Callable[[tuple[int, int, int]], Bench]":
+    """The suite's bench by input shape, each set up once. It raises ForAllError for a wrong word about the pictures."""
+    from perturb.stories.qualify import set_up
+
+    @cache
+    def bench(shape: tuple[int, int, int]) -> "Bench":
+        try:
+            return set_up(suite, shape)
+        except UsageError as error:
+            raise ForAllError(error) from error
+
+    return bench
+
+
 def rows(choices: Mapping[str, Choice], measure: Measure) -> "Iterator[Row]":
     """A row of each model, in order; `measure` gives its report, or None where nothing is judged.
 
@@ -65,7 +88,7 @@ def _came(measure: Measure, folder: str, choice: Choice) -> dict[str, Any]:
 
     try:
         report = measure(folder, choice)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ForAllError):
         raise
     except BaseException as error:
         return {"error": fault(error)}
