@@ -66,6 +66,7 @@ def table(found: SideBySide) -> RenderableType:
     """A line for each check of each model; below them why a model has none."""
     found = plained(found)
     shown = table_of("model", "verdict", "check", "measured", "at most", "n", gap=1, right={"at most", "n"})
+    shown.columns[0].overflow = "fold"
     for fixed in shown.columns[1:]:
         fixed.no_wrap = True
     for row in found.rows:
