@@ -58,6 +58,9 @@ class Shard:
     number: int
     count: int
 
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
     def of(self, blocks: Sequence[Block]) -> Sequence[Block]:
         """Every `count`-th of them."""
         return blocks[self.number - 1 :: self.count]

@@ -62,7 +62,7 @@ HALVES = OF_EXPERIMENT + "::test_features_are_tried_on_photographs_that_did_not_
 COMMON = OF_EXPERIMENT + "::test_a_common_threshold_is_the_rank_of_the_clean_pictures"
 LEVELS, OF_LEVEL = STATS + "levels.py", QUANTITIES + "levels.py"
 OF_LEVELS, OF_LEVEL_RUNS = "tests/test_levels.py", "tests/test_level_runs.py"
-OF_WRITING, OF_WATCH = "tests/test_writing.py", "tests/test_watch.py"
+OF_WRITING, OF_WATCH, OF_SEVERAL = (f"tests/test_{name}.py" for name in ("writing", "watch", "several"))
 # fmt: off
 # ruff: noqa: E501
 MUTANTS = [
@@ -71,6 +71,12 @@ MUTANTS = [
     Mutant('a living writer cleaned away', "perturb/writing.py", '        if not mine:\n            return False', '        if False:\n            return False', OF_WRITING),
     Mutant('a process that says nothing is trusted', "perturb/cli/watch.py", 'return InputError.exit_code', 'return max(code, 0)', OF_WATCH),
     Mutant('an interrupt of nobody', "perturb/cli/watch.py", 'if self.end is not None and not by_itself:', 'if self.end is not None:', OF_WATCH),
+    Mutant('a lost model ends the command', "perturb/cli/watch.py", 'if self.part is not None:', 'if False:', OF_SEVERAL + "::test_models_that_crash_exit_or_raise_lose_their_own_rows_alone"),
+    Mutant('controls measured for each model', "perturb/cli/several.py", '    @cache\n', '', OF_SEVERAL + "::test_models_share_controls_and_have_the_runs_that_they_have_alone"),
+    Mutant('wrong pictures are each models own fault', "perturb/cli/several.py", 'except (KeyboardInterrupt, ForAllError):', 'except KeyboardInterrupt:', OF_SEVERAL + "::test_pictures_that_no_model_can_have_end_the_command"),
+    Mutant('two models in one folder', "perturb/cli/several.py", 'while name.casefold() in taken:', 'while name in taken:', OF_SEVERAL + "::test_each_model_has_a_folder_of_a_safe_name"),
+    Mutant('a folder above', "perturb/cli/several.py", '[:LONGEST].strip(".-")', '[:LONGEST]', OF_SEVERAL + "::test_each_model_has_a_folder_of_a_safe_name"),
+    Mutant('the best model decides', "perturb/render/models.py", 'return min((row.verdict', 'return max((row.verdict', OF_SEVERAL + "::test_the_worst_verdict_is_the_exit_code"),
     Mutant('a closed pipe is an error', "perturb/cli/outlets.py", 'if self._needed and not isinstance(error, BrokenPipeError):', 'if self._needed:', OF_WATCH),
     Mutant('prints mix with results', "perturb/cli/outlets.py", 'sys.stdout = sys.stderr = OURS.printed or sys.stderr', 'sys.stderr = OURS.printed or sys.stderr', OF_WATCH),
     Mutant('FAIL at its own confidence', VERDICT, 'own, effect = effect.confidence, question.effect_at(shared)', 'own = effect.confidence', OF_VERDICT),

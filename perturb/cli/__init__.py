@@ -1,7 +1,6 @@
 """`perturb ...`: options in, exit codes out. 0 PASS, 1 FAIL, 2 usage, 3 INCONCLUSIVE, 4 INVALID or broken input."""
 
 import sys
-import traceback
 import warnings
 from functools import wraps
 from importlib import import_module
@@ -11,10 +10,10 @@ import click
 
 from perturb import __version__
 from perturb.cli.outlets import apart, err
+from perturb.cli.terminal import fault
 from perturb.cli.watch import watched
 from perturb.cli.worker import INTERRUPTED, finally_say
 from perturb.errors import InputError, PerturbError, PerturbWarning
-from perturb.visible import visible
 
 COMMANDS = (
     "demo",
@@ -66,11 +65,8 @@ class _Group(click.Group):
                 raise
             except KeyboardInterrupt:
                 _end(INTERRUPTED, "interrupted.")
-            except SystemExit as end:  # our own commands end by click's Exit
-                _end(InputError.exit_code, f"the model's code called sys.exit({end.code!r}), so there is no result.")
             except BaseException as error:  # whatever it is, it is no verdict: Python's own exit code would say FAIL
-                click.echo(visible(traceback.format_exc()), file=err(), nl=False)
-                _end(InputError.exit_code, f"unforeseen {type(error).__name__}: the lines above say where.")
+                _end(InputError.exit_code, fault(error))
 
 
 def _end(code: int, text: str) -> NoReturn:

@@ -158,6 +158,18 @@ _if_named = as_record(
 )
 
 
+def each_choice(models: tuple[str, ...], **options: Any) -> tuple[Choice, ...]:
+    """A choice for each model, with the same options. Raises UsageError for weights that fit only one of them."""
+    if options["weights"] is not None and len(models) > 1:
+        raise UsageError(f"--weights are those of one MODEL; {len(models)} are given.")
+    return tuple(Choice(model=model, **options) for model in models)
+
+
+_each_named = as_record(
+    "choices", each_choice, click.argument("models", metavar="MODEL...", nargs=-1, required=True), *_TREATED
+)
+
+
 def limits(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that bound what a command may take; the process that watches it keeps to them."""
     for option in (
@@ -189,6 +201,10 @@ def _bound(option: str, given: float | None, **told: Any) -> None:
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _named(limits(command))
+
+
+def each_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    return _each_named(limits(command))
 
 
 def if_named_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,27 +1,35 @@
 """`perturb qualify`: measure a model by a suite, and judge."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from perturb.cli.baseline import CHANGED, read_baseline
 from perturb.cli.files import HISTORY, folder, kept, save
-from perturb.cli.models import EPILOG, IMAGES, Choice, model_options
+from perturb.cli.models import EPILOG, IMAGES, Choice, each_model_options
 from perturb.cli.options import as_record
+from perturb.cli.several import by_folder, check_references, rows, shared_bench, write_tables
 from perturb.cli.terminal import console, finish, progress
 from perturb.errors import UsageError
 from perturb.training.recipe import RECIPES
 
 if TYPE_CHECKING:
+    from perturb.baseline import Baseline
+    from perturb.block_files import BlockFiles
     from perturb.blocks import Shard
     from perturb.incremental import Engine
+    from perturb.report import Report
+    from perturb.runs import Run
+    from perturb.stories.qualify import Bench
     from perturb.suite import Suite
 
-EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
+KEPT = "The blocks of shard {} are kept. The same command without --shard judges."
+EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "ERROR": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +87,55 @@ question_options = as_record(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is done with each model."""
+
+    question: Question
+    suite: "Suite"
+    engine: "Engine"
+    history: Path
+    shard: "Shard | None"
+    past: "Baseline | None" = None
+
+    def measured(
+        self,
+        choice: Choice,
+        where: Path | None,
+        *,
+        bench: "Callable[[tuple[int, int, int]], Bench] | None" = None,
+        title: str = "",
+    ) -> "tuple[Run | None, BlockFiles]":
+        """The model's run, None of a shard, and its blocks; `bench` is shared with other models, by input shape."""
+        from perturb.baseline import conditions, decided
+        from perturb.block_files import BlockFiles
+        from perturb.history import BLOCKS
+        from perturb.stories.experiment import Wanted
+        from perturb.stories.qualify import Context, examine, examine_shard
+
+        model, remedy = choice.see()
+        blocks, past = BlockFiles(folder=self.history / BLOCKS), self.past
+        again = shlex.join(["perturb", "qualify", *choice.words(), *self.question.words()])
+        with progress(title) as begin:
+            wanted = Wanted(
+                conditions=conditions(past) if past else {},
+                decided=partial(decided, past) if past else lambda found: True,
+                engine=self.engine,
+                keep=where and where / "training",
+                executor=blocks,
+                progress=begin,
+            )
+            context = Context(wanted=wanted, command=again, remedy=remedy)
+            if self.shard is not None:
+                examine_shard(model, self.suite, context, self.shard)
+                blocks.check_kept()
+                return None, blocks
+            shared = bench and bench(model.input_shape)
+            return examine(model, self.suite, replace(context, bench=shared)), blocks
+
+
 @click.command(epilog=EPILOG)
-@model_options
+@each_model_options
 @question_options
 @click.option(
     "--engine",
@@ -98,9 +153,17 @@ question_options = as_record(
 )
 @HISTORY
 def command(
-    choice: Choice, question: Question, engine: "Engine", out: str | None, shard: str | None, history: str
+    choices: tuple[Choice, ...],
+    question: Question,
+    engine: "Engine",
+    out: str | None,
+    shard: str | None,
+    history: str,
 ) -> None:
     """Measure a model by a suite, and judge. The run is kept in the history.
+
+    Several models share pictures and controls, and are shown side by side. --out then has a folder for each, and the
+    exit code is that of the worst.
 
     With --baseline each check is also measured at the baseline's places and level. The exit code is then that of the
     worse of verdict and change.
@@ -108,42 +171,37 @@ def command(
     With --shard K/N so many processes share the work and the history: once all have ended, the same command without it
     finds their blocks, and judges.
     """
+    if len(choices) > 1:
+        check_references(choices)
+        if question.baseline:
+            raise UsageError(f"--baseline is of one MODEL; {len(choices)} are given.")
     suite, where = question.load(), folder(out)
     share = _share(shard, suite) if shard else None
     past = read_baseline(question.baseline, suite) if question.baseline else None
+    order = Order(question=question, suite=suite, engine=engine, history=Path(history), shard=share, past=past)
+    if len(choices) > 1:
+        _several(choices, order, where)
+    else:
+        _one(choices[0], order, where)
 
-    from perturb.baseline import compare, conditions, decided
-    from perturb.block_files import BlockFiles
-    from perturb.history import BLOCKS, trim_blocks
+
+def _one(choice: Choice, order: Order, where: Path | None) -> None:
+    """The whole report."""
+    from perturb.baseline import compare
+    from perturb.history import trim_blocks
     from perturb.render import terminal
     from perturb.render.badges import verdict
     from perturb.render.changes import changes
     from perturb.runs import encode
-    from perturb.stories.experiment import Wanted
-    from perturb.stories.qualify import Context, examine, examine_shard
 
-    model, remedy = choice.see()
-    blocks = BlockFiles(folder=Path(history) / BLOCKS)
-    again = shlex.join(["perturb", "qualify", *choice.words(), *question.words()])
-    with progress() as begin:
-        wanted = Wanted(
-            conditions=conditions(past) if past else {},
-            decided=partial(decided, past) if past else lambda found: True,
-            engine=engine,
-            keep=where and where / "training",
-            executor=blocks,
-            progress=begin,
-        )
-        context = Context(wanted=wanted, command=again, remedy=remedy)
-        if share is not None:
-            examine_shard(model, suite, context, share)
-            blocks.check_kept()
-            console().print(f"The blocks of shard {shard} are kept. The same command without --shard judges.")
-            return
-        run = examine(model, suite, context)
-    view, files = console(), encode(run)
-    digest = kept(files, history)
-    trim_blocks(Path(history))
+    run, blocks = order.measured(choice, where)
+    view, past = console(), order.past
+    if run is None:
+        view.print(KEPT.format(order.shard))
+        return
+    files = encode(run)
+    digest = kept(files, str(order.history))
+    trim_blocks(order.history)
     since = compare(past, run, digest) if past else None
     view.print(terminal.report(run.report, since))
     if since is not None:
@@ -155,6 +213,41 @@ def command(
         save(run.report, where, files, since)
         view.print(f"Report: {where / 'report.html'}, report.md and report.json")
     finish((EXIT | CHANGED)[verdict(run.report, since)])
+
+
+def _several(choices: tuple[Choice, ...], order: Order, where: Path | None) -> NoReturn:
+    """A table of the models, written anew after each: a run that is killed leaves those that it measured."""
+    from perturb.history import trim_blocks
+    from perturb.render import models
+    from perturb.runs import encode
+
+    bench = shared_bench(order.suite)
+
+    def measure(name: str, choice: Choice) -> "Report | None":
+        place = where and where / name
+        run, _ = order.measured(choice, place, bench=bench, title=f"{name}: ")
+        if run is None:
+            return None
+        files = encode(run)
+        kept(files, str(order.history))
+        trim_blocks(order.history)
+        if place is not None:
+            save(run.report, place, files)
+        return run.report
+
+    found = models.SideBySide(suite=order.suite.name, description=order.suite.description)
+    for row in rows(by_folder(choices), measure):
+        found = replace(found, rows=(*found.rows, row))
+        if where is not None and order.shard is None:
+            write_tables(found, where)
+    view = console()
+    if order.shard is not None:
+        view.print(*models.errors(found), *([] if models.errors(found) else [KEPT.format(order.shard)]), sep="\n")
+        finish(EXIT["ERROR"] if models.errors(found) else 0)
+    view.print(models.table(found))
+    if where is not None:
+        view.print(f"Reports: {where / 'index.html'}, models.md and a folder of each model")
+    finish(EXIT[found.verdict])
 
 
 def _share(text: str, suite: "Suite") -> "Shard":

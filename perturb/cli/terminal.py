@@ -1,5 +1,6 @@
 """The console, and a progress bar on the error stream."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -7,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from perturb.cli.outlets import err, out
+from perturb.errors import PerturbError
 from perturb.visible import visible
 
 
@@ -32,9 +34,22 @@ def finish(code: int) -> NoReturn:
     raise click.exceptions.Exit(code)
 
 
+def fault(error: BaseException) -> str:
+    """What went wrong, in one line; for what nobody foresaw, the traceback is printed first."""
+    if isinstance(error, PerturbError):
+        return str(error)
+    if isinstance(error, SystemExit):  # our own commands end by click's Exit
+        return f"the model's code called sys.exit({error.code!r}), so there is no result."
+    click.echo(visible("".join(traceback.format_exception(error))), file=err(), nl=False)
+    return f"unforeseen {type(error).__name__}: the lines above say where."
+
+
 @contextmanager
-def progress() -> Iterator[Any]:
-    """A bar on the error stream for whatever takes long; gone when done, silent where nobody watches."""
+def progress(of: str = "") -> Iterator[Any]:
+    """A bar on the error stream for whatever takes long; gone when done, silent where nobody watches.
+
+    Each stage is shown after the words `of`.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -43,6 +58,7 @@ def progress() -> Iterator[Any]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
         def begin(stage: str, steps: int) -> Callable[[int], None]:
+            stage = f"{of}{stage}"
             task = bar.add_task(stage, total=steps)
 
             def tick(done: int, note: str = "") -> None:

@@ -42,41 +42,55 @@ def watched(command: Callable[[], Any]) -> NoReturn:
 def watch(command: Callable[[], Any]) -> NoReturn:
     """As `watched`, for a process that is known to bear a copy."""
     _open_standard_streams()
-    told, telling = os.pipe()
-    heard, printing = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    watcher = os.getpid()
-    process = os.fork()
-    if process == 0:
-        os.close(told)
-        os.close(heard)
-        work(command, telling, printing, watcher)
-    os.close(telling)
-    os.close(printing)
-    sys.exit(Watch(process, told, heard).until_it_ends())
+    watch, code = Watch(), None
+    while code is None:
+        watch.start(command)
+        code = watch.until_it_ends()
+    sys.exit(code)
 
 
 class Watch:
-    """What is known of the inner process: what it said and printed, who interrupted it, why it was stopped."""
+    """What is known of the inner process: what it said and printed, who interrupted it, why it was stopped.
 
-    def __init__(self, process: int, told: int, heard: int) -> None:
-        self.process, self.told, self.heard = process, told, heard
-        self.started = time.monotonic()
+    A command in parts tells which it begins, and what came of each. A process that ends within a part loses this part
+    alone: another process goes on with the next.
+    """
+
+    def __init__(self) -> None:
         self.seconds, self.bytes = float("inf"), memory.limit()
-        self.printed = 0
-        self.message = b""
+        self.interrupted: int | None = None  # by which signal
+        self.parts: dict[str, dict[str, Any]] = {}  # what came of each part that has ended
+        self.part: str | None = None  # that goes on
+
+    def start(self, command: Callable[[], Any]) -> None:
+        """Run the command in a new process, which knows what came of earlier parts."""
+        self.told, telling = os.pipe()
+        self.heard, printing = os.pipe()
+        self.started, self.printed, self.message = time.monotonic(), 0, b""
         self.end: dict[str, Any] | None = None
         self.stopped = ""  # why, in words
-        self.interrupted: int | None = None  # by which signal
         self.leaves_by = float("inf")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        watcher = os.getpid()
+        self.process = os.fork()
+        if self.process == 0:
+            os.close(self.told)
+            os.close(self.heard)
+            self._listen(signal.SIG_DFL)
+            work(command, telling, printing, watcher, self.parts)
+        os.close(telling)
+        os.close(printing)
+        self._listen(self._pass_on)
+
+    def _listen(self, handler: Any) -> None:
         for name in SIGNALS:
             number = getattr(signal, name)
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._pass_on)
+                signal.signal(number, handler)
 
-    def until_it_ends(self) -> int:
-        """The exit code of the command, said in words where it is no verdict."""
+    def until_it_ends(self) -> int | None:
+        """The exit code of the command, said in words where it is no verdict; None: a part was lost, and it goes on."""
         status = None
         open_ends = [self.told, self.heard]
         while status is None:
@@ -90,6 +104,8 @@ class Watch:
             os.set_blocking(end, False)
             while self._take(end):
                 pass
+        os.close(self.told)
+        os.close(self.heard)
         return self._code(os.waitstatus_to_exitcode(status))
 
     def _ready(self, ends: list[int]) -> list[int]:
@@ -118,6 +134,10 @@ class Watch:
             self.end, self.leaves_by = message, time.monotonic() + GRACE
         if "copied" in message:
             self._stop("the model's code copied its process by `os.fork`; use `subprocess` or `multiprocessing`")
+        if "begun" in message:
+            self.part, self.started, self.printed = message["begun"], time.monotonic(), 0
+        if "done" in message:
+            self.parts[message["done"]], self.part = message["came"], None
         self.seconds = message.get("seconds", self.seconds)
         self.bytes = message.get("bytes", self.bytes)
 
@@ -165,7 +185,7 @@ class Watch:
             if error.errno != errno.ESRCH:
                 raise
 
-    def _code(self, code: int) -> int:
+    def _code(self, code: int) -> int | None:
         by_itself = self.end is not None and self.end["end"] == INTERRUPTED
         if by_itself and self.interrupted is None:
             time.sleep(TICK)  # a terminal interrupts both, and the inner process may be the quicker
@@ -175,7 +195,11 @@ class Watch:
         if self.end is not None and not by_itself:
             _say(self.end["last"])
             return int(self.end["end"])
-        _say(f"perturb: {self.stopped or self._abnormal(code)}.")
+        why = f"{self.stopped or self._abnormal(code)}."
+        if self.part is not None:
+            self.parts[self.part], self.part = {"error": why}, None
+            return None
+        _say(f"perturb: {why}")
         return InputError.exit_code
 
     def _abnormal(self, code: int) -> str:

@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -25,6 +25,7 @@ class Line:
 
     descriptor: int | None = None
     last: str = ""
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what came of them in earlier processes
 
 
 LINE = Line()
@@ -34,7 +35,9 @@ def tell(**message: Any) -> bool:
     """Say something to the process that watches this one; False where none does."""
     if LINE.descriptor is None:
         return False
-    os.write(LINE.descriptor, json.dumps(message).encode() + b"\n")
+    data = json.dumps(message).encode() + b"\n"
+    while data:
+        data = data[os.write(LINE.descriptor, data) :]
     return True
 
 
@@ -46,9 +49,15 @@ def finally_say(text: str) -> None:
         LINE.last = text
 
 
-def work(command: Callable[[], Any], descriptor: int, printed: int, watcher: int) -> NoReturn:
+def work(
+    command: Callable[[], Any],
+    descriptor: int,
+    printed: int,
+    watcher: int,
+    parts: Mapping[str, Mapping[str, Any]],
+) -> NoReturn:
     """Run the command, tell how it ended, and leave the process as Python does."""
-    LINE.descriptor = descriptor
+    LINE.descriptor, LINE.parts = descriptor, parts
     _die_with(watcher)
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:

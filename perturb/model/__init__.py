@@ -4,7 +4,7 @@ from perturb.model.callable import BlackBox
 from perturb.model.camera import behind
 from perturb.model.network import Network
 from perturb.model.preprocessing import Preprocessing
-from perturb.model.reference import load, load_network
+from perturb.model.reference import load, load_network, parsed
 from perturb.model.weights import fits, load_weights, save_weights
 from perturb.model.whole import tiled
 
@@ -17,6 +17,7 @@ __all__ = [
     "load",
     "load_network",
     "load_weights",
+    "parsed",
     "save_weights",
     "tiled",
 ]

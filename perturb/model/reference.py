@@ -39,9 +39,7 @@ def load(
     callable.
     Raises UsageError for an unknown name, InputError for what cannot be loaded.
     """
-    scheme, _, rest = reference.rpartition(":") if ".py:" in reference else reference.partition(":")
-    if not scheme or not rest:
-        raise UsageError(f"model `{reference}` is not understood; expected {FORMS}.")
+    scheme, rest = parsed(reference)
     where = _device(device)
     loader = LOADERS.get(scheme, _from_factory)
     with Apart(seed)():
@@ -61,6 +59,14 @@ def load(
         note = f"{reference} sets torch's seed itself, to {own_seed}: its weights are the same with every --seed"
         warnings.warn(note, PerturbWarning, stacklevel=2)
     return network
+
+
+def parsed(reference: str) -> tuple[str, str]:
+    """(scheme, the rest). Raises UsageError for a reference that is none of FORMS, whatever exists."""
+    scheme, _, rest = reference.rpartition(":") if ".py:" in reference else reference.partition(":")
+    if not scheme or not rest:
+        raise UsageError(f"model `{reference}` is not understood; expected {FORMS}.")
+    return scheme, rest
 
 
 def load_network(reference: str, *, weights: str | Path | None = None, device: str = "auto", seed: int = 0) -> Network:

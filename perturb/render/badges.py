@@ -15,6 +15,7 @@ class Badge:
 
 
 BADGES = {
+    "ERROR": Badge("bold magenta", "!"),  # of several models, one that could not be measured
     "INVALID": Badge("bold magenta", "!"),
     "INCOMPARABLE": Badge("bold magenta", "!"),
     "FAIL": Badge("bold red", "✕"),

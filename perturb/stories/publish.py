@@ -51,9 +51,7 @@ def published(
 
 def slug(reference: str) -> str:
     """A file's name from the last part of a reference."""
-    last = (
-        reference.rpartition(":")[2] if ".py:" not in reference else reference.rpartition("/")[2].replace(".py:", "-")
-    )
+    last = re.split("[:/]", reference.replace(".py:", "-"))[-1]
     return re.sub(r"[^\w.-]+", "-", last)
 
 
