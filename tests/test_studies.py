@@ -152,6 +152,8 @@ def test_what_cannot_be_written_is_learnt_again(leaves, model, shown):
 def test_another_process_keeps_studies_of_its_own(leaves, model, shown):
     evaluator = ChangeDetector(layer="0", shots=SHOTS)
     studies = Studies([evaluator])
-    for each in (studies, studies, pickle.loads(pickle.dumps(studies))):
+    other = pickle.loads(pickle.dumps(studies))
+    assert other._asked == [evaluator]
+    for each in (studies, studies, other):
         each.of(Look(model=model, layer="0"), evaluator, leaves.pixels[0], name="a", seed=0)
     assert [count for count, _ in shown] == [SHOTS, SHOTS]
