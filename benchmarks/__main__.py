@@ -17,6 +17,7 @@ SECTIONS = {
     "controls": "How often the controls fail by themselves",
     "phases": "How often a claim of 0.2 about every phase is decided, PASS / FAIL",
     "whole": "Whole runs of `qualify`, a crop of each built-in photograph, one thread",
+    "memory": "Peak memory of `qualify`, and the files of a run of 10^6 trials",
     "response": "Quotient scan against full scan, MobileNetV2 at stride 4, noise pictures",
 }
 

@@ -62,7 +62,7 @@ class Work:
             pre = replace(model.preprocessing, input_shape=shape)
             model = Network(model.module, name=model.name, preprocessing=pre, device=DEVICE)
         pictures = torch.from_numpy(
-            load_images("built-in", shape=shape, crops=1).pixels[: 8 if case.side == 224 else 2]
+            np.asarray(load_images("built-in", shape=shape, crops=1).pixels[: 8 if case.side == 224 else 2])
         )
         if model.untrained:
             model.settle(pictures)

@@ -18,7 +18,7 @@ def report() -> Iterator[str]:
     rows = []
     for side, count, rounds in ((224, 8, 3), (896, 8, 1)):
         shape = (3, side, side)
-        pictures = load_images("built-in", shape=shape, crops=1).pixels[:count]
+        pictures = np.asarray(load_images("built-in", shape=shape, crops=1).pixels[:count])
         model = Network(resnet18(), preprocessing=Preprocessing(input_shape=shape), device=DEVICE)
         model.settle(torch.from_numpy(pictures))
         theirs = resnet18().eval().to(DEVICE)

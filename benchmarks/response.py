@@ -15,7 +15,7 @@ from perturb.records import Contribution
 
 def report() -> Iterator[str]:
     model = load_network("torchvision:mobilenet_v2", device=DEVICE)
-    pictures = load_images("noise", shape=model.input_shape, count=64).pixels
+    pictures = np.asarray(load_images("noise", shape=model.input_shape, count=64).pixels)
     model.settle(torch.from_numpy(pictures[:16]))
     layer = model.find_layer("stride:4")
     rows = []

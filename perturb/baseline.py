@@ -390,23 +390,28 @@ def _seen(found: Measurement, arm: Arm) -> Float[np.ndarray, "seed image pair"]:
 def _design(found: Measurement, photographs: int) -> str:
     """A digest of each photograph's trials."""
 
-    def part(number: int) -> bytes:
-        mine = [(t, t.photograph == number) for t in found.trials]
+    def part(*images: np.ndarray) -> bytes:
+        mine = zip(found.trials, images, strict=True)
         places = [arm[which].astype("<i4").tobytes() for t, which in mine for arm in (t.dead, t.live)]
         return b"".join([*(f"{t.seed} {t.purpose} ".encode() for t in found.trials), *places])
 
-    return _digests([part(number) for number in range(photographs)])
+    return _digests([*map(part, *(_images_of(t.photograph, photographs) for t in found.trials))])
 
 
 def _evidence(found: Measurement, photographs: int) -> str:
     """A digest of what the evaluator gave for each photograph."""
     seen = found.seen
 
-    def part(number: int) -> bytes:
-        mine = seen.photograph == number
+    def part(mine: np.ndarray) -> bytes:
         return b"".join(v.astype("<f8").tobytes() for v in (seen.evidence[:, 0, mine], seen.threshold[:, mine]))
 
-    return _digests([part(number) for number in range(photographs)])
+    return _digests([*map(part, _images_of(seen.photograph, photographs))])
+
+
+def _images_of(photograph: np.ndarray, photographs: int) -> list[np.ndarray]:
+    """The numbers of each photograph's images, in their order."""
+    order = np.argsort(photograph, kind="stable")
+    return np.split(order, np.searchsorted(photograph[order], np.arange(1, photographs)))
 
 
 def _digests(parts: Sequence[bytes]) -> str:

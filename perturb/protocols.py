@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perturb.answers import Answers
     from perturb.records import Clean, Contribution, Effect, Observation, OperatingPoint
     from perturb.sensor import Sensor
+    from perturb.stack import Stack
 
 
 @runtime_checkable
@@ -83,8 +84,8 @@ class Differentiable(Taps, Protocol):
     ) -> list[Answers]:
         """Pictures -> what `measure` gives for each of these layers' feature maps, in one pass where it can."""
 
-    def settle(self, pictures: Float[Tensor, "picture channel row column"]) -> None:
-        """Give batch normalisation the statistics of these pictures."""
+    def settle(self, pictures: Tensor | np.ndarray | Stack) -> None:
+        """Give batch normalisation the statistics of these pictures, batch by batch."""
 
 
 class Perturbation(Protocol):

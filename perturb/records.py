@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from perturb.stack import Stack
+
 Phase = tuple[int, int]
 Arm = Literal["clean", "dead", "live", "clean-live"]
 ARMS: tuple[Arm, ...] = ("clean", "dead", "live", "clean-live")
@@ -61,7 +63,7 @@ class Objects:
 class Images:
     """Crops of photographs, ready for a model."""
 
-    pixels: Float[np.ndarray, "image channel row column"]  # float32, fractions of the raw pixel range, 0 to 1
+    pixels: Float[np.ndarray, "image channel row column"] | Stack  # float32, fractions of the raw pixel range, 0 to 1
     photograph: Int[np.ndarray, " image"]  # the photograph that a crop was cut from: the cluster of every interval
     crop: Int[np.ndarray, " image"]  # the crop's number within its photograph
     names: tuple[str, ...]  # of the photographs
@@ -74,7 +76,7 @@ class Images:
     cut: Float[np.ndarray, "image 4"] | None = None  # top, left, height, width of the part shown, in the photograph's
     # pixels, fractions where it was resized; None: there is no photograph
     files: tuple[Path, ...] = ()  # of the photographs
-    region: Bool[np.ndarray, "image row column"] | None = None  # the pixels that an object may cover; None: all
+    region: Bool[np.ndarray, "image row column"] | Stack | None = None  # the pixels that an object may cover; None: all
     account: PictureAccount | None = None  # of the user's own files
 
 

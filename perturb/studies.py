@@ -1,5 +1,6 @@
 """What evaluators learn from clean shots of images, kept for one run so that nothing is learnt twice."""
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -7,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from perturb.looking import Look
 from perturb.protocols import Evaluator
+from perturb.scratch import Scratch
 from perturb.showing import Picture, shots_of
 
-ROOM = 1 << 29  # bytes; a study that comes when they are full is not kept
+ROOM = 1 << 29  # bytes of a file; a study that comes when they are full is not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,22 @@ class Studies:
         self._asked = asked
         self._room = room
         self._known: list[Evaluator] = []  # an evaluator's number is its place; equal ones are one
-        self._kept: dict[tuple[object, ...], Study] = {}
+        self._file = Scratch()  # in memory they would keep what was freed around them from being used again
+        self._kept: dict[tuple[object, ...], tuple[int, int]] = {}  # where in the file, how many bytes
 
     def identity_parts(self) -> None:
         """No result depends on what is kept: see perturb.identity."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process keeps its own."""
+        return Studies, (self._asked,)
 
     def of(self, look: Look, evaluator: Evaluator, still: Picture, *, name: str, seed: int) -> Study:
         """What the evaluator learns of the image `name`, which is `still` without object and noise."""
         image = look.model.digest, look.double, name, seed, blake2b(np.ascontiguousarray(still).data).digest()
         key = (*image, look.layer, self._number(evaluator))
         if key in self._kept:
-            return self._kept[key]
+            return pickle.loads(self._file.read(*self._kept[key]))
         together = [(look.layer, evaluator), *((other.layer, other) for other in self._beside(evaluator))]
         shots = shots_of(still, name, seed=seed, noise=evaluator.noise, count=evaluator.shots)
         outputs = look.along(torch.from_numpy(shots), [layer for layer, _ in together])
@@ -67,18 +73,9 @@ class Studies:
         return self._known.index(evaluator)
 
     def _keep(self, key: tuple[object, ...], study: Study) -> None:
-        size = _bytes(study.known) + _bytes(study.evidence)
-        if size <= self._room:
-            self._room -= size
-            self._kept[key] = study
-
-
-def _bytes(known: Any) -> int:
-    """Memory of the tensors and arrays in what an evaluator knows."""
-    if isinstance(known, Tensor):
-        return known.untyped_storage().nbytes()
-    if isinstance(known, np.ndarray):
-        return known.nbytes
-    if isinstance(known, list | tuple):
-        return sum(map(_bytes, known))
-    return sum(map(_bytes, (known if isinstance(known, dict) else getattr(known, "__dict__", {})).values()))
+        try:
+            data = pickle.dumps(study)
+        except Exception:  # of a user's own evaluator some things cannot be written: they are learnt again
+            return
+        if self._file.size + len(data) <= self._room:
+            self._kept[key] = self._file.add(data), len(data)

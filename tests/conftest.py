@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ def same_weights() -> None:
 @pytest.fixture(scope="session")
 def leaves() -> Images:
     """40 independent dead-leaves pictures, 64 x 64."""
-    return load_images("dead-leaves", shape=(3, 64, 64), count=40)
+    images = load_images("dead-leaves", shape=(3, 64, 64), count=40)
+    return replace(images, pixels=np.asarray(images.pixels))
 
 
 @pytest.fixture

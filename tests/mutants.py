@@ -48,7 +48,7 @@ OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_tr
 OF_PHASES, OF_BLIND, OF_READING = "tests/test_phases.py", "tests/test_blind.py", "tests/test_reading.py"
 OF_CAUSE = "tests/test_cause.py"
 OF_SHOWING = "tests/test_showing.py"
-OF_STUDIES = "tests/test_studies.py"
+OF_STUDIES, OF_STACK = "tests/test_studies.py", "tests/test_stack.py"
 OF_UNTIL, OF_BASELINE = "tests/test_until_decided.py", "tests/test_baseline.py"
 CONTROLS, OF_CONTROLS, OF_OUTLINE = "perturb/stories/controls.py", "tests/test_controls.py", "tests/test_outline.py"
 OF_OBJECTS, OF_PLACING = "tests/test_perturbations.py", "tests/test_placing.py"
@@ -372,7 +372,14 @@ MUTANTS = [
     Mutant("study of another crop", "perturb/studies.py", "look.double, name, seed", "look.double, seed", OF_STUDIES),
     Mutant("study of another seed", "perturb/studies.py", "name, seed, blake2b", "name, blake2b", OF_STUDIES),
     Mutant("study of another model", "perturb/studies.py", "look.model.digest, ", "", OF_STUDIES),
-    Mutant("studies without end", "perturb/studies.py", "if size <= self._room:", "if True:", OF_STUDIES),
+    Mutant("studies without end", "perturb/studies.py", "if self._file.size + len(data) <= self._room:", "if True:", OF_STUDIES),
+    Mutant("studies in another process", "perturb/studies.py", "return Studies, (self._asked,)", "return Studies, ()", OF_STUDIES),
+    Mutant("parts over one another", "perturb/scratch.py", "self.size += len(data)", "self.size = len(data)", OF_STACK),
+    Mutant("four bytes a value", "perturb/images/spool.py", "exact(picture) if picture.dtype == np.float32 else picture", "picture", OF_STACK),
+    Mutant("all pictures at once", "perturb/stack.py", "return (self.read(int(number)) for number in self.numbers)", "return iter([self.read(int(number)) for number in self.numbers])", OF_STACK),
+    Mutant("a part from its beginning", "perturb/stack.py", "in self.numbers)", "in range(len(self)))", OF_STACK),
+    Mutant("each picture at the first place", "perturb/stack.py", "change(place, pictures[place])", "change(0, pictures[place])", OF_STACK),
+    Mutant("settled on one batch", "perturb/model/network.py", "pictures[at : at + SETTLED]", "pictures[:SETTLED]", OF_STACK),
     Mutant("evaluators apart", "perturb/studies.py", "if evaluator not in self._asked:", "if True:", OF_STUDIES),
     Mutant("a map that changes in place", "perturb/model/running.py", "found if last or found is None else found.clone()", "found", OF_STUDIES),
     Mutant("amplitude beyond the level", "perturb/observe.py", "np.minimum(amplitude, bound)", "amplitude", OF_OBSERVE),

@@ -132,7 +132,7 @@ def smallest(reference: str) -> Network:
 def steps(model: Network) -> Iterator[tuple[str, Callable[[], str]]]:
     """What is tried, each giving a few words."""
     pictures = load_images("dead-leaves", shape=model.input_shape, count=2)
-    model.settle(torch.from_numpy(pictures.pixels))
+    model.settle(pictures.pixels)
     layer = "output" if model.gives_tensor("output") else "last"
 
     def qualified() -> str:
@@ -144,12 +144,12 @@ def steps(model: Network) -> Iterator[tuple[str, Callable[[], str]]]:
         size = rf.at_layer(model, model.find_layer("last"), alone).theory.size
         return f"{size[0]} x {size[1]}" if size else "whole"
 
-    alone = replace(pictures, pixels=pictures.pixels[:1])
+    alone = replace(pictures, pixels=np.asarray(pictures.pixels[:1]))
     yield "lint", lambda: f"period {lint(model, layer)['period']}"
     yield "map", lambda: f"period {energy(model, alone.pixels, model.find_layer(layer), Options(probes=2)).period}"
     yield "rf", seen
     yield "qualify", qualified
-    random = load_images("noise", shape=model.input_shape, count=1).pixels  # equal pixels tie in a max-pool
+    random = np.asarray(load_images("noise", shape=model.input_shape, count=1).pixels)  # equal pixels tie in a max-pool
     yield "check", lambda: checked(model, random, model.find_layer(layer))
 
 

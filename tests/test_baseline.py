@@ -7,6 +7,7 @@ import pytest
 from test_changes import twice
 from toyruns import a_measurement, a_run
 
+from perturb import runs
 from perturb.baseline import SuiteKey, accept, compare, conditions, decided, from_json
 from perturb.changes import ChangeVerdict
 from perturb.errors import InputError
@@ -258,3 +259,13 @@ def test_the_file_survives_and_is_small():
     for broken in ("", "[]", "{}", text.replace('"schema": 4', '"schema": 5'), text.replace('"margin"', '"margins"')):
         with pytest.raises(InputError, match=r"^`baseline\.json`: [^\n]+$"):
             from_json(broken)
+
+
+def test_a_million_trials_are_accepted_and_read_again(rng):
+    """20,000 photographs, 25 pairs and two arms: within the limits of what is read."""
+    run = a_run(a_measurement(*rng.random((2, 20_000, 25))))
+    again = runs.decode(runs.encode(run))
+    np.testing.assert_array_equal(again.measured["pixel"].seen.evidence, run.measured["pixel"].seen.evidence)
+    text = encode(accept(run, "one"))
+    assert len(text) < 5_000_000
+    assert from_json(text).experiments["pixel"].accepted["dead"].images == 20_000

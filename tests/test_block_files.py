@@ -156,7 +156,7 @@ def reading(by, **changes):
 
 
 def moved_pixel(images):
-    pixels = images.pixels.copy()
+    pixels = np.array(images.pixels)
     pixels[3, 2, 31, 31] = np.nextafter(pixels[3, 2, 31, 31], np.float32(2))
     return replace(images, pixels=pixels)
 

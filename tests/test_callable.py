@@ -65,7 +65,7 @@ def test_it_is_given_what_a_network_is_given():
 
 def test_its_response_is_that_of_the_network_inside_it():
     """At every pixel, and by phases; the network tells its own period, the function is told."""
-    pictures = load_images("noise", shape=SHAPE, count=2).pixels
+    pictures = np.asarray(load_images("noise", shape=SHAPE, count=2).pixels)
     inside = network(window(3, padding=1), shape=SHAPE)
     outside = BlackBox(lambda x: inside.module(x).numpy(), preprocessing=Preprocessing(input_shape=SHAPE))
     wanted = full_scan(inside, pictures, "output", Options(engine="dense"))

@@ -143,7 +143,7 @@ def lattice(dead, live, period=2):
 def test_a_score_yes_no_and_2afc():
     """The model's own output as evidence: hot pixels at seen phases are told, at the others not."""
     images = load_images("dead-leaves", shape=(3, 64, 64), count=80)
-    dim = replace(images, pixels=images.pixels * 0.5)
+    dim = replace(images, pixels=np.asarray(images.pixels) * 0.5)
     task = Presence(perturbation=Box(size=1, mode="replace"), level=1.0)
     wanted = Wanted(places={"toy": lattice((1, 1), (0, 0))})
     found, _ = experiment(
@@ -158,7 +158,7 @@ def test_a_score_yes_no_and_2afc():
 
 def test_features_learn_and_are_blind_where_the_network_is():
     images = load_images("dead-leaves", shape=(3, 64, 64), count=60)
-    smooth = replace(images, pixels=images.pixels * 0.2 + 0.3)
+    smooth = replace(images, pixels=np.asarray(images.pixels) * 0.2 + 0.3)
     module = nn.Sequential(window(1, channels=32), nn.ReLU())
     features = Features(layer="1", noise=0.01)
     found, effect = experiment(module, smooth, share=0.5, evaluator=features, level=1.0)

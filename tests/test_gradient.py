@@ -26,7 +26,7 @@ class Spectrum(nn.Module):
 
 @pytest.fixture(scope="module")
 def pictures():
-    return load_images("noise", shape=SHAPE, count=5).pixels
+    return np.asarray(load_images("noise", shape=SHAPE, count=5).pixels)
 
 
 def test_energy_estimates_the_jacobian_columns(pictures):
@@ -74,7 +74,7 @@ def test_the_authors_formula_by_finite_differences(kind):
         nn.Conv2d(3, 6, 3, 2, 1), nn.ELU(), nn.Conv2d(6, 4, 3, 1, 1), nn.Flatten(), nn.Linear(100, 5)
     )
     model = network(module, shape=(3, 10, 10))
-    images = load_images("noise", shape=(3, 10, 10), count=3).pixels
+    images = np.asarray(load_images("noise", shape=(3, 10, 10), count=3).pixels)
     exact, total, step = copy.deepcopy(module).double(), np.zeros((10, 10)), 1e-5
 
     def score(x: torch.Tensor, label: int) -> float:

@@ -15,7 +15,7 @@ SHAPE = (3, 32, 32)
 
 @pytest.fixture(scope="module")
 def pictures():
-    return load_images("noise", shape=SHAPE, count=12).pixels * 0.4 + 0.1
+    return np.asarray(load_images("noise", shape=SHAPE, count=12).pixels) * 0.4 + 0.1
 
 
 @pytest.mark.parametrize("engine", ["dense", "incremental"])

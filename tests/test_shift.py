@@ -13,7 +13,7 @@ from perturb.stories.shift import shift
 def test_change_and_labels_are_those_of_the_moved_crops():
     model = network(nn.Sequential(plain(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
     found = shift(model, "noise", span=4, count=5)
-    pixels = torch.from_numpy(load_images("noise", shape=(3, 68, 68), count=5).pixels)
+    pixels = torch.from_numpy(np.asarray(load_images("noise", shape=(3, 68, 68), count=5).pixels))
     still, moved = (model.measure(pixels[:, :, r : r + 64, c : c + 64]) for r, c in ((0, 0), (1, 3)))
     apart = np.mean([(a - b).abs().sum() for i, a in enumerate(still) for j, b in enumerate(still) if i != j])
     assert found.apart == pytest.approx(apart, rel=1e-4)

@@ -46,7 +46,7 @@ def test_each_direction_has_its_own_period():
     model = network(nn.Sequential(nn.Conv2d(3, 4, 3, (2, 1), 1), nn.ReLU(), nn.Conv2d(4, 4, 3, (2, 1), 1)))
     found = lint(model)
     assert (found["period"], found["periods"], found["imbalance"]) == (4, [4, 1], 3)
-    pictures = load_images("built-in", shape=model.input_shape, count=2).pixels
+    pictures = np.asarray(load_images("built-in", shape=model.input_shape, count=2).pixels)
     measured = energy(model, pictures)
     assert (measured.period, measured.periods) == (4, (4, 1))
     assert (fold(measured) == fold(measured)[:, :1]).all()
@@ -120,7 +120,7 @@ def test_unknown_operation_inside_a_gate_does_no_harm():
 def test_squared_energy_at_initialisation_follows_the_structure():
     """RMS gradient ~ sqrt(N): correlation over the phases, 16 noise images, 8 probes, untrained ResNet-18."""
     model = load("torchvision:resnet18")
-    noise = load_images("noise", shape=model.input_shape, count=16).pixels
+    noise = np.asarray(load_images("noise", shape=model.input_shape, count=16).pixels)
     model.settle(torch.from_numpy(noise))
     measured = energy(model, noise)
     squared = Contribution(values=measured.values**2, kind="energy", layer="output", period=32, images=16)

@@ -1,5 +1,6 @@
 """What clean shots teach is learnt once in a run, and is what each check alone would have learnt."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -131,3 +132,28 @@ def test_a_run_without_room_keeps_nothing_and_finds_the_same(leaves, model, show
     shown.clear()
     observe(block(few), experimenter(model, small))
     assert [count for count, _ in shown].count(SHOTS) == 2
+
+
+class Unwritten(ChangeDetector):
+    """Knows something that cannot be pickled."""
+
+    def study(self, outputs):
+        golden, evidence = super().study(outputs)
+        return golden, lambda: evidence
+
+
+def test_what_cannot_be_written_is_learnt_again(leaves, model, shown):
+    still, studies, evaluator = leaves.pixels[0], Studies(), Unwritten(layer="0", shots=SHOTS)
+    found = [studies.of(Look(model=model, layer="0"), evaluator, still, name="a", seed=0) for _ in range(2)]
+    assert torch.equal(found[0].known.mean, found[1].known.mean)
+    assert [count for count, _ in shown] == [SHOTS, SHOTS]
+
+
+def test_another_process_keeps_studies_of_its_own(leaves, model, shown):
+    evaluator = ChangeDetector(layer="0", shots=SHOTS)
+    studies = Studies([evaluator])
+    other = pickle.loads(pickle.dumps(studies))
+    assert other._asked == [evaluator]
+    for each in (studies, studies, other):
+        each.of(Look(model=model, layer="0"), evaluator, leaves.pixels[0], name="a", seed=0)
+    assert [count for count, _ in shown] == [SHOTS, SHOTS]

@@ -1,5 +1,6 @@
 """A model with a state, or whose pictures meet in a batch, is found on the judged pictures."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -46,7 +47,7 @@ class Calls(nn.Module):
 
 def pictures():
     """Brighter than the noise on which a model is tried when it is loaded."""
-    return 0.5 + 0.5 * load_images("noise", shape=SHAPE, count=5).pixels
+    return 0.5 + 0.5 * np.asarray(load_images("noise", shape=SHAPE, count=5).pixels)
 
 
 def bright(x):

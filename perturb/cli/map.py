@@ -97,7 +97,7 @@ def command(choice: Choice, kind: str, layer: str | None, shown: Shown, options:
 
 def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options) -> "Contribution":
     """The map, on as many pictures as asked for; an untrained network is settled on them."""
-    import torch
+    import numpy as np
 
     from perturb.stories.witness import witness
 
@@ -106,9 +106,9 @@ def _estimate(model: Sees, kind: str, layer: str, shown: Shown, options: Options
     where = model.find_layer(layer) if isinstance(model, Taps) else layer
     if not estimator.pictures:
         return estimator(model, None, where)
-    pictures = shown.load(model.input_shape).pixels[: shown.count]
+    pictures = np.asarray(shown.load(model.input_shape).pixels[: shown.count])
     if model.untrained and isinstance(model, Differentiable):
-        model.settle(torch.from_numpy(pictures))
+        model.settle(pictures)
     seen = witness(model, pictures, [where])
     steps = pictures[0, 0].size if options.full and kind == "response" else 1  # places
     with progress() as begin:

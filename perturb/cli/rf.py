@@ -76,11 +76,10 @@ def command(
 def _pictures(network: "Network", shown: Shown) -> "Images":
     """Those to measure on; an untrained network gets its normalisation statistics from all that there are."""
     import numpy as np
-    import torch
 
     from perturb.trials import only
 
     found = shown.load(network.input_shape)
     if network.untrained:
-        network.settle(torch.from_numpy(found.pixels))
+        network.settle(found.pixels)
     return only(found, np.arange(min(shown.count, len(found.pixels))))

@@ -18,6 +18,7 @@ from perturb.images.labelled import LAYOUTS, load_labelled
 from perturb.images.photograph import Photograph, cut_like, enlarged_size
 from perturb.images.reading import Reading, note_constant, note_enlarged, opened_in_turn
 from perturb.images.region import Region, crop_at
+from perturb.images.spool import Spool, spooled
 from perturb.kinds import is_custom
 from perturb.records import Images
 from perturb.streams import stream
@@ -155,17 +156,19 @@ def split_sizes(photographs: int, share: float) -> tuple[int, int]:
 
 def _drawn(draw: Draw, source: str, shape: tuple[int, int, int], count: int, seed: int) -> Images:
     """Pictures that a function draws."""
-    made = [draw(shape, stream(seed, f"images/{source}/{i}")) for i in range(count)]
-    with_spots = [one if isinstance(one, tuple) else (one, None) for one in made]
-    pictures = [np.asarray(picture, dtype=np.float32) for picture, _ in with_spots]
-    for picture in pictures:
+    pixels, spots = Spool(), []
+    for i in range(count):
+        made = draw(shape, stream(seed, f"images/{source}/{i}"))
+        drawn, spot = made if isinstance(made, tuple) else (made, None)
+        picture = np.asarray(drawn, dtype=np.float32)
         if picture.shape != shape or not (picture.min() >= 0 and picture.max() <= 1):
             raise InputError(f"images `{source}`: a picture is {picture.shape}, wanted {shape} with values in [0, 1].")
-    spots = [spot for _, spot in with_spots if spot is not None]
-    if spots and len(spots) < len(made):
+        pixels.add(picture)
+        spots += [] if spot is None else [spot]
+    if spots and len(spots) < count:
         raise InputError(f"images `{source}`: some pictures have a place for the object, and others have none.")
     names = tuple(f"{source}-{i}" for i in range(count))
-    return gathered(np.stack(pictures), names, source, spots=np.array(spots) if spots else None)
+    return gathered(pixels.stack(), names, source, spots=np.array(spots) if spots else None)
 
 
 def _within(images: Images, region: Region) -> Images:
@@ -175,12 +178,12 @@ def _within(images: Images, region: Region) -> Images:
             f"[region] does not go with images `{images.source}`; masks go with built-in and folder:PATH alone."
         )
     names = zip(images.pixels, images.names, strict=True)
-    return replace(images, region=np.stack([region.allowed(picture, name) for picture, name in names]))
+    return replace(images, region=spooled(region.allowed(picture, name) for picture, name in names))
 
 
 def _crops(paths: dict[Path, str], source: str, how: Cropping, reading: Reading, ledger: Ledger) -> Images:
     """Random crops of photographs with these names."""
-    pixels, cuts, regions, photographs, counts = [], [], [], {}, []
+    pixels, regions, cuts, photographs, counts = Spool(), Spool(), [], {}, []
     for photograph in opened_in_turn(paths, how.shape[0], reading, ledger):
         if why := _unfit(photograph, how.shape, how.least):
             ledger.note(LEFT_OUT.format(why), photograph.name)
@@ -199,17 +202,17 @@ def _crops(paths: dict[Path, str], source: str, how: Cropping, reading: Reading,
         frames = [frame for frame in (photograph.stored, *photograph.more) for _ in range(how.crops)]
         for frame in frames:
             crop, cut = crop_at(frame, where, how.shape, rng)
-            pixels.append(crop)
+            pixels.add(crop)
             cuts.append(cut)
             if where is not None:
-                regions.append(cut_like(where[None].astype(np.uint8), cut, how.shape)[0] > 0)
+                regions.add(cut_like(where[None].astype(np.uint8), cut, how.shape)[0] > 0)
         counts.append(len(frames))
     account = ledger.close(len(paths))
     if not photographs:
         raise InputError(f"images `{source}`: no readable picture among {account.words}.")
     names, files = zip(*photographs.values(), strict=True)
     return Images(
-        pixels=np.stack(pixels),
+        pixels=pixels.stack(),
         photograph=np.arange(len(names)).repeat(counts),
         crop=np.concatenate([np.arange(count) for count in counts]),
         names=names,
@@ -218,7 +221,7 @@ def _crops(paths: dict[Path, str], source: str, how: Cropping, reading: Reading,
         cut=np.stack(cuts),
         files=files,
         account=account if account.notes else None,
-        region=np.stack(regions) if regions else None,
+        region=regions.stack() if how.region else None,
     )
 
 

@@ -13,6 +13,7 @@ from perturb.images.annotation_files import Annotated, Entry, read_annotations
 from perturb.images.folder import READABLE, in_folder, name_in
 from perturb.images.photograph import Photograph
 from perturb.images.reading import Reading, opened_in_turn
+from perturb.images.spool import Spool
 from perturb.kinds import near
 from perturb.records import Images, Objects
 from perturb.streams import stream
@@ -36,7 +37,7 @@ class Cutting:
 class _Scene:
     """A part of a photograph: what the window moves over."""
 
-    pixels: Float[np.ndarray, "channel row column"]
+    size: tuple[int, int]  # of the photograph
     top_left: np.ndarray  # row, column in the photograph
     boxes: Boxes
     asked: Bool[np.ndarray, " object"]
@@ -67,17 +68,21 @@ def load_annotated(
     lost = sum(len(entry.boxes) for name, entry in told.entries.items() if name not in matched)
     _note(ledger, told.left_out + Counter({"in pictures that are not in the folder": lost}), plain(file.name))
     scenes: list[list[_Scene]] = []
-    used: list[Photograph] = []
+    pixels, used = Spool(), dict[str, tuple[str, Path]]()
+    side = np.array(cutting.shape[1:]) + cutting.room
     names = {path: name_in(folder, path) for path in entries}
     for photograph in opened_in_turn(names, cutting.shape[0], reading, ledger):
         name, entry = entries[photograph.path]
         left_out: Counter[str] = Counter()
         boxes = _boxes(entry, photograph.size, f"{where}: `{plain(name)}`", classes, left_out)
-        if photograph.digest in {other.digest for other in used}:
+        if photograph.digest in used:
             ledger.note(COPY, photograph.name)
         elif cut := _scenes(photograph, boxes, cutting, left_out, seed):
+            values = photograph.values
+            for scene in cut:
+                pixels.add(_part(values, scene.top_left, side))
             scenes.append(cut)
-            used.append(photograph)
+            used[photograph.digest] = photograph.name, photograph.path
         _note(ledger, left_out, photograph.name)
     account = ledger.close(len(pictures))
     if not scenes:
@@ -85,26 +90,22 @@ def load_annotated(
     counts = [len(cut) for cut in scenes]
     every = [scene for cut in scenes for scene in cut]
     most = max(len(scene.boxes) for scene in every)
+    names_used, files = zip(*used.values(), strict=True)
     images = Images(
-        pixels=np.stack([scene.pixels for scene in every]),
+        pixels=pixels.stack(),
         photograph=np.arange(len(used)).repeat(counts),
         crop=np.concatenate([np.arange(count) for count in counts]),
-        names=tuple(photograph.name for photograph in used),
-        digests=tuple(photograph.digest for photograph in used),
-        files=tuple(photograph.path for photograph in used),
-        cut=np.array([[*scene.top_left, *scene.pixels.shape[1:]] for scene in every], dtype=float),
+        names=names_used,
+        digests=tuple(used),
+        files=files,
+        cut=np.array([[*scene.top_left, *side] for scene in every], dtype=float),
         source=f"folder:{plain(folder)} as annotated in {plain(file.name)}",
         account=account if account.notes else None,
         objects=Objects(
             boxes=np.stack([_padded(scene.boxes, most, np.nan) for scene in every]),
             asked=np.stack([_padded(scene.asked, most, False) for scene in every]),
             window=cutting.shape[1:],
-            photograph=np.concatenate(
-                [
-                    np.array([[*-scene.top_left, *photograph.size] for scene in cut], dtype=float)
-                    for cut, photograph in zip(scenes, used, strict=True)
-                ]
-            ),
+            photograph=np.array([[*-scene.top_left, *scene.size] for scene in every], dtype=float),
         ),
     )
     return said(images)
@@ -199,7 +200,7 @@ def _scenes(photograph: Photograph, boxes: Boxes, cutting: Cutting, left_out: Co
     left_out["too large for the model's input"] += int((~small).sum())
     rng = stream(seed, f"annotated/{photograph.digest}")
     turns = np.zeros(len(boxes), dtype=int)
-    size, pixels = np.array(photograph.size), photograph.values
+    size = np.array(photograph.size)
     scenes: list[_Scene] = []
     for _ in range(cutting.windows):
         waiting = np.flatnonzero(small & (turns == 0))
@@ -214,7 +215,7 @@ def _scenes(photograph: Photograph, boxes: Boxes, cutting: Cutting, left_out: Co
         in_view = (moved[:, :2] < window + room).all(1) & (moved[:, :2] + moved[:, 2:] > 0).all(1)
         scenes.append(
             _Scene(
-                pixels=_part(pixels, top_left, window + room),
+                size=photograph.size,
                 top_left=top_left,
                 boxes=moved[in_view],
                 asked=np.isin(np.arange(len(boxes)), chosen)[in_view],

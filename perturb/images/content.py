@@ -8,10 +8,11 @@ from jaxtyping import Float, Int
 
 from perturb.images.account import COPY, TWO_CLASSES, Ledger
 from perturb.records import Images
+from perturb.stack import Stack
 
 
 def gathered(
-    pixels: Float[np.ndarray, "image channel row column"],
+    pixels: Float[np.ndarray, "image channel row column"] | Stack,
     names: tuple[str, ...],
     source: str,
     *,

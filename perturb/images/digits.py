@@ -12,6 +12,7 @@ from perturb.errors import InputError, UsageError
 from perturb.files import read_bytes
 from perturb.images.content import gathered
 from perturb.images.photograph import fitted
+from perturb.images.spool import spooled
 from perturb.records import Images
 from perturb.streams import stream
 
@@ -43,7 +44,7 @@ def mnist(root: Path, shape: tuple[int, int, int], *, count: int, seed: int) -> 
 def _images(values: Values, labels: Labels, shape: tuple[int, int, int], source: str, count: int, seed: int) -> Images:
     chosen = np.sort(stream(seed, "images/digits").permutation(len(values))[:count])
     grey = (shape[0], *values.shape[1:])  # the same values in every channel
-    pixels = np.stack([fitted(np.broadcast_to(values[i], grey), shape)[0] for i in chosen])
+    pixels = spooled(fitted(np.broadcast_to(values[i], grey), shape)[0] for i in chosen)
     names = tuple(f"digit-{i}" for i in chosen)
     return gathered(pixels, names, source, labels=labels[chosen], classes=tuple("0123456789"))
 

@@ -11,8 +11,9 @@ from perturb.files import read_text
 from perturb.images.account import Ledger
 from perturb.images.content import gathered
 from perturb.images.folder import in_folder, name_in
-from perturb.images.photograph import fitted
+from perturb.images.photograph import Box, fitted
 from perturb.images.reading import Reading, note_constant, note_enlarged, opened_in_turn
+from perturb.images.spool import Spool
 from perturb.records import Images
 from perturb.visible import plain
 
@@ -22,9 +23,8 @@ Listing = list[tuple[Path, str]]  # pairs of a picture and its class
 def load_labelled(kind: str, root: Path, shape: tuple[int, int, int], reading: Reading) -> Images:
     """Every picture of a labelled set, resized and centre-cropped to `shape`; each is its own cluster.
 
-    Classes are sorted by name. A picture of 224 x 224 takes 0.6 MB of memory (float32). Of several frames the first is
-    taken. Raises UsageError if the files of the set are not at `root`, and InputError for fewer than two classes or if
-    no picture can be read.
+    Classes are sorted by name. Of several frames the first is taken. Raises UsageError if the files of the set are not
+    at `root`, and InputError for fewer than two classes or if no picture can be read.
     """
     if not root.is_dir():
         raise UsageError(f"`images`: folder `{plain(root)}` does not exist; check the path.")
@@ -34,24 +34,24 @@ def load_labelled(kind: str, root: Path, shape: tuple[int, int, int], reading: R
     if not listing:
         raise InputError(f"`images`: `{source}` has 0 classes with pictures, expected two or more.")
     every = tuple(sorted(set(listing.values())))
-    pixels = np.empty((len(listing), *shape), dtype=np.float32)
-    cuts = np.empty((len(listing), 4))
-    files: list[Path] = []
+    pixels, cuts, files = Spool(), list[Box](), list[Path]()
     paths = {path: name_in(root, path) for path in listing}
     for photograph in opened_in_turn(paths, shape[0], replace(reading, frames="first"), ledger):
-        pixels[len(files)], cuts[len(files)] = fitted(photograph.stored, shape)
+        picture, cut = fitted(photograph.stored, shape)
+        pixels.add(picture)
+        cuts.append(cut)
         note_constant(photograph, ledger)
         note_enlarged(photograph, shape, ledger)
         files.append(photograph.path)
     if not files:
         raise InputError(f"`images`: `{source}` has no readable picture among {ledger.close(len(listing)).words}.")
     images = gathered(
-        pixels[: len(files)],
+        pixels.stack(),
         tuple(paths[path] for path in files),
         source,
         labels=np.array([every.index(listing[path]) for path in files]),
         classes=every,
-        cut=cuts[: len(files)],
+        cut=np.stack(cuts),
         files=tuple(files),
         ledger=ledger,
         looked_at=len(listing),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,9 +17,11 @@ from perturb.model.running import Forms, fitting, in_batches, joined, run, run_a
 from perturb.model.trial import Form, noise, try_out
 from perturb.precision import full_float32
 from perturb.sensor import network_shape
+from perturb.stack import Stack
 from perturb.surroundings import Apart
 
 VOLUMES = (nn.Conv3d, nn.ConvTranspose3d)
+SETTLED = 32  # pictures in a batch whose statistics count
 
 
 class Network:
@@ -86,10 +89,11 @@ class Network:
             self.module, name=self.name, preprocessing=preprocessing, device=self.device, untrained=self.untrained
         )
 
-    def settle(self, pictures: Float[Tensor, "picture channel row column"]) -> None:
+    def settle(self, pictures: Tensor | np.ndarray | Stack) -> None:
         self._forms.forget()
+        parts = (pictures[at : at + SETTLED] for at in range(0, len(pictures), SETTLED))
         with self._apart():
-            settle(self.module, (self.normalise(part) for part in pictures.split(32)))
+            settle(self.module, (self.normalise(torch.stack([*map(torch.as_tensor, part)])) for part in parts))
 
     def normalise(self, pictures: Float[Tensor, "picture channel row column"]) -> Tensor:
         return self._normaliser(pictures).contiguous(memory_format=self.layout)

@@ -71,11 +71,11 @@ def prove_classifier(judged: Images, *, seed: int) -> tuple[Control, Control]:
 def _changes(kernel: int, judged: Images, seed: int) -> np.ndarray:
     """The squared change of the scores by seed, level, image, pair and arm."""
     images = _corners(replace(judged, labels=None), JUDGED, seed)
-    channels, *_ = shape = images.pixels.shape[1:]
+    channels = images.pixels.shape[1]
     window = nn.Conv2d(channels, channels, kernel, stride=2, groups=channels, bias=False)
     nn.init.ones_(window.weight)
     module = nn.Sequential(window, nn.Flatten())
-    model = Network(module, name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=shape))
+    model = Network(module, name=f"control-{kernel}", preprocessing=Preprocessing(input_shape=(channels, SIDE, SIDE)))
     trials = design(images, choose(structural(model, "0"), seed=seed), size=1, pairs=4, seed=seed, purpose="control")
     by = Experimenter(
         look=Look(model=model, layer="output"),
@@ -143,8 +143,8 @@ def _measure(
     outputs, channels, side, _ = kernels.shape
     window = nn.Conv2d(channels, outputs, side, stride=2, bias=False)
     window.weight.data = kernels
-    shape = corners.judged.pixels.shape[1:]
-    model = Network(nn.Sequential(window), name=f"control-{side}", preprocessing=Preprocessing(input_shape=shape))
+    seen_by = Preprocessing(input_shape=(channels, SIDE, SIDE))
+    model = Network(nn.Sequential(window), name=f"control-{side}", preprocessing=seen_by)
     found = measure(model, plan, corners, Wanted(engine="dense"), {})
     seen = found.measurement.seen
     return seen, ACCURACY_LOSS.effect(seen, found.contribution, confidence=confidence, seed=plan.seed)

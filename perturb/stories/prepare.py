@@ -10,6 +10,7 @@ from perturb.model import Network
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Evaluator, Progress, Sees, Task
 from perturb.records import Images, Training
+from perturb.stack import each
 from perturb.training.head import fresh, with_head
 from perturb.training.lessons import Lessons
 from perturb.training.linear import linear_head
@@ -78,8 +79,9 @@ def as_shown(shape: tuple[int, int, int], task: Task, images: Images) -> Images:
     """Images as a network of this input meets them: a digit on its canvas, at a place that its number determines."""
     if images.objects is not None:
         rows, columns = images.objects.window
-        return replace(images, pixels=images.pixels[..., :rows, :columns], objects=None)
+        shown = each(images.pixels, lambda _, picture: picture[:, :rows, :columns], (shape[0], rows, columns))
+        return replace(images, pixels=shown, objects=None)
     if images.pixels.shape[1:] == shape:
         return images
-    shown = [task.lesson(p, 0, np.random.default_rng(i)) for i, p in enumerate(images.pixels)]
-    return replace(images, pixels=np.stack(shown))
+    lessons = each(images.pixels, lambda i, picture: task.lesson(picture, 0, np.random.default_rng(i)), shape)
+    return replace(images, pixels=lessons)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from perturb.blocks import Shard
 from perturb.figures import Figures
@@ -160,4 +159,4 @@ def settle(model: Sees, check: CheckPlan, pictures: Pictures) -> None:
     """Give an untrained network normalisation statistics from the calibration images, as it meets them."""
     if model.untrained and isinstance(model, Differentiable):
         shown = as_shown(model.input_shape, check.experiment.task, pictures.calibration)
-        model.settle(torch.from_numpy(shown.pixels))
+        model.settle(shown.pixels)

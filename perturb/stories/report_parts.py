@@ -1,5 +1,6 @@
 """What a report says of its model, its map, its pictures and its origin."""
 
+import math
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -82,7 +83,7 @@ def describe_images(pictures: Pictures, region: str, *, at_most: int | None) -> 
         calibration=calibration,
         judged=judged,
         region=region,
-        allowed=None if within is None else float(within.mean()),
+        allowed=None if within is None else sum(map(np.count_nonzero, within)) / math.prod(within.shape),
         account=pictures.judged.account,
         at_most=at_most,
     )

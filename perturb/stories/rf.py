@@ -58,7 +58,7 @@ def at_layer(model: Differentiable, layer: str, images: Images) -> Field:
 def _measure(model: Differentiable, theory: ReceptiveField, images: Images) -> Field:
     sensor = sensor_of(model)
     try:
-        fit = fit_gaussian(centre(model, images.pixels, theory.layer).values)
+        fit = fit_gaussian(centre(model, np.asarray(images.pixels), theory.layer).values)
     except InputError:
         fit = None
     return Field(model=model.name, theory=theory if sensor is None else sensor.field(theory), fit=fit)

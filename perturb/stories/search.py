@@ -7,7 +7,6 @@ that contribute least (for a flip: most). What is found is shrunk by hypothesis 
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from perturb.blocks import Block
@@ -100,7 +99,7 @@ def _asked(suite: Suite, check: str | None) -> CheckTable:
 def _settled(model: Sees, suite: Suite) -> Pictures:
     pictures = pictures_for(suite, model.input_shape)
     if model.untrained and isinstance(model, Differentiable):
-        model.settle(torch.from_numpy(pictures.calibration.pixels))
+        model.settle(pictures.calibration.pixels)
     return pictures
 
 
@@ -153,8 +152,9 @@ def _sweep(eye: Eye, contribution: Contribution, judged: Images, budget: int, pr
     count = min(len(judged.names), max(1, budget // (len(LEVELS) * len(phases))))
     chosen = np.array([int(np.flatnonzero(judged.photograph == p)[0]) for p in range(count)])
     images = only(judged, chosen)
-    images = replace(images, pixels=eight_bits(images.pixels), labels=None)
-    area = (0, 0, *images.pixels.shape[2:]) if contribution.lattice is None else contribution.lattice.area
+    pixels = eight_bits(np.asarray(images.pixels))
+    images = replace(images, pixels=pixels, labels=None)
+    area = (0, 0, *pixels.shape[2:]) if contribution.lattice is None else contribution.lattice.area
     cells = interior_cells(area[2:], contribution.period, size, corner=area[:2])
     corners = cells[stream(0, "search/cells").choice(len(cells), count)]
     tick = progress("searching", count * len(phases))
@@ -170,7 +170,7 @@ def _sweep(eye: Eye, contribution: Contribution, judged: Images, budget: int, pr
         phases=phases,
         cells=corners,
         lowest=lowest,
-        pictures=images.pixels,
+        pictures=pixels,
         names=judged.names[:count],
         period=contribution.period,
     )

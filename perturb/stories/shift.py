@@ -10,6 +10,7 @@ from perturb.errors import InputError
 from perturb.images import load_images
 from perturb.protocols import Differentiable, Progress, Sees, Tick, quiet
 from perturb.records import Images, Rate
+from perturb.stack import each
 from perturb.stats.clusters import cluster_means, mean_interval
 from perturb.stats.proportion import wilson
 from perturb.streams import stream
@@ -28,7 +29,7 @@ def shift(model: Sees, source: str, *, span: int = 8, count: int = 20, progress:
     channels, rows, columns = model.input_shape
     images = load_images(source, shape=(channels, rows + span, columns + span), crops=1, count=count)
     if model.untrained and isinstance(model, Differentiable):
-        model.settle(torch.from_numpy(images.pixels[:, :, :rows, :columns].copy()))
+        model.settle(each(images.pixels, lambda _, picture: picture[:, :rows, :columns], model.input_shape))
     outputs = _outputs(model, images, span, progress("moving crops", len(images.pixels)))
     still = outputs[:, :1, :1]
     apart = float(np.abs(outputs[:, 0, 0] - outputs[:, None, 0, 0]).sum(-1).sum()) / (len(outputs) * (len(outputs) - 1))
@@ -53,7 +54,7 @@ def _outputs(
 ) -> Float[np.ndarray, "image row_offset column_offset output"]:
     rows, columns = model.input_shape[1:]
     found = []
-    for picture in torch.from_numpy(images.pixels):
+    for picture in map(torch.from_numpy, images.pixels):
         windows = picture.unfold(1, rows, 1).unfold(2, columns, 1)  # channel, row offset, column offset, row, column
         moved = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
         outputs = tensor_of(model.measure(moved), "a vector for each picture").double().cpu()

@@ -12,6 +12,7 @@ from perturb.answers import Answers
 from perturb.errors import InputError
 from perturb.model.trial import differ, meeting
 from perturb.protocols import Differentiable, Sees
+from perturb.stack import Stack
 
 PICTURES = 3
 PATIENCE = 100  # more runs of a network that counts or stores them
@@ -70,7 +71,7 @@ def _numbers(model: Differentiable) -> list[object]:
     return [*plain, *(buffer.double().sum().item() for buffer in model.module.buffers() if not buffer.is_complex())]
 
 
-def witness(model: Sees, pictures: Float[np.ndarray, "picture channel row column"], layers: Sequence[str]) -> Witness:
+def witness(model: Sees, pictures: np.ndarray | Stack, layers: Sequence[str]) -> Witness:
     """The first answers to some of these pictures, evenly chosen.
 
     Raises InputError where a second answer is another, or where an answer depends on the other pictures of a batch.

@@ -365,7 +365,7 @@ def test_anomalib(padim):
 
 def test_a_model_without_gradients_is_asked_for_its_response(padim):
     model = Network(padim, name="padim", preprocessing=SMALL)
-    pictures = load_images("noise", shape=SMALL.input_shape, count=4).pixels
+    pictures = np.asarray(load_images("noise", shape=SMALL.input_shape, count=4).pixels)
     with pytest.raises(InputError, match=r"gives no gradient; ask for \[map\] kind = 'response'"):
         KINDS["energy"](model, pictures, "output:anomaly_map")
 
