@@ -40,6 +40,10 @@ class Studies:
     def identity_parts(self) -> None:
         """No result depends on what is kept: see perturb.identity."""
 
+    def __reduce__(self) -> Any:
+        """A copy in another process keeps studies of its own."""
+        return type(self), (self._asked,)
+
     def of(self, look: Look, evaluator: Evaluator, still: Picture, *, name: str, seed: int) -> Study:
         """What the evaluator learns of the image `name`, which is `still` without object and noise."""
         image = look.model.digest, look.double, name, seed, blake2b(np.ascontiguousarray(still).data).digest()

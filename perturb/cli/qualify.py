@@ -1,6 +1,8 @@
 """`perturb qualify`: measure a model by a suite, and judge."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from perturb.errors import UsageError
 from perturb.training.recipe import RECIPES
 
 if TYPE_CHECKING:
-    from perturb.blocks import Shard
+    from perturb.blocks import Executor, Shard
     from perturb.incremental import Engine
     from perturb.suite import Suite
 
@@ -96,9 +98,20 @@ question_options = as_record(
 @click.option(
     "--shard", metavar="K/N", help="Measure the K-th of N shares of the photographs, keep them, and do not judge."
 )
+@click.option(
+    "--on",
+    metavar="ray[://HOST:PORT]",
+    help="Run blocks on Ray: on one that is started here, or at RAY_ADDRESS, or on that of a cluster.",
+)
 @HISTORY
 def command(
-    choice: Choice, question: Question, engine: "Engine", out: str | None, shard: str | None, history: str
+    choice: Choice,
+    question: Question,
+    engine: "Engine",
+    out: str | None,
+    shard: str | None,
+    on: str | None,
+    history: str,
 ) -> None:
     """Measure a model by a suite, and judge. The run is kept in the history.
 
@@ -110,6 +123,8 @@ def command(
     """
     suite, where = question.load(), folder(out)
     share = _share(shard, suite) if shard else None
+    if on and on != "ray" and not on.startswith("ray://"):
+        raise UsageError(f"--on {on}: expected ray, or ray://HOST:PORT of a cluster.")
     past = read_baseline(question.baseline, suite) if question.baseline else None
 
     from perturb.baseline import compare, conditions, decided
@@ -123,9 +138,9 @@ def command(
     from perturb.stories.qualify import Context, examine, examine_shard
 
     model, remedy = choice.see()
-    blocks = BlockFiles(folder=Path(history) / BLOCKS)
     again = shlex.join(["perturb", "qualify", *choice.words(), *question.words()])
-    with progress() as begin:
+    with _executor(on) as executor, progress() as begin:
+        blocks = BlockFiles(folder=Path(history) / BLOCKS, executor=executor)
         wanted = Wanted(
             conditions=conditions(past) if past else {},
             decided=partial(decided, past) if past else lambda found: True,
@@ -155,6 +170,18 @@ def command(
         save(run.report, where, files, since)
         view.print(f"Report: {where / 'report.html'}, report.md and report.json")
     finish((EXIT | CHANGED)[verdict(run.report, since)])
+
+
+@contextmanager
+def _executor(on: str | None) -> "Iterator[Executor]":
+    """What runs the blocks: this process, or Ray."""
+    if on is None:
+        yield map
+        return
+    from perturb.ray_blocks import on_ray
+
+    with on_ray(None if on == "ray" else on) as executor:
+        yield executor
 
 
 def _share(text: str, suite: "Suite") -> "Shard":
