@@ -26,6 +26,9 @@ class Lasting(Protocol):
 
     def identity_parts(self) -> Any: ...
 
+    def unwatched(self) -> Any:
+        """The same work for another process, without what hears of its progress here."""
+
     def arrays(self, result: Any) -> Mapping[str, np.ndarray]: ...
 
     def result(self, block: Any, arrays: Mapping[str, np.ndarray]) -> Any:

@@ -67,7 +67,8 @@ def digest_of(value: Any, known: Known | None = None) -> str:
 
 def surroundings() -> tuple[Any, ...]:
     """What every result depends on beside its own values: our source, the libraries, the machine and its settings."""
-    libraries = {path.name for entry in sys.path for path in Path(entry).glob("*.dist-info")}
+    entries = [Path(entry) for entry in sys.path if not _within_library(Path(entry))]
+    libraries = {path.name for entry in entries for path in entry.glob("*.dist-info")}
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_initialized() else ""
     return (
         SOURCE,
@@ -76,6 +77,11 @@ def surroundings() -> tuple[Any, ...]:
         accelerator,
         [get() for get, _ in SETTINGS if get is not os.getcwd],
     )
+
+
+def _within_library(entry: Path) -> bool:
+    """Whether a library brings this folder of libraries along, as Ray does: its own version tells them."""
+    return any(entry != Path(folder) and entry.is_relative_to(folder) for folder in LIBRARIES[2:])
 
 
 @cache
@@ -153,7 +159,7 @@ class _Telling:
 
     def _class(self, value: type) -> None:
         self._say("class", value.__qualname__)
-        if _of_library(value.__module__):
+        if of_library(value.__module__):
             self._say(value.__module__)
             return
         made = {name for name, part in vars(value).items() if is_dataclass(value) and _generated(part)}
@@ -163,13 +169,13 @@ class _Telling:
 
     def _function(self, value: FunctionType) -> None:
         self._say("function", value.__qualname__)
-        if _of_library(value.__module__) and value.__closure__ is None and "<lambda>" not in value.__qualname__:
+        if of_library(value.__module__) and value.__closure__ is None and "<lambda>" not in value.__qualname__:
             self._say(value.__module__)
             return
         self.tell(value.__code__)
         self._each("defaults", (value.__defaults__, value.__kwdefaults__))
         self._each("closure", _contents(value.__closure__ or ()))
-        if not _of_library(value.__module__):
+        if not of_library(value.__module__):
             self._each("globals", _named(value.__code__, value.__globals__))
 
     def _instance(self, value: Any) -> None:
@@ -198,7 +204,7 @@ def _named(code: CodeType, scope: dict[str, Any]) -> Iterator[Any]:
             continue
         yield name
         yield scope[name]
-        if isinstance(scope[name], ModuleType) and not _of_library(scope[name].__name__):
+        if isinstance(scope[name], ModuleType) and not of_library(scope[name].__name__):
             inner = vars(scope[name])
             yield from (part for each in names if each in inner for part in (each, inner[each]))
 
@@ -218,7 +224,7 @@ def _contents(cells: Iterable[Any]) -> Iterator[Any]:
             yield cell.cell_contents
 
 
-def _of_library(module: str | None) -> bool:
+def of_library(module: str | None) -> bool:
     """Whether a module is one of ours, of Python's or of an installed package: its version tells its code."""
     if module is None:
         return True

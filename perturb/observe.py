@@ -1,7 +1,7 @@
 """Show the pictures of a block to a model, and let the evaluator read the outputs: Block -> Observation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,9 @@ class Observing:
 
     def identity_parts(self) -> Any:
         return self.by
+
+    def unwatched(self) -> "Observing":
+        return replace(self, tick=silent)
 
     def arrays(self, result: Observation) -> Mapping[str, np.ndarray]:
         return arrays_of(result)

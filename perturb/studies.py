@@ -42,9 +42,9 @@ class Studies:
     def identity_parts(self) -> None:
         """No result depends on what is kept: see perturb.identity."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Another process keeps its own."""
-        return Studies, (self._asked,)
+    def __reduce__(self) -> Any:
+        """A copy in another process keeps studies of its own."""
+        return type(self), (self._asked,)
 
     def of(self, look: Look, evaluator: Evaluator, still: Picture, *, name: str, seed: int) -> Study:
         """What the evaluator learns of the image `name`, which is `still` without object and noise."""

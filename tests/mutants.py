@@ -66,6 +66,8 @@ OF_WRITING, OF_WATCH, OF_SEVERAL = (f"tests/test_{name}.py" for name in ("writin
 # fmt: off
 # ruff: noqa: E501
 MUTANTS = [
+    Mutant('a line at each step', "perturb/cli/terminal.py", 'now - self._said < MINUTE or', 'now < self._said or', "tests/test_terminal.py"),
+    Mutant('time left of all steps', "perturb/cli/terminal.py", '(self.total - self.done) / self.done', 'self.total / self.done', "tests/test_terminal.py"),
     Mutant('the mark first', "perturb/writing.py", 'for name in reversed(names):', 'for name in names:', OF_WRITING),
     Mutant('an earlier set not put back', "perturb/writing.py", '    except BaseException:\n        _take_back(folder, stage, names)\n        raise', '    except BaseException:\n        raise', OF_WRITING),
     Mutant('a living writer cleaned away', "perturb/writing.py", '        if not mine:\n            return False', '        if False:\n            return False', OF_WRITING),

@@ -1,7 +1,8 @@
 """`perturb qualify`: measure a model by a suite, and judge."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from perturb.training.recipe import RECIPES
 if TYPE_CHECKING:
     from perturb.baseline import Baseline
     from perturb.block_files import BlockFiles
-    from perturb.blocks import Shard
+    from perturb.blocks import Executor, Shard
     from perturb.incremental import Engine
     from perturb.report import Report
     from perturb.runs import Run
@@ -96,6 +97,7 @@ class Order:
     engine: "Engine"
     history: Path
     shard: "Shard | None"
+    executor: "Executor"
     past: "Baseline | None" = None
 
     def measured(
@@ -114,7 +116,7 @@ class Order:
         from perturb.stories.qualify import Context, examine, examine_shard
 
         model, remedy = choice.see()
-        blocks, past = BlockFiles(folder=self.history / BLOCKS), self.past
+        blocks, past = BlockFiles(folder=self.history / BLOCKS, executor=self.executor), self.past
         again = shlex.join(["perturb", "qualify", *choice.words(), *self.question.words()])
         with progress(title) as begin:
             wanted = Wanted(
@@ -151,6 +153,11 @@ class Order:
 @click.option(
     "--shard", metavar="K/N", help="Measure the K-th of N shares of the photographs, keep them, and do not judge."
 )
+@click.option(
+    "--on",
+    metavar="ray[://HOST:PORT]",
+    help="Run blocks on Ray: on one that is started here, or at RAY_ADDRESS, or on that of a cluster.",
+)
 @HISTORY
 def command(
     choices: tuple[Choice, ...],
@@ -158,6 +165,7 @@ def command(
     engine: "Engine",
     out: str | None,
     shard: str | None,
+    on: str | None,
     history: str,
 ) -> None:
     """Measure a model by a suite, and judge. The run is kept in the history.
@@ -177,12 +185,23 @@ def command(
             raise UsageError(f"--baseline is of one MODEL; {len(choices)} are given.")
     suite, where = question.load(), folder(out)
     share = _share(shard, suite) if shard else None
+    if on and on != "ray" and not on.startswith("ray://"):
+        raise UsageError(f"--on {on}: expected ray, or ray://HOST:PORT of a cluster.")
     past = read_baseline(question.baseline, suite) if question.baseline else None
-    order = Order(question=question, suite=suite, engine=engine, history=Path(history), shard=share, past=past)
-    if len(choices) > 1:
-        _several(choices, order, where)
-    else:
-        _one(choices[0], order, where)
+    with _executor(on) as executor:
+        order = Order(
+            question=question,
+            suite=suite,
+            engine=engine,
+            history=Path(history),
+            shard=share,
+            executor=executor,
+            past=past,
+        )
+        if len(choices) > 1:
+            _several(choices, order, where)
+        else:
+            _one(choices[0], order, where)
 
 
 def _one(choice: Choice, order: Order, where: Path | None) -> None:
@@ -248,6 +267,18 @@ def _several(choices: tuple[Choice, ...], order: Order, where: Path | None) -> N
     if where is not None:
         view.print(f"Reports: {where / 'index.html'}, models.md and a folder of each model")
     finish(EXIT[found.verdict])
+
+
+@contextmanager
+def _executor(on: str | None) -> "Iterator[Executor]":
+    """What runs the blocks: this process, or Ray."""
+    if on is None:
+        yield map
+        return
+    from perturb.ray_blocks import on_ray
+
+    with on_ray(None if on == "ray" else on) as executor:
+        yield executor
 
 
 def _share(text: str, suite: "Suite") -> "Shard":

@@ -1,8 +1,11 @@
 """The console, and a progress bar on the error stream."""
 
+import math
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import click
@@ -10,6 +13,8 @@ import click
 from perturb.cli.outlets import err, out
 from perturb.errors import PerturbError
 from perturb.visible import visible
+
+MINUTE = 60.0  # seconds
 
 
 def console() -> Any:
@@ -44,25 +49,51 @@ def fault(error: BaseException) -> str:
     return f"unforeseen {type(error).__name__}: the lines above say where."
 
 
+@dataclass
+class Lines:
+    """Where nobody watches a bar: one line a minute of what is begun and done, none in the first."""
+
+    say: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    total: int = 0
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self._started = self._said = self.clock()
+
+    def advance(self, done: int) -> None:
+        self.done += done
+        now = self.clock()
+        if now - self._said < MINUTE or not self.done:
+            return
+        self._said = now
+        left = (now - self._started) * (self.total - self.done) / self.done
+        self.say(f"{self.done} of {self.total} steps begun, about {math.ceil(left / MINUTE)} min left for them")
+
+
 @contextmanager
 def progress(of: str = "") -> Iterator[Any]:
-    """A bar on the error stream for whatever takes long; gone when done, silent where nobody watches.
+    """One bar on the error stream for a whole run, gone when done; a line a minute where that is no terminal.
 
-    Each stage is shown after the words `of`.
+    Steps count as soon as their stage is begun. Words and lines begin with `of`.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(file=err())
+    lines = Lines(say=lambda text: click.echo(f"{of}{text}", file=err()))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=0)
 
         def begin(stage: str, steps: int) -> Callable[[int], None]:
-            stage = f"{of}{stage}"
-            task = bar.add_task(stage, total=steps)
+            lines.total += steps
+            bar.update(task, total=lines.total)
 
             def tick(done: int, note: str = "") -> None:
-                bar.update(task, advance=done, description=f"{stage}, {note}" if note else None)
+                bar.update(task, advance=done, description=f"{of}{stage}, {note}" if note else f"{of}{stage}")
+                if bar.disable:
+                    lines.advance(done)
 
             return tick
 

@@ -1,7 +1,7 @@
 """The contribution map that a suite asks for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,9 @@ class Estimating:
 
     def identity_parts(self) -> Any:
         return self.model, self.table, self.layer, self.seed
+
+    def unwatched(self) -> "Estimating":
+        return replace(self, progress=quiet)
 
     def arrays(self, result: Contribution) -> Mapping[str, np.ndarray]:
         told = MapWords(**{field.name: getattr(result, field.name) for field in fields(MapWords)})
