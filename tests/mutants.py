@@ -375,7 +375,7 @@ MUTANTS = [
     Mutant("study of another seed", "perturb/studies.py", "name, seed, blake2b", "name, blake2b", OF_STUDIES),
     Mutant("study of another model", "perturb/studies.py", "look.model.digest, ", "", OF_STUDIES),
     Mutant("studies without end", "perturb/studies.py", "if self._file.size + len(data) <= self._room:", "if True:", OF_STUDIES),
-    Mutant("studies in another process", "perturb/studies.py", "return Studies, (self._asked,)", "return Studies, ()", OF_STUDIES),
+    Mutant("studies in another process", "perturb/studies.py", "return type(self), (self._asked,)", "return type(self), ()", OF_STUDIES),
     Mutant("parts over one another", "perturb/scratch.py", "self.size += len(data)", "self.size = len(data)", OF_STACK),
     Mutant("four bytes a value", "perturb/images/spool.py", "exact(picture) if picture.dtype == np.float32 else picture", "picture", OF_STACK),
     Mutant("all pictures at once", "perturb/stack.py", "return (self.read(int(number)) for number in self.numbers)", "return iter([self.read(int(number)) for number in self.numbers])", OF_STACK),
