@@ -16,7 +16,8 @@ class Stack:
     """Pictures of one shape, in the place of an array whose first axis counts them.
 
     `stack[3]` is a picture, a new array each time. `stack[1:9]`, `stack[numbers]` and `stack[mask]` are stacks.
-    `np.asarray` gives all in one array; so does pickling, so that other processes need not read what is read here.
+    `np.asarray` gives all in one array. `stack[0, 1]` and `stack.mean()` read all too. So does pickling, so that other
+    processes need not read what is read here.
     """
 
     read: Callable[[int], Picture]  # by its number
@@ -37,9 +38,19 @@ class Stack:
     def __getitem__(self, which: int | np.integer) -> Picture: ...
     @overload
     def __getitem__(self, which: Which) -> "Stack": ...
-    def __getitem__(self, which: int | np.integer | Which) -> "Picture | Stack":
+    @overload
+    def __getitem__(self, which: tuple[Any, ...]) -> Any: ...
+    def __getitem__(self, which: int | np.integer | Which | tuple[Any, ...]) -> Any:
+        if isinstance(which, tuple):
+            return np.asarray(self)[which]
         chosen = self.numbers[which]
         return replace(self, numbers=chosen) if isinstance(chosen, np.ndarray) else self.read(int(chosen))
+
+    def __getattr__(self, name: str) -> Any:
+        """What else an array has, as `mean`: of all pictures in one array."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(np.asarray(self), name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array([*self], dtype=dtype).reshape(self.shape)

@@ -52,6 +52,15 @@ def test_what_comes_out_is_what_went_in(pictures, kind, room, monkeypatch):
         np.testing.assert_array_equal(stack[place], given[place])
 
 
+def test_a_stack_reads_as_an_array_does(pictures):
+    stack = spooled(pictures)
+    np.testing.assert_array_equal(stack[:, 1, 2:], pictures[:, 1, 2:])
+    assert stack[3, 0, 1, 2] == pictures[3, 0, 1, 2]
+    assert (stack.dtype, stack.ndim, stack.max()) == (pictures.dtype, 4, pictures.max())
+    with pytest.raises(AttributeError):
+        _ = stack.means
+
+
 def test_a_value_takes_a_byte_where_8_bits_hold_all(pictures, rng):
     """Each picture by itself."""
     mixed = Spool()
