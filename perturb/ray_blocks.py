@@ -24,6 +24,7 @@ from perturb.surroundings import SETTINGS
 Arrays = Mapping[str, np.ndarray]
 AHEAD = 2  # blocks in flight for each that can run at once
 RETRIES = 3  # of a block whose worker was lost
+UNDER_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 STORE = 2**30  # bytes of the object store of a Ray that is started here
 
 
@@ -34,11 +35,14 @@ def on_ray(address: str | None = None, *, processors: int | None = None) -> Iter
     `processors` of a Ray that is started here: all of them unless said. Raises UsageError where Ray is not installed or
     cannot be joined, InputError where no machine of it has as many processors as torch has threads.
     """
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else `uv run` is repeated for every worker
     try:
         import ray
+        from ray._private import ray_constants
     except ImportError as error:
         raise UsageError("Ray is not installed: pip install 'perturb-suite[ray]'.") from error
+    # Else `uv run` is repeated for every worker. The variable alone is too late where somebody imported Ray before.
+    if os.environ.setdefault(UNDER_UV, "0") == "0":
+        setattr(ray_constants, UNDER_UV, False)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     here = {"num_cpus": processors, "object_store_memory": STORE, "include_dashboard": False}
     before = signal.getsignal(signal.SIGTERM)
