@@ -26,7 +26,8 @@ from perturb.surroundings import SETTINGS
 
 PLAIN = (type(None), type(...), bool, int, float, complex, str, bytes)
 PACKAGE = Path(__file__).parent
-LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib"))
+LIBRARIES = (*(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")), *INSTALLED)
 MADE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__parameters__", "__orig_bases__"}
 MADE |= {"__abstractmethods__", "_abc_impl", "__dataclass_fields__", "__dataclass_params__"}  # by Python, for any class
 CACHED = type(cache(len))
@@ -80,8 +81,8 @@ def surroundings() -> tuple[Any, ...]:
 
 
 def _within_library(entry: Path) -> bool:
-    """Whether a library brings this folder of libraries along, as Ray does: its own version tells them."""
-    return any(entry != Path(folder) and entry.is_relative_to(folder) for folder in LIBRARIES[2:])
+    """Whether an installed library brings this folder along, as Ray does: its version stands for what lies in it."""
+    return any(entry != Path(folder) and entry.is_relative_to(folder) for folder in INSTALLED)
 
 
 @cache

@@ -42,7 +42,7 @@ FAMILIES = 150  # of timm, evenly drawn
 SIDES = (96, 128, 160, 192, 224, 256)  # the first that a network takes
 STEPS = ("lint", "map", "rf", "qualify", "check")
 LARGEST, MEMORY, SECONDS = 160e6, 7 << 30, 300  # parameters; bytes; of processor time a network
-PATIENCE = 10
+PATIENCE = 10  # times SECONDS by the clock, for one that waits and takes no processor time
 # Of the largest value: how near the float32 map lies to float64 differences. Networks with random weights amplify
 # rounding, and an activation that lies on the other side of a kink in float32 has another slope: rexnet_100 is off by
 # .016 with relu6, by 4e-4 with a smooth function in its place.
@@ -215,16 +215,17 @@ def one(reference: str, wanted: Sequence[str], into: str) -> None:
 
 
 def sweep(reference: str, wanted: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Outcome and words by step. One out of time has no word of its last step."""
+    """Outcome and words by step. One that is killed crashed at the step that it was at; one out of time did not."""
     with tempfile.NamedTemporaryFile() as told:
         child = multiprocessing.get_context("fork").Process(target=one, args=(reference, wanted, told.name))
         child.start()
-        child.join(PATIENCE * SECONDS)  # one that waits takes no processor time
+        child.join(PATIENCE * SECONDS)
+        late = child.is_alive()
         child.kill()
         child.join()
         lines = [json.loads(line) for line in Path(told.name).read_text("utf-8").splitlines()]
     found = {step: (outcome, words) for step, outcome, words in lines}
-    if child.exitcode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if late or child.exitcode == -signal.SIGXCPU:
         found["end"] = ("time", f"more than {SECONDS} s")
     elif child.exitcode:
         found["end"] = ("crash", f"exit code {child.exitcode}")

@@ -11,8 +11,8 @@ def test_one_line_a_minute_and_none_in_the_first():
         now[0] = seconds
         lines.advance(1)
     assert said == [
-        "3 of 8 steps begun, about 2 min left for them",
-        "5 of 8 steps begun, about 2 min left for them",
+        "3 of the 8 steps known so far are done, about 2 min left for them",
+        "5 of the 8 steps known so far are done, about 2 min left for them",
     ]
 
 
@@ -23,4 +23,4 @@ def test_steps_that_are_begun_later_count_from_then_on():
     lines.advance(2)
     lines.total, now[0] = 6, 120.0
     lines.advance(1)
-    assert said[-1] == "3 of 6 steps begun, about 2 min left for them"
+    assert said[-1] == "3 of the 6 steps known so far are done, about 2 min left for them"

@@ -51,7 +51,7 @@ def fault(error: BaseException) -> str:
 
 @dataclass
 class Lines:
-    """Where nobody watches a bar: one line a minute of what is begun and done, none in the first."""
+    """Where nobody watches a bar: one line a minute, none in the first. Steps are known once their stage has begun."""
 
     say: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
@@ -68,7 +68,8 @@ class Lines:
             return
         self._said = now
         left = (now - self._started) * (self.total - self.done) / self.done
-        self.say(f"{self.done} of {self.total} steps begun, about {math.ceil(left / MINUTE)} min left for them")
+        known = f"{self.done} of the {self.total} steps known so far are done"
+        self.say(f"{known}, about {math.ceil(left / MINUTE)} min left for them")
 
 
 @contextmanager
