@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -19,8 +19,8 @@ from perturb.plan import ExperimentPlan, experiments, pictures_for, plan
 from perturb.precision import full_float32
 from perturb.stories.cost import stages
 
-OLD = ("acbfb55", "30c0f7f")
-ROUNDS = 3
+OLD = "acbfb55"
+ROUNDS = 2
 SUITES = ("single-pixel", "small-perturbation")
 NETWORKS = (
     "torchvision:resnet18",
@@ -30,25 +30,15 @@ NETWORKS = (
     "examples/efficientnet_lite0.py:build",
 )
 IMAGES = {"crops": 1}  # of 20 photographs, 12 of which are judged
-RUN = """
-import json, sys, time, warnings
-import torch, perturb
-torch.set_num_threads(1)
-warnings.simplefilter("ignore")
-reference, suite, images = sys.argv[1], perturb.load_suite(sys.argv[2]), json.loads(sys.argv[3])
-model, qualify = perturb.load(reference), perturb.qualify  # what is imported at first use is not timed
-suite = suite.model_copy(update={"images": suite.images.model_copy(update=images)})
-begun = time.process_time()
-qualify(model, suite)
-print(time.process_time() - begun)
-"""
+RUN = Path(__file__).with_name("one_run.py")
 
 
 def report() -> Iterator[str]:
-    """A Markdown table."""
-    head = ["network", "suite", "ours, s", *(f"{commit} / ours" for commit in OLD), "plain / ours", "ours / limit"]
-    with ExitStack() as stack:
-        trees = [Path.cwd(), *(stack.enter_context(_checkout(commit)) for commit in OLD)]
+    """A Markdown table. Counts do not depend on the machine."""
+    head = ["network", "suite", "ours, s", f"{OLD} / ours", "plain / ours", "ours / limit"]
+    head += ["ours, G multiply-adds", f"{OLD} / ours", "ours, GB read and written", f"{OLD} / ours"]
+    with _checkout(OLD) as old:
+        trees = (Path.cwd(), old)
         yield from table(head, (_row(trees, name, suite) for suite in SUITES for name in NETWORKS))
 
 
@@ -61,23 +51,26 @@ def _checkout(commit: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _row(trees: Sequence[Path], reference: str, suite: str) -> list[str]:
-    """Trees take turns, round by round; each ratio with its least and largest over the rounds."""
-    rounds = [[_seconds(tree, reference, suite) for tree in trees] for _ in range(ROUNDS)]
-    ours = median(first for first, *_ in rounds)
+def _row(trees: tuple[Path, Path], reference: str, suite: str) -> list[str]:
+    """Trees take turns, round by round; the ratio of times with its least and largest over the rounds."""
+    (work, moved), (old_work, old_moved) = (_run(tree, reference, suite, "count") for tree in trees)
+    rounds = [[_run(tree, reference, suite)[0] for tree in trees] for _ in range(ROUNDS)]
+    ours = median(first for first, _ in rounds)
+    ratios = sorted(old / first for first, old in rounds)
     plain, limit = _bounds(reference, suite)
-    ratios = [[old[number] / first for first, *old in rounds] for number in range(len(OLD))]
-    told = (f"**{median(each):.2f}** ({min(each):.2f} to {max(each):.2f})" for each in ratios)
-    return [reference, suite, f"{ours:.1f}", *told, f"{plain / ours:.2f}", f"{ours / limit:.2f}"]
+    seconds = [f"{ours:.1f}", f"**{median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f})"]
+    bounds = [f"{plain / ours:.2f}", f"{ours / limit:.2f}"]
+    counts = [f"{work / 1e9:.1f}", f"{old_work / work:.2f}", f"{moved / 1e9:.0f}", f"{old_moved / moved:.2f}"]
+    return [reference, suite, *seconds, *bounds, *counts]
 
 
-def _seconds(tree: Path, reference: str, suite: str) -> float:
-    """Processor time of `qualify` alone, on one thread, in a process of its own."""
-    command = [sys.executable, "-c", RUN, reference, suite, json.dumps(IMAGES)]
+def _run(tree: Path, reference: str, suite: str, *count: str) -> list[float]:
+    """What `one_run` prints of `qualify` alone, on one thread."""
+    command = [sys.executable, str(RUN), reference, suite, json.dumps(IMAGES), *count]
     done = subprocess.run(command, cwd=tree, env={"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}, capture_output=True)
     if done.returncode:
         raise RuntimeError(f"{tree.name}: {done.stderr.decode().strip().splitlines()[-1]}")
-    return float(done.stdout.split()[-1])
+    return [float(word) for word in done.stdout.split()]
 
 
 def _bounds(reference: str, suite: str) -> tuple[float, float]:
