@@ -11,6 +11,7 @@ SECTIONS = {
     "engine": "Random places, one picture, the network's output, float32, exact",
     "places": "Cost against the number of places",
     "start": "Waiting times",
+    "cost": "What a whole run costs as the suite grows, and what `perturb plan` predicts",
     "decisions": "How often a claim is decided, bets / Student's t",
     "verdicts": "How often a verdict is wrong at its boundary, looked at after each of 200 photographs",
     "levels": "A curve of levels against one level, ResNet-18; how often bounds by level are wrong",

@@ -168,5 +168,5 @@ class Prospect:
     until_decided: bool  # then these are the most photographs that are judged
     trials: int  # pairs that are judged
     stages: tuple[Stage, ...]
-    seconds: float | None  # of all stages with the model, as timed; None: it was not
+    seconds: float | None  # of the pictures, the controls and all stages, as timed; None: it was not
     outlooks: tuple[Outlook, ...]

@@ -10,6 +10,8 @@ from perturb.errors import InputError
 from perturb.images.textures import retina, surface
 
 Picture = Float[np.ndarray, "channel row column"]
+LEAVES = 20_000  # far more than full coverage takes; pixels that stay bare are black
+AT_ONCE = 500  # leaves
 
 
 def dead_leaves(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
@@ -20,23 +22,28 @@ def dead_leaves(shape: tuple[int, int, int], rng: np.random.Generator) -> Pictur
     """
     channels, rows, columns = shape
     smallest, largest = 2.0, max(4.0, min(rows, columns) / 3)
+    drawn = rng.random((LEAVES, channels + 4))
+    radius = (smallest**-2 - drawn[:, 0] * (smallest**-2 - largest**-2)) ** -0.5
+    y, x = (-radius + (side + 2 * radius) * drawn[:, axis] for axis, side in ((1, rows), (2, columns)))
+    colour = drawn[:, 3:-1].astype(np.float32) * 0.5 + (drawn[:, -1:] * 0.5).astype(np.float32)
+    top, left = (np.maximum(0, (centre - radius).astype(int)) for centre in (y, x))
+    bottom, right = (np.minimum((centre + radius).astype(int) + 2, side) for centre, side in ((y, rows), (x, columns)))
     picture = np.zeros(shape, dtype=np.float32)
     bare = np.ones((rows, columns), dtype=bool)
     row, column = np.ogrid[:rows, :columns]
-    for _ in range(20_000):  # far more than full coverage takes; pixels that stay bare are black
-        radius = (smallest**-2 - rng.random() * (smallest**-2 - largest**-2)) ** -0.5
-        y, x = rng.uniform(-radius, rows + radius), rng.uniform(-radius, columns + radius)
-        colour = rng.random((channels, 1)).astype(np.float32) * 0.5 + np.float32(rng.random() * 0.5)
-        top, left = max(0, int(y - radius)), max(0, int(x - radius))
-        box = (slice(top, max(top, int(y + radius) + 2)), slice(left, max(left, int(x + radius) + 2)))
-        if not bare[box].any():
-            continue
-        seen = bare[box] & ((row[box[0]] - y) ** 2 + (column[:, box[1]] - x) ** 2 <= radius**2)
-        if seen.any():
-            picture[(slice(None), *box)][:, seen] = colour
+    for first in range(0, LEAVES, AT_ONCE):
+        if not bare.any():
+            break
+        # The bare pixels in the boxes of many leaves at once, from a table of sums: late leaves hardly meet any.
+        sums = np.pad(bare.cumsum(0, dtype=np.int32).cumsum(1), ((1, 0), (1, 0)))
+        up, down, west, east = (edge[first : first + AT_ONCE] for edge in (top, bottom, left, right))
+        met = sums[down, east] - sums[up, east] - sums[down, west] + sums[up, west]
+        for leaf in first + np.flatnonzero(met):
+            box = (slice(top[leaf], bottom[leaf]), slice(left[leaf], right[leaf]))
+            disc = (row[box[0]] - y[leaf]) ** 2 + (column[:, box[1]] - x[leaf]) ** 2 <= radius[leaf] ** 2
+            seen = bare[box] & disc
+            picture[(slice(None), *box)][:, seen] = colour[leaf, :, None]
             bare[box] &= ~seen
-            if not bare.any():
-                break
     return picture
 
 

@@ -34,7 +34,7 @@ def _minutes(found: Prospect) -> str:
     if found.seconds is None:
         return "minutes are not told for a model that learns first." if found.model else "name a MODEL for the minutes."
     minutes = found.seconds / 60
-    return f"about {minutes:.1f} minutes on this machine, without the controls."
+    return f"about {minutes:.1f} minutes on this machine."
 
 
 def _stages(stages: Sequence[Stage]) -> Table:

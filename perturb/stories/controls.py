@@ -21,7 +21,7 @@ from perturb.quantities.detection import ACCURACY_LOSS
 from perturb.records import CLEAN, DEAD, LIVE, Control, Effect, Images, Observation, OperatingPoint, Pictures
 from perturb.stories.experiment import Wanted, measure
 from perturb.streams import stream
-from perturb.suite import MapTable
+from perturb.suite import MapTable, Suite
 from perturb.tasks.labels import Labels
 from perturb.tasks.micro import Presence
 from perturb.trials import design, identity, only
@@ -30,6 +30,13 @@ SIDE = 32  # of the corner that these small networks look at
 CALIBRATION, JUDGED = 20, 60  # photographs at most, one crop each: seconds, however large the run
 STRICT = 0.999  # of the interval of "no loss"
 ALONE = "fails by itself in at most one run of 1,000"
+
+
+def controls_of(suite: Suite, pictures: Pictures) -> tuple[Control, ...]:
+    """What `suite` is proven by: networks that detect change, or classifiers where it has a [task]."""
+    if suite.task is None:
+        return prove(pictures, seed=suite.seed)
+    return prove_classifier(pictures.judged, seed=suite.seed)
 
 
 def prove(pictures: Pictures, *, seed: int) -> tuple[Control, ...]:

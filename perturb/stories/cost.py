@@ -9,18 +9,21 @@ import numpy as np
 from perturb.blocks import Block
 from perturb.comparisons import Stage
 from perturb.evaluators.reading import OwnAnswer
+from perturb.images import of_photographs
 from perturb.locations import anywhere
 from perturb.looking import Look, look_at
 from perturb.observe import Experimenter, observe
 from perturb.placing import placed
 from perturb.plan import ExperimentPlan
 from perturb.protocols import Sees
-from perturb.records import Images
+from perturb.records import Images, Pictures
 from perturb.stories.answer_map import PHASES
 from perturb.stories.calibrate import LEVELS, PAIRS
+from perturb.stories.controls import CALIBRATION, JUDGED, controls_of
 from perturb.stories.estimate import estimate
 from perturb.stories.prepare import TRAINING_SHARE, as_shown
 from perturb.studies import Studies
+from perturb.suite import Suite
 from perturb.trials import only
 
 CELL = 8  # period of the places at which pictures are timed
@@ -108,6 +111,17 @@ def _phases(plan: ExperimentPlan) -> int:
     given = plan.map.period
     rows, columns = given if isinstance(given, tuple) else (given or PHASES, given or PHASES)
     return min(PHASES, rows * columns)
+
+
+def seconds_of_controls(suite: Suite, pictures: Pictures, calibration: int, judged: int) -> float:
+    """How long the controls take with so many photographs, from those of four."""
+    few = Pictures(
+        calibration=of_photographs(pictures.calibration, np.arange(2)),
+        judged=of_photographs(pictures.judged, np.arange(2)),
+    )
+    begun = perf_counter()
+    controls_of(suite, few)
+    return (perf_counter() - begun) / 4 * (min(calibration, CALIBRATION) + min(judged, JUDGED))
 
 
 def seconds(model: Sees, plans: Sequence[ExperimentPlan], images: Images, crops: int, judged: int) -> float | None:

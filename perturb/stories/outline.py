@@ -1,6 +1,7 @@
 """`perturb plan`: what a suite takes and can decide, before anything is measured."""
 
 from collections.abc import Sequence
+from time import perf_counter
 
 import torch
 from torch import nn
@@ -14,7 +15,7 @@ from perturb.plan import CheckPlan, experiments, pictures_for, plan, seen_by
 from perturb.protocols import Sees
 from perturb.records import Effect, Images
 from perturb.report import Report
-from perturb.stories.cost import judged_pairs, seconds, stages
+from perturb.stories.cost import judged_pairs, seconds, seconds_of_controls, stages
 from perturb.stories.operating import Supply, outlooks
 from perturb.suite import Suite
 
@@ -38,13 +39,17 @@ def prospect(suite: Suite, model: Sees | None = None, earlier: Report | None = N
     its check is about another quantity, and where a suite without a model needs to know its outputs.
     """
     seen = seen_by(suite, model) if model is not None else _unnamed(suite)
-    pictures = pictures_for(_few(suite), seen.input_shape)
+    begun = perf_counter()
+    pictures = pictures_for(few := _few(suite), seen.input_shape)
+    opened = (perf_counter() - begun) * suite.images.count / few.images.count
     checks = plan(suite, seen, pictures.judged)
     (calibration, crops), there = _counts(suite, pictures.calibration, pictures.judged)
     judged, judged_crops = _at_most(suite, *there)
     asked = experiments(checks)
     pairs = {each.name: judged_pairs(each, judged_crops / judged) for each in asked}
     supply = Supply(judged=judged, a_judged=(calibration + there[0]) / there[0], crops=judged_crops / judged)
+    timed = None if model is None else seconds(seen, asked, pictures.calibration, crops, judged_crops)
+    proven = 0.0 if timed is None else seconds_of_controls(suite, pictures, calibration, judged)
     return Prospect(
         suite=suite.name,
         model=model.name if model is not None else "",
@@ -58,7 +63,7 @@ def prospect(suite: Suite, model: Sees | None = None, earlier: Report | None = N
             for number, each in enumerate(asked)
             for stage in stages(each, crops, judged_crops, pairs[each.name], seen.input_shape, before=asked[:number])
         ),
-        seconds=None if model is None else seconds(seen, asked, pictures.calibration, crops, judged_crops),
+        seconds=None if model is None or timed is None else opened + proven + timed,
         outlooks=outlooks(checks, supply, {} if earlier is None else _effects(earlier, checks)),
     )
 

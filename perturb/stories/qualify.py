@@ -15,7 +15,7 @@ from perturb.report import SCHEMA, Report
 from perturb.runs import Run, digests
 from perturb.stories.answer_controls import prove_answers
 from perturb.stories.causes import explained
-from perturb.stories.controls import prove, prove_classifier
+from perturb.stories.controls import controls_of
 from perturb.stories.experiment import Wanted
 from perturb.stories.experiment_record import experiment_record
 from perturb.stories.false_alarms import keeps_its_rate
@@ -52,13 +52,8 @@ DEFAULT = Context()
 def set_up(suite: Suite, shape: tuple[int, int, int]) -> Bench:
     """The suite's pictures, and the control networks measured on them."""
     shape = shape if suite.sensor is None else (shape[0], *suite.sensor.shape)
-    return _prove(suite, pictures_for(suite, shape))
-
-
-def _prove(suite: Suite, pictures: Pictures) -> Bench:
-    if suite.task is None:
-        return Bench(pictures=pictures, controls=prove(pictures, seed=suite.seed))
-    return Bench(pictures=pictures, controls=prove_classifier(pictures.judged, seed=suite.seed))
+    pictures = pictures_for(suite, shape)
+    return Bench(pictures=pictures, controls=controls_of(suite, pictures))
 
 
 def qualify(model: Sees, suite: Suite, context: Context = DEFAULT) -> Report:
@@ -74,7 +69,8 @@ def qualify(model: Sees, suite: Suite, context: Context = DEFAULT) -> Report:
 def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     """`qualify` with its trials and maps."""
     model, pictures, checks = _ready(model, suite, context)
-    bench, judged = context.bench or _prove(suite, pictures), pictures.judged
+    judged = pictures.judged
+    proven = context.bench.controls if context.bench else controls_of(suite, pictures)
     seen = _witness(model, checks, judged)
     most = min(suite.images.at_most or len(judged.names), len(judged.names))
     looks = looks_at(most, until_decided=suite.images.until_decided)
@@ -85,7 +81,7 @@ def examine(model: Sees, suite: Suite, context: Context = DEFAULT) -> Run:
     records = tuple(experiment_record(each) for each in results.measured)
     kept = (keeps_its_rate(each) for each in results.measured)
     controls = (
-        *bench.controls,
+        *proven,
         *prove_answers(experiments(checks), seed=suite.seed),
         *(control for control in kept if control),
     )
