@@ -9,7 +9,7 @@ from PIL import Image
 
 from perturb.errors import InputError, PerturbWarning, UsageError
 from perturb.images import load_images, photograph, split
-from perturb.images.generated import dead_leaves, noise
+from perturb.images.generated import dead_leaves, noise, radii
 from perturb.images.photograph import cut_like, fitted, placed_in, random_crop
 from perturb.images.textures import _opened, texture
 
@@ -376,31 +376,13 @@ def test_dead_leaves_cover_the_plane():
         assert 0 <= leaves.min() < leaves.max() <= 1
 
 
-class Radii:
-    """Records the radii that dead leaves draw: `random()` without a size decides a radius, then the grey."""
-
-    def __init__(self, seed):
-        self.rng, self.radii = np.random.default_rng(seed), []
-
-    def random(self, size=None):
-        return self.rng.random(size)
-
-    def uniform(self, low, high):
-        self.radii.append(-low)
-        return self.rng.uniform(low, high)
-
-
 def test_radii_of_dead_leaves_follow_an_inverse_cube():
     """The density ~ r^-3 between 2 and 96 / 3 = 32 has the survival function (r^-2 - 32^-2) / (2^-2 - 32^-2)."""
-    rng = Radii(0)
-    for _ in range(8):
-        dead_leaves((1, 96, 96), rng)
-    radii = np.array(rng.radii)[::2]  # one for each of y and x
-    assert len(radii) > 2000
-    assert 2 <= radii.min() < radii.max() <= 32
+    drawn = radii(np.random.default_rng(0).random(20_000), 2, 32)
+    assert 2 <= drawn.min() < drawn.max() <= 32
     for radius in (3, 4, 8, 16):
         expected = (radius**-2 - 32**-2) / (2**-2 - 32**-2)
-        assert (radii > radius).mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / len(radii)))
+        assert (drawn > radius).mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / len(drawn)))
 
 
 def test_noise_is_uniform_and_independent(rng):

@@ -23,7 +23,7 @@ def dead_leaves(shape: tuple[int, int, int], rng: np.random.Generator) -> Pictur
     channels, rows, columns = shape
     smallest, largest = 2.0, max(4.0, min(rows, columns) / 3)
     drawn = rng.random((LEAVES, channels + 4))
-    radius = (smallest**-2 - drawn[:, 0] * (smallest**-2 - largest**-2)) ** -0.5
+    radius = radii(drawn[:, 0], smallest, largest)
     y, x = (-radius + (side + 2 * radius) * drawn[:, axis] for axis, side in ((1, rows), (2, columns)))
     colour = drawn[:, 3:-1].astype(np.float32) * 0.5 + (drawn[:, -1:] * 0.5).astype(np.float32)
     top, left = (np.maximum(0, (centre - radius).astype(int)) for centre in (y, x))
@@ -45,6 +45,11 @@ def dead_leaves(shape: tuple[int, int, int], rng: np.random.Generator) -> Pictur
             picture[(slice(None), *box)][:, seen] = colour[leaf, :, None]
             bare[box] &= ~seen
     return picture
+
+
+def radii(uniform: Float[np.ndarray, " leaf"], smallest: float, largest: float) -> Float[np.ndarray, " leaf"]:
+    """Radii with a density ~ r^-3 between these, from uniform numbers in [0, 1)."""
+    return np.asarray((smallest**-2 - uniform * (smallest**-2 - largest**-2)) ** -0.5)
 
 
 def noise(shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
