@@ -49,7 +49,8 @@ def on_ray(address: str | None = None, *, processors: int | None = None) -> Iter
     try:
         ray.init(address=address, logging_level="ERROR", **(here if address == "local" else {}))
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(f"Ray at `{address}` cannot be joined: {first_line(error)}") from error
+        hint = "" if "RAY_AUTH_MODE" in os.environ else " If it asks for a token, set RAY_AUTH_MODE=token."
+        raise UsageError(f"Ray at `{address}` cannot be joined: {first_line(error)}.{hint}") from error
     try:
         signal.signal(signal.SIGTERM, before)  # Ray takes it for itself
         yield RayBlocks(slots=_slots(ray))

@@ -104,3 +104,20 @@ def test_without_ray_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'perturb-suite\[ray\]'"), on_ray():
         pass
+
+
+@pytest.mark.parametrize(("mode", "hint"), [(None, "set RAY_AUTH_MODE=token"), ("token", "cannot be joined: no.")])
+def test_a_cluster_that_cannot_be_joined_is_one_line(monkeypatch, mode, hint):
+    import ray
+
+    from perturb.ray_blocks import on_ray
+
+    def refuse(**_):
+        raise ConnectionError("no")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with pytest.raises(UsageError, match=hint), on_ray("far:6379"):
+        pass
