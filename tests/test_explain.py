@@ -1,22 +1,31 @@
 """Where a lattice comes from: aliases, Shapley shares, border against lattice, and the name of the origin."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from planted_origins import PLANTED, found, names_the_layer
 from scipy import stats
 from torch import nn
-from toys import network
+from toys import network, window
 
 from perturb.comparisons import Border, Contrast, Estimate
 from perturb.contribution.aliasing import alias_ratio, even_shape, samplings
 from perturb.contribution.architecture import propagate
 from perturb.contribution.rules import BY_TAPS, RULES
 from perturb.contribution.shares import shapley, shares_by_shape, shares_by_weights
+from perturb.errors import UsageError
+from perturb.images import load_images
+from perturb.locations import fold
+from perturb.records import Contribution
+from perturb.render import explain as view
 from perturb.stats.border import two_way, variance_shares
 from perturb.stats.jackknife import jackknife_interval
+from perturb.stories.chain import JUDGING, Maps
+from perturb.stories.explain import explain
 from perturb.stories.origin import origin_of
+from perturb.suite import parse_suite
 
 
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), [((3, 3), (2, 2), (1, 1)), ((5, 4), (3, 2), (2, 1))])
@@ -211,3 +220,48 @@ def test_the_evidence_of_a_planted_lattice():
     rest, _ = found(PLANTED["2 x 2, a rest at the edge"], 0)
     assert rest.border.side in ("bottom", "right")
     assert rest.border.even_shape == (56, 56)
+
+
+def test_phases_are_chosen_on_other_pictures():
+    """Of noise, the phases that half of the pictures choose are like any others in the other half."""
+    rng = np.random.default_rng(6)
+    squares = rng.chisquare(1, size=(40, 32, 32))
+    flat = Contribution(values=np.ones((1, 1)), kind="structural", layer="output", period=1)
+    whole = Contribution(values=squares.mean(0), kind="energy", layer="output", period=8)
+    s = np.stack([fold(replace(whole, values=each)) for each in squares])
+    maps = Maps(structure=flat, squares=squares, measured=whole, n=np.ones((8, 8)), s=s)
+    found = maps.contrast(maps.own_arms(), JUDGING).gradient
+    assert found.low < 0 < found.high
+    assert maps.structural_arms() is None
+
+
+SUITE = """
+name = "pixel"
+[images]
+source = "surface"
+count = 24
+[evaluator]
+layer = "last"
+[[check]]
+name = "pixel"
+perturbation = { kind = "pixel" }
+level = 0.15
+claim = { quantity = "accuracy-loss", at_most = 0.2 }
+"""
+
+
+def test_a_suite_adds_detection_by_phase():
+    """A 1 x 1 kernel of stride 2 reads one phase of four."""
+    model = network(window(1), shape=(3, 32, 32))
+    images = load_images("surface", shape=(3, 32, 32), crops=1, count=4, seed=0)
+    told = explain(model, images, model.find_layer("last"), suite=parse_suite(SUITE, "pixel"))
+    assert told.structural.detection.low > 0.5
+    assert told.links[2].of == "gradient and detection"
+    assert told.links[2].rank.value == pytest.approx(0.77, abs=0.23)
+    assert "0.00 [0.00, 0.00]: 0 as the structure says" in view.markdown(told).replace("\\", "")
+
+
+def test_too_few_pictures_are_refused():
+    images = load_images("surface", shape=(3, 32, 32), crops=1, count=3, seed=0)
+    with pytest.raises(UsageError, match="3 pictures are too few; expected 4 or more"):
+        explain(network(window(2), shape=(3, 32, 32)), images, "output")

@@ -8,9 +8,8 @@ from perturb.contribution.aliasing import even_shape
 from perturb.protocols import Differentiable
 from perturb.stats.border import two_way, variance_shares
 from perturb.stats.jackknife import jackknife_interval
-from perturb.stories.chain import CHOOSING, CONFIDENCE, JUDGING, Maps, mean_of
+from perturb.stories.chain import CHOOSING, CONFIDENCE, FAINTEST, JUDGING, Maps, mean_of
 
-FAINTEST = 1e-3  # of the median: what counts less, counts as so much
 SIDES = ("top", "bottom", "left", "right")
 
 Grid = Int[np.ndarray, "row column"]
@@ -23,8 +22,7 @@ def border_of(model: Differentiable, layer: str, maps: Maps) -> Border:
     depth = int(distance.max()) + 1
     levels, edge = np.unique((side * depth + distance).ravel(), return_inverse=True)
     phase = _phase(squares.shape[1:], period).ravel()
-    logs = np.log(np.maximum(squares / np.median(squares, (1, 2), keepdims=True), FAINTEST**2)) / 2
-    logs = logs.reshape(len(logs), -1)
+    logs = np.stack([_logs(each) for each in squares])
     fit = two_way(logs, edge, phase)
 
     def shares(which: Int[np.ndarray, " image"]) -> Float[np.ndarray, "3"]:
@@ -45,6 +43,11 @@ def border_of(model: Differentiable, layer: str, maps: Maps) -> Border:
         weaker=mean_of(weaker[JUDGING, weakest]),
         even_shape=even_shape(model, model.find_layer("last") if layer == "output" else layer, period),
     )
+
+
+def _logs(squares: Float[np.ndarray, "row column"]) -> Float[np.ndarray, " pixel"]:
+    """ln S, beside the median of the pixels that are read at all."""
+    return np.log(np.maximum(squares.ravel() / np.median(squares[squares > 0]), FAINTEST**2)) / 2
 
 
 def _edges(shape: tuple[int, ...]) -> tuple[Grid, Grid]:

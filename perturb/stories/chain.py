@@ -20,7 +20,7 @@ from perturb.streams import stream
 CONFIDENCE = 0.95
 PROBES = 4  # random directions a photograph
 RESPONSES = 32  # phases at which the response is measured: a quarter of them dead, a quarter live
-DEADEST = 1e-6  # of the liveliest: what is less counts as so much
+FAINTEST = 1e-3  # of the liveliest phase: what counts less, counts as so much
 FLAT = 1e-9
 CHOOSING, JUDGING = slice(0, None, 2), slice(1, None, 2)  # photographs: no number is of those that chose its places
 
@@ -113,7 +113,7 @@ def responses_of(
     drawn = stream(0, "explain/responses").integers(border, cells - border, (len(pixels), len(phases), 2))
     tick = progress("responses", drawn[..., 0].size)
     found = at_places(model, pixels, drawn * maps.period + phases, layer, Options(tick=tick))
-    return Responses(phases=phases, logs=np.log(np.maximum(found, DEADEST * found.max())))
+    return Responses(phases=phases, logs=np.log(np.maximum(found, FAINTEST * found.max())))
 
 
 def _asked(period: int, arms: Arms | None) -> Int[np.ndarray, "phase 2"]:
@@ -164,7 +164,7 @@ def between(detected: ByPhase, arms: Arms) -> Estimate:
 def _log_ratio(squares: np.ndarray, arms: Arms) -> np.ndarray:
     """Half of ln(live / dead), of squares by phase."""
     dead, live = (squares[..., arm].mean(-1) for arm in arms)
-    least = DEADEST * np.maximum(dead, live)
+    least = FAINTEST**2 * np.maximum(dead, live)
     return np.asarray(np.log(np.maximum(live, least) / np.maximum(dead, least)) / 2)
 
 
