@@ -28,7 +28,9 @@ from perturb.stories.origin import origin_of
 from perturb.suite import parse_suite
 
 
-@pytest.mark.parametrize(("kernel", "stride", "dilation"), [((3, 3), (2, 2), (1, 1)), ((5, 4), (3, 2), (2, 1))])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"), [((3, 3), (2, 2), (1, 1)), ((5, 4), (3, 2), (2, 1)), ((3, 3), (2, 2), (2, 1))]
+)
 def test_the_alias_ratio_is_that_of_the_whole_spectrum(kernel, stride, dilation):
     """The zero-padded, dilated kernel's Fourier transform, read at multiples of 1/stride."""
     rng = np.random.default_rng(0)

@@ -95,14 +95,17 @@ def _both(layer: SampledLayer) -> tuple[float, float]:
 
 def _chain(found: Explanation) -> Section:
     of = {"the structure": found.structural, "half of the pictures": found.own}
-    rows = tuple((name, *_contrast(each)) for name, each in of.items() if each)
+    columns = ("chosen by", "structure", "gradient", "response", "detected")
+    there = {name: each for name, each in of.items() if each}
+    shown = columns if any(each.detection for each in there.values()) else columns[:-1]
     return Section(
         title="The chain: live phases / dead ones",
-        columns=("chosen by", "structure", "gradient", "response", "detected"),
-        rows=rows,
+        columns=shown,
+        rows=tuple((name, *_contrast(each))[: len(shown)] for name, each in there.items()),
         note=_compensation(found.compensation)
         + "Structure: what gradients would be if the weights were random. Half of the pictures choose phases, and the "
-        "others measure there. What counts less than a thousandth counts as one. Detected: live - dead, in shares.",
+        "others measure there. What counts less than a thousandth counts as one."
+        + (" Detected: live - dead, in shares." if shown == columns else ""),
     )
 
 
