@@ -1,6 +1,7 @@
-"""The records of `perturb remedy`, `rf`, `shift`, `tiles` and `plan`: remedies, receptive fields, ..., prospects."""
+"""The records of `perturb remedy`, `rf`, `explain`, `shift`, `tiles` and `plan`: remedies, fields, ..., prospects."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -44,6 +45,93 @@ class Correlation:
     low: float
     high: float
     n: int
+
+
+Origin = Literal["structural", "learned", "compensated", "border", "none", "not known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value with its interval of 95 % over photographs."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledLayer:
+    """A strided layer: how evenly it reads, by its shape and by its weights, and its share of the lattice."""
+
+    name: str
+    kernel: Phase
+    stride: Phase
+    balanced: bool  # its window covers every pixel equally often
+    alias: float | None  # see contribution.aliasing; None where its weights stop constants
+    left: Phase  # rows, columns that its last windows do not reach
+    by_shape: float  # Shapley share of ln(max/min) of the structural map
+    by_weights: float  # the same with the mean square of each tap of the actual weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerShares:
+    """The strided layers in the order in which they run; a whole is its rest and the sum of its shares."""
+
+    layers: tuple[SampledLayer, ...]
+    whole: tuple[float, float]  # ln(max/min) by shape, by weights
+    rest: tuple[float, float]  # with a balanced twin in place of every strided layer
+    exact: tuple[bool, bool]  # over all subsets; else over random orders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """ln(live / dead) at some phases of every map of the chain."""
+
+    structure: float  # half of ln(N live / N dead): what gradients would be if the weights were random
+    gradient: Estimate
+    response: Estimate | None = None  # None where it was measured at other phases
+    detection: Estimate | None = None  # share detected, live - dead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Spearman's rank correlation of two maps over phases."""
+
+    of: str
+    phases: int
+    rank: Estimate | None  # None where one of the maps is flat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Border:
+    """ln S = mean + b(side and distance of the nearest edge) + f(phase) + rest."""
+
+    edge: Estimate  # shares of the variance of ln S
+    phase: Estimate
+    rest: Estimate
+    side: str  # top, left, bottom or right: the weakest, as half of the photographs chose it
+    weaker: Estimate  # ln(inside / outermost line of that side), on the other half
+    even_shape: Phase | None  # a shape of pictures at which no strided layer leaves a rest; None: not known, or none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """From the structure to what is measured: where a lattice comes from."""
+
+    model: str
+    layer: str
+    source: str
+    photographs: int
+    period: int
+    origin: Origin
+    why: str
+    structural: Contrast | None  # at the structural phases; None where the structural map is flat
+    own: Contrast | None  # at the phases that half of the photographs chose, on the other half; None of period 1
+    compensation: Estimate | None  # 1 - ln(S live / S dead) / (half of ln(N live / N dead)), at the structural phases
+    links: tuple[Link, ...]
+    shares: LayerShares
+    border: Border
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

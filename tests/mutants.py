@@ -515,6 +515,18 @@ MUTANTS = [
     Mutant('threads do not count', "perturb/identity.py", '[get() for get, _ in SETTINGS if get is not os.getcwd],', '', "tests/test_block_files.py"),
     Mutant('the size of batches does not count', "perturb/model/network.py", 'str(self.layout), self.batch', 'str(self.layout)', "tests/test_block_files.py"),
     Mutant('bfloat16 does not count', "perturb/incremental/engine.py", 'return self.model, self.layer, self.bfloat16', 'return self.model, self.layer', "tests/test_block_files.py"),
+    Mutant("an alias at zero frequency", "perturb/contribution/aliasing.py", "response[1:].max()", "response.max()", "tests/test_explain.py::test_the_alias_ratio_of_uniform_windows_is_known"),
+    Mutant("an alias of undilated taps", "perturb/contribution/aliasing.py", "row * dilation[0] % stride[0]", "row % stride[0]", "tests/test_explain.py::test_the_alias_ratio_is_that_of_the_whole_spectrum"),
+    Mutant("a rest without padding behind", "perturb/contribution/aliasing.py", "stencil.before[a] + stencil.behind[a]", "stencil.before[a]", "tests/test_explain.py::test_a_rest_is_told_where_it_is_and_what_shape_has_none"),
+    Mutant("Shapley weighs all sizes alike", "perturb/contribution/shares.py", "math.comb(players - 1, size)", "players", "tests/test_explain.py::test_shapley_shares_of_a_known_game"),
+    Mutant("a player joins himself", "perturb/contribution/shares.py", "order[:place])", "order[:place + 1])", "tests/test_explain.py::test_random_orders_find_the_shares_of_a_sum"),
+    Mutant("a twin that stays as it was", LINEARISED, "len(self.windows) in self._evened", "len(self.windows) in ()", "tests/test_explain.py::test_a_balanced_twin_reads_every_pixel_alike"),
+    Mutant("taps by their sum", RULES, "op.weight.detach().square()", "op.weight.detach()", "tests/test_explain.py::test_weights_count_tap_by_tap"),
+    Mutant("border shares without chance", "perturb/stats/border.py", "- n * chance for", "for", "tests/test_explain.py::test_noise_has_no_part_however_many_levels"),
+    Mutant("a jackknife of deleted clusters", "perturb/stats/jackknife.py", "(clusters - 1) * without", "without", "tests/test_explain.py::test_the_jackknife_of_a_mean_is_student_s_interval"),
+    Mutant("a lattice by its middle", "perturb/stories/origin.py", "own.gradient.low > LATTICE", "own.gradient.value > LATTICE", "tests/test_explain.py::test_each_origin_has_its_evidence"),
+    Mutant("compensated with a lattice elsewhere", "perturb/stories/origin.py", " and own.gradient.high < least", "", "tests/test_explain.py::test_each_origin_has_its_evidence"),
+    Mutant("pictures judge what they chose", "perturb/stories/chain.py", "slice(1, None, 2)", "slice(0, None, 2)", "tests/test_explain.py::test_phases_are_chosen_on_other_pictures"),
 ]
 # fmt: on
 

@@ -339,6 +339,22 @@ def test_receptive_fields_and_accuracy(work):
     assert perturb("rf").exit_code == 2
 
 
+def test_where_dead_pixels_come_from(work):
+    """In the terminal, and in files by their suffix; what shows no gradients is refused, and so are other suffixes."""
+    asked = ("explain", "net.py:dead", "--images", "noise", "--count", "4")
+    shown = perturb(*asked, "--out", "found.json")
+    assert "net.py:dead, its output: structural" in shown.output
+    found = json.loads((work / "found.json").read_text())
+    assert (found["origin"], found["period"], len(found["shares"]["layers"])) == ("structural", 2, 1)
+    for suffix, holds in (("md", "# `net.py:dead`, `output`: structural"), ("html", "<td data-name="), ("svg", "<svg")):
+        assert perturb(*asked, "--out", f"found.{suffix}").exit_code == 0
+        assert holds in (work / f"found.{suffix}").read_text()
+    other = perturb(*asked, "--out", "found.pdf")
+    assert (other.exit_code, "ends in .html, .json, .md, .svg" in other.stderr) == (2, True)
+    camera = perturb(*asked, "--sensor", "80x80")
+    assert (camera.exit_code, "leave out --sensor" in camera.stderr) == (2, True)
+
+
 def test_shift_for_people_and_machines(work):
     asked = ("shift", "net.py:pooled", "--images", "noise", "--count", "4", "--span", "4")
     assert json.loads(perturb(*asked, "--json").stdout)["photographs"] == 4

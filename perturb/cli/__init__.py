@@ -25,6 +25,7 @@ COMMANDS = (
     "publish",
     "search",
     "replay",
+    "explain",
     "rf",
     "shift",
     "tiles",

@@ -139,6 +139,17 @@ class Shown:
 
         return load_images(self.images, shape=shape, crops=1, count=max(4, self.count), seed=0)
 
+    def on(self, network: "Network") -> "Images":
+        """Those to measure on; an untrained network gets its normalisation statistics from all that there are."""
+        import numpy as np
+
+        from perturb.trials import only
+
+        found = self.load(network.input_shape)
+        if network.untrained:
+            network.settle(found.pixels)
+        return only(found, np.arange(min(self.count, len(found.pixels))))
+
 
 IMAGES = click.option(
     "--images", help="Pictures in place of the suite's: built-in, folder:PATH, dead-leaves, noise, ..."

@@ -3,17 +3,12 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from perturb.cli.models import DEVICE, EPILOG, SEED, SENSOR, Shown, behind_camera, shown_options
 from perturb.cli.terminal import console, echo, progress
 from perturb.errors import UsageError
-
-if TYPE_CHECKING:
-    from perturb.model import Network
-    from perturb.records import Images
 
 
 @click.command(epilog=EPILOG)
@@ -60,7 +55,7 @@ def command(
     with progress() as begin:
         for name in names:
             network = behind_camera(load_network(name, device=device, seed=seed), sensor)
-            pictures, side = _pictures(network, shown), network.input_shape[1]
+            pictures, side = shown.on(network), network.input_shape[1]
             if len(names) == 1:
                 fields = rf.by_depth(network, pictures, progress=begin)
             else:
@@ -71,15 +66,3 @@ def command(
         echo(json.dumps(found, indent=2, sort_keys=True))
     else:
         console().print(view.table(fields, side, shown.count, relations=relations))
-
-
-def _pictures(network: "Network", shown: Shown) -> "Images":
-    """Those to measure on; an untrained network gets its normalisation statistics from all that there are."""
-    import numpy as np
-
-    from perturb.trials import only
-
-    found = shown.load(network.input_shape)
-    if network.untrained:
-        network.settle(found.pixels)
-    return only(found, np.arange(min(shown.count, len(found.pixels))))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from perturb.contribution.kinds import Estimator, Options
 
 _HOMES = {
+    "at_places": "perturb.contribution.response",
     "centre": "perturb.contribution.gradient",
     "energy": "perturb.contribution.gradient",
     "fit_gaussian": "perturb.contribution.gradient",
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from perturb.contribution.gradient import centre, energy, fit_gaussian, target
     from perturb.contribution.lattice import structural
     from perturb.contribution.reach import receptive_field
-    from perturb.contribution.response import full_scan, quotient_scan
+    from perturb.contribution.response import at_places, full_scan, quotient_scan
 
 
 def __getattr__(name: str) -> Any:
@@ -47,6 +48,7 @@ __all__ = [
     "KINDS",
     "Estimator",
     "Options",
+    "at_places",
     "centre",
     "energy",
     "fit_gaussian",

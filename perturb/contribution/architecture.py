@@ -1,6 +1,6 @@
 """What a network's operations do to squared gradients, on a torus or within its borders; without data or weights."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -61,11 +61,18 @@ def _ratios(model: Differentiable, layer: str) -> list[tuple[Fraction, Fraction]
 
 
 def propagate(
-    model: Differentiable, layer: str, canvas: tuple[int, int], rules: Rules = RULES
+    model: Differentiable, layer: str, canvas: tuple[int, int], rules: Rules = RULES, evened: Set[int] = frozenset()
 ) -> tuple[Float[np.ndarray, "row column"], Linearised]:
-    """The squared gradient at each pixel of a canvas, of every channel together, by these rules; and what was noted."""
+    """The squared gradient at each pixel of a canvas, of every channel together, by these rules; and what was noted.
+
+    Windows with these numbers, in the order in which they run, are `evened`: see Linearised.
+    """
     x = torch.zeros((1, model.input_shape[0], *canvas), dtype=torch.float64, device=model.device, requires_grad=True)
-    with torch.enable_grad(), _names(model.module) as current, Linearised(model.module, current, rules) as recorder:
+    with (
+        torch.enable_grad(),
+        names(model.module) as current,
+        Linearised(model.module, current, rules, evened) as recorder,
+    ):
         output = model.propagate(x.clone(), layer)
     if output.requires_grad:
         recorder.check_graph(output)
@@ -76,7 +83,7 @@ def propagate(
 
 
 @contextmanager
-def _names(module: nn.Module) -> Iterator[Callable[[], str]]:
+def names(module: nn.Module) -> Iterator[Callable[[], str]]:
     """While open: the qualified name of the module that is running."""
     stack: list[str] = []
 

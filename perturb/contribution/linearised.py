@@ -6,7 +6,8 @@ it, the error names it. So a gate's inside (squeeze-and-excitation, attention sc
 in silence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 from perturb.contribution import fixed_paths
 from perturb.contribution.fixed_paths import Path
 from perturb.contribution.gates import GATES, Levelled, gates_in, name_of, swapped, tensors_in
-from perturb.contribution.rules import RULES, Rules, is_linear
+from perturb.contribution.rules import RULES, WINDOWS, Rules, is_linear
+from perturb.contribution.torus import window_mean
 from perturb.errors import UnsupportedOperationError
 from perturb.operations import Operation, Resizing, Stencil, certificate, read, resizing
 from perturb.records import Window
@@ -61,13 +63,23 @@ class _Barred(torch.autograd.Function):
 
 
 class Linearised(Levelled):
-    """While active, torch functions that depend on the picture act by their rule; `windows` collects certificates."""
+    """While active, torch functions that depend on the picture act by their rule; `windows` collects certificates.
+
+    A window whose number among them is in `evened` is replaced by the mean over all places of its sampling grid: it
+    reads every pixel equally often, whatever its kernel and its coefficients. This is for a torus.
+    """
 
     power = 2
 
-    def __init__(self, module: nn.Module, current_layer: Callable[[], str], rules: Rules = RULES) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        current_layer: Callable[[], str],
+        rules: Rules = RULES,
+        evened: Set[int] = frozenset(),
+    ) -> None:
         super().__init__()
-        self._rules = rules
+        self._rules, self._evened = rules, evened
         self.windows: list[Window] = []
         self.ratios: list[tuple[Fraction, Fraction]] = []  # of resizings, in the order in which they run
         self._layer = current_layer
@@ -126,7 +138,10 @@ class Linearised(Levelled):
             operation = read(name, args, kwargs)
         if operation is None or type(operation) not in self._rules:
             return self.bar(name, lambda: func(*_as_wide(args), **_as_wide(kwargs)), live[0])
-        path = self._path(operation, live, name, args, kwargs)
+        if isinstance(operation, WINDOWS) and len(self.windows) in self._evened:
+            operation, path = replace(operation, x=window_mean(operation.x, operation.stencil.stride)), None
+        else:
+            path = self._path(operation, live, name, args, kwargs)
         if path and fixed_paths.adds_first(live, operation) and path.few():
             result = fixed_paths.squared(path)
         else:

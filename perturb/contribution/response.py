@@ -76,6 +76,18 @@ def quotient_scan(model: Sees, pictures: Pictures, layer: str = "output", option
     return _record(model.name, values, layer, placed, len(by_phase))
 
 
+def at_places(
+    model: Sees,
+    pictures: Pictures,
+    places: Int[np.ndarray, "image place 2"],
+    layer: str = "output",
+    options: Options = DEFAULTS,
+) -> Float[np.ndarray, "image place"]:
+    """||F(x + d e_p) - F(x)|| of each picture at its own places, as `full_scan` finds it. `tick` counts places."""
+    look = _look(model, layer, options)
+    return np.stack([look(picture, each, options.tick) for picture, each in zip(pictures, places, strict=True)])
+
+
 def _spread(
     grid: "_Grid", phases: Float[np.ndarray, "phase_row phase_column"], seen: list[tuple[Places, np.ndarray]]
 ) -> Float[np.ndarray, "row column"]:

@@ -277,6 +277,7 @@ FIXED = (
     operations.Resizing,
     operations.Sum,
 )
+WINDOWS = (operations.Convolution, operations.MaxPool, operations.AveragePool)  # those that are certified
 Rules = Mapping[type[operations.Operation], Callable[[Trace, Any], Any]]
 RULES: Rules = {
     operations.Convolution: _convolution,
@@ -301,3 +302,18 @@ RULES: Rules = {
     operations.Reduction: _reduction,
     operations.Resizing: _resizing,
 }
+
+
+def _convolution_by_taps(trace: Trace, op: operations.Convolution) -> Tensor:
+    """Each tap by the mean square of its actual weights over channels, of their sum; in place of 1/taps."""
+    if trace.is_fixed(op.weight):
+        return _convolution(trace, op)
+    trace.certify("Conv2d", op.stencil)
+    squares = op.weight.detach().square().unflatten(0, (op.groups, -1))
+    taps = squares.mean((1, 2), dtype=op.x.dtype)[:, None]
+    taps = (taps / taps.sum((2, 3), keepdim=True).clamp_min(1e-300)).sqrt()  # a fixed convolution takes squares
+    out = _fixed_convolution(trace, operations.Convolution(group_means(op.x, op.groups), taps, op.stencil, op.groups))
+    return out.repeat_interleave(op.weight.shape[0] // op.groups, 1)
+
+
+BY_TAPS: Rules = {**RULES, operations.Convolution: _convolution_by_taps}

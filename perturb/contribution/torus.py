@@ -1,11 +1,13 @@
 """Sliding windows on a torus: n/s positions each, wrapping around, so that no border disturbs the lattice."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from perturb.errors import InputError
-from perturb.operations import Stencil
+from perturb.operations import Pair, Stencil
 
 
 class CanvasError(Exception):
@@ -27,6 +29,11 @@ def window_sum(
     for axis in (0, 1):
         x = _sum_along(x, axis, stencil)
     return x
+
+
+def window_mean(x: Float[Tensor, "n channel row column"], size: Pair) -> Float[Tensor, "n channel row column"]:
+    """Means over windows of this size, one at each position."""
+    return window_sum(x, Stencil(size, (1, 1), (0, 0), (0, 0), (1, 1))) / math.prod(size)
 
 
 def _sum_along(x: Tensor, axis: int, stencil: Stencil) -> Tensor:

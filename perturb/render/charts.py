@@ -29,6 +29,7 @@ LIGHT = {
 ARMS = ["dead", "live"]
 WORDS = ("label", "verdict", "places", "pictures")  # the others are numbers
 ESTIMATE = ("verdict", "estimate", "from", "to", "claimed at most")
+SHARES = ("by shape", "by weights")  # of a lattice, by layer
 ROW = 46  # pixels for each interval
 POINTS = 101  # of a fitted curve
 FINITE = 1e300  # an effect beyond it, such as the imbalance of a strictly dead phase, has no place on an axis
@@ -152,6 +153,27 @@ def probability_of_detection(found: LevelTable, verb: str) -> dict[str, Any]:
         marks.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape),
     )
     return _dressed(chart, height=320)
+
+
+def shares(rows: Sequence[tuple[str, str, float]]) -> dict[str, Any]:
+    """Bars of (layer, one of SHARES, share of ln(max/min)), the first layer on top."""
+    told = [
+        {"row": i // len(SHARES), "label": name, "places": of, "share": share}
+        for i, (name, of, share) in enumerate(rows)
+    ]
+    colour = alt.Color(
+        "places:N", scale=alt.Scale(domain=SHARES, range=[DEAD, LIVE]), legend=alt.Legend(title=None, orient="top")
+    )
+    base = alt.Chart(alt.InlineData(values=told)).encode(y=alt.Y("row:O", axis=None))
+    bars = base.mark_bar(size=9).encode(
+        x=alt.X("share:Q", title="share of ln(liveliest / deadest)"),
+        yOffset=alt.YOffset("places:N", scale=alt.Scale(domain=SHARES, range=[ROW // 2, ROW - 10])),
+        color=colour,
+        tooltip=_told("label", "places", "share"),
+    )
+    names = base.mark_text(color=INK, align="left", fontSize=13, dx=6, dy=-13)
+    chart = alt.layer(bars, names.encode(x=alt.value(0), text="label:N"))
+    return _dressed(chart, height=ROW * max(1, len(rows) // len(SHARES)))
 
 
 def _levels(levels: Sequence[float]) -> alt.Axis:
