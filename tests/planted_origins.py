@@ -1,6 +1,8 @@
 """Networks whose lattice has an origin that is known by construction; how often `perturb explain` names it.
 
-uv run python tests/planted_origins.py [SEEDS [NAME...]]    a Markdown table: origin and layer named right (100)
+uv run python tests/planted_origins.py [SEEDS [NAME...]]    a Markdown table: origin and layer named right
+
+SEEDS of them (100), from seed 100 on: what makes the networks nearly linear was settled on seeds 0 to 2.
 """
 
 import sys
@@ -18,6 +20,7 @@ from perturb.images import load_images
 from perturb.stories.explain import explain
 
 SIDE, CHANNELS, LAYERS, PICTURES = 48, 32, 3, 12
+FIRST = 100  # seed
 
 
 def layer(seed: int, number: int, kernel: int = 2, padding: int = 0) -> nn.Conv2d:
@@ -95,11 +98,12 @@ def names_the_layer(planted: Planted, told: Explanation, at: int) -> bool:
 
 def main() -> None:
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    fresh = range(FIRST, FIRST + seeds)
     torch.set_num_threads(1)
     sys.stdout.write("| network | origin | named right | named otherwise | layer right |\n|---|---|---|---|---|\n")
     for name in sys.argv[2:] or PLANTED:
         planted = PLANTED[name]
-        told = [found(planted, seed) for seed in range(seeds)]
+        told = [found(planted, seed) for seed in fresh]
         origins = Counter(each.origin for each, _ in told)
         right = origins.pop(planted.origin, 0)
         others = ", ".join(f"{count} {origin}" for origin, count in origins.items()) or "none"
