@@ -1,15 +1,19 @@
 """Fine-tuning a remedied network, and giving it back: what it learns, what its answers cost, code, ONNX."""
 
 import copy
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from PIL import Image
 from torch import nn
 from toys import network, window
 
 from perturb import Preprocessing, load
+from perturb.cli import main
 from perturb.errors import InputError, UsageError
 from perturb.images import load_images
 from perturb.model import Network, load_weights, save_weights
@@ -188,3 +192,72 @@ def test_onnx_file_answers_as_the_network_does(tmp_path):
     x = torch.rand(5, *SMALL, generator=torch.Generator().manual_seed(1))
     found = load(f"onnx:{tmp_path / 'net.onnx'}").measure(x)
     torch.testing.assert_close(found, changed.measure(x), rtol=1e-4, atol=1e-4)
+
+
+NET = """
+import torch
+from torch import nn
+from perturb import Preprocessing
+def net():
+    torch.manual_seed(0)
+    convolution, norm = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8)
+    norm.num_batches_tracked += 1
+    layers = nn.Sequential(convolution, norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    return layers, Preprocessing(input_shape=(3, 64, 64))
+"""
+ASKED = ("remedy", "net.py:net", "--with", "padding", "--device", "cpu")
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        path = tmp_path / "pictures" / "abc"[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise).save(path)
+    return tmp_path
+
+
+def perturb(*args):
+    return CliRunner().invoke(main, [str(a) for a in args])
+
+
+@pytest.mark.parametrize(("source", "words"), [("labelled", story.LOST), ("folder", story.CHANGED)])
+def test_a_folder_a_network_and_three_files(work, source, words):
+    """Fine-tuned weights, code and ONNX file belong together, and `qualify` takes the ONNX file."""
+    given = ("--fine-tune", "--images", f"{source}:pictures", "--steps", "2", "--save", "out.safetensors")
+    result = perturb(*ASKED, *given, "--code", "out.py", "--onnx", "out.onnx", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["fine_tuned"]
+    assert (found["cost"]["words"], found["learnt"], found["held_out"]) == (words, 4, 2)
+    scope = {}
+    exec((work / "net.py").read_text(), scope)
+    exec((work / "out.py").read_text(), scope)
+    module, _ = scope["net"]()
+    scope["remedy"](module)
+    load_weights(module, work / "out.safetensors")
+    x = torch.rand(2, 3, 64, 64)
+    loaded = load("onnx:out.onnx").measure(x)
+    torch.testing.assert_close(module.eval()(x).detach(), loaded, rtol=1e-4, atol=1e-4)
+    shown = perturb("shift", "onnx:out.onnx", "--images", "noise", "--count", "4", "--span", "4")
+    assert shown.exit_code == 0, shown.output
+    assert "learnt from 4 photographs in 2 steps" in perturb(*ASKED, *given).output
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--fine-tune", "--save", "w.safetensors"), "--fine-tune takes one --with NAME, --images to learn from"),
+        (("--fine-tune", "--images", "noise"), "and --save FILE.safetensors"),
+        (("--fine-tune", "--images", "noise", "--save", "w.safetensors", "--suite", "smoke"), "leave out --suite"),
+        (("--with", "pool", "--code", "out.py"), "expected one --with NAME, and a .py file"),
+        (("--onnx", "out.pt"), "and a .onnx file"),
+        (("--images", "noise"), "--images go with --fine-tune"),
+    ],
+)
+def test_what_does_not_go_together_is_said_in_one_line(work, given, said):
+    result = perturb(*ASKED, *given)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.output
+    assert len(result.stderr.splitlines()) == 1

@@ -41,6 +41,8 @@ class Making:
                 raise UsageError(f"{option} {path}: expected one --with NAME, and a {ending} file.")
         if self.fine_tune and (len(remedies) != 1 or self.images is None or self.save is None):
             raise UsageError("--fine-tune takes one --with NAME, --images to learn from, and --save FILE.safetensors.")
+        if self.images is not None and not self.fine_tune:
+            raise UsageError("--images go with --fine-tune.")
         if self.fine_tune and suite is not None:
             raise UsageError("--fine-tune measures no loss: leave out --suite, and qualify the saved network after it.")
 

@@ -59,8 +59,9 @@ def distil(
 ) -> float:
     """Train the resized kernels of `student` in place, in evaluation mode; the loss of the last step.
 
-    All else in the network stays, normalisation too. Where a remedy resizes no kernel, all weights learn. Of a step's
-    pictures x, and the same with a few pixels changed, x + d, the loss is the sum of
+    Those are the kernels whose maps have a stride of DEEPEST at the most. All else stays, normalisation too. Where a
+    remedy resizes none of them, all weights learn. The loss, for a step's pictures x, and for x + d, the same with a
+    few pixels changed, is the sum of
     - answers: |S(x) - T(x)|^2 / var T(x), the mean over the output and the last map of each stride up to DEEPEST
       (Hinton et al. 2015; Romero et al. 2015). Where pictures have labels, cross-entropy replaces the output's part.
     - responses: EVEN times the mean square of log r(S, x, d) - log r(T, x', d'). r is 1 plus the energy
@@ -70,7 +71,7 @@ def distil(
     InputError for a network without strided maps, for pictures that are too small, and if the loss is not finite.
     """
     at = _Stages.of(teacher, images)
-    learning = _learning(student, teacher.module)
+    learning = _learning(student, teacher)
     _nudge(learning, tuning.seed)
     optimiser = torch.optim.SGD(learning, tuning.rate, momentum=MOMENTUM)
     path = keep / f"{_key(student, teacher, images, tuning)}.safetensors" if keep else None
@@ -243,12 +244,14 @@ def _variances(network: Differentiable, layers: Iterable[str], images: Images) -
     return {name: variance.clamp_min(variance.mean().item() / 100) for name, variance in found.items()}
 
 
-def _learning(student: nn.Module, built: nn.Module) -> list[nn.Parameter]:
-    """The weights that learn, alone with a gradient: those of resized kernels, or all where none was resized."""
-    before = {name: weight.shape for name, weight in built.named_parameters()}
+def _learning(student: nn.Module, teacher: Differentiable) -> list[nn.Parameter]:
+    """The weights that learn, alone with a gradient: of resized kernels up to DEEPEST, or all where there are none."""
+    before = {name: weight.shape for name, weight in teacher.module.named_parameters()}
+    early = {f"{name}.weight" for name in teacher.feature_maps if teacher.stride_of(name) <= DEEPEST}
     student.eval().requires_grad_(False)
-    resized = [weight for name, weight in student.named_parameters() if weight.shape != before.get(name)]
-    learning = resized or list(student.parameters())
+    weights = dict(student.named_parameters())
+    resized = [weight for name, weight in weights.items() if name in early and weight.shape != before[name]]
+    learning = resized or list(weights.values())
     for weight in learning:
         weight.requires_grad_(True)
     return learning
@@ -277,6 +280,5 @@ def _by_filter(values: Tensor) -> Tensor:
 
 def _key(student: nn.Module, teacher: Differentiable, images: Images, tuning: Tuning) -> str:
     """A digest of 16 digits of everything that determines the result."""
-    shapes = {name: tuple(value.shape) for name, value in student.state_dict().items()}
-    told = f"{teacher.digest} {teacher.input_shape} {shapes} {images.digests} {images.pixels.shape} {tuning!r}"
+    told = f"{teacher.digest} {teacher.input_shape} {student} {images.digests} {images.pixels.shape} {tuning!r}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
