@@ -131,7 +131,7 @@ def test_right_answers_lost_are_before_minus_after(pictures):
 
 def test_labels_must_be_the_networks_classes(pictures):
     labelled = replace(pictures, labels=np.zeros(8, dtype=int), classes=("a", "b"))
-    with pytest.raises(UsageError, match="has 3 outputs, and `noise` has 2 classes"):
+    with pytest.raises(UsageError, match="has 3 outputs with scores of classes, and `noise` has 2 classes"):
         fine_tune(network(classifier()), "padding", labelled, Tuning(steps=1), margin=0.05)
     with pytest.raises(UsageError, match="keeps the weights"):
         fine_tune(network(classifier()), "padding:fresh", pictures, Tuning(steps=1), margin=0.05)

@@ -49,7 +49,7 @@ def _exported(network: Network, x: Tensor) -> bytes:
             torch.onnx.export(
                 network.module,
                 (x,),
-                file,
+                file,  # type: ignore[arg-type]  # the older exporter takes one
                 input_names=["pictures"],
                 output_names=["answers"],
                 dynamic_axes={"pictures": {0: "picture"}, "answers": {0: "picture"}},

@@ -69,7 +69,7 @@ def _path(name: str) -> str:
 
 def _lines(path: str, old: SlidingLayer, new: SlidingLayer, size: Pair) -> Iterator[str]:
     margin = _margin(new)
-    padding, dilation = (pair(v) for v in (old.padding, old.dilation))
+    padding, dilation = _padding(old), pair(old.dilation)
     ends = zip(margin, (1, 1, 0, 0), strict=True)  # F.pad begins with the last axis
     taps = tuple((end - padding[axis]) // dilation[axis] for end, axis in ends)
     kept = f"nn.Parameter(F.pad(layer.weight.detach(), {taps}))"
@@ -103,13 +103,19 @@ def _is_plain(old: SlidingLayer, new: SlidingLayer, size: Pair, taps: tuple[int,
 
 def _outputs(old: SlidingLayer, new: SlidingLayer, size: Pair) -> list[int]:
     """Rows and columns of the map with the old padding and the new kernel."""
-    given = zip(size, *(pair(v) for v in (old.padding, old.dilation, new.kernel_size, old.stride)), strict=True)
+    windows = (pair(v) for v in (old.dilation, new.kernel_size, old.stride))
+    given = zip(size, _padding(old), *windows, strict=True)
     return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in given]
+
+
+def _padding(layer: SlidingLayer) -> Pair:
+    assert not isinstance(layer.padding, str)  # a remedy refuses it
+    return pair(layer.padding)
 
 
 def _constructor(old: SlidingLayer, kernel: Pair) -> str:
     words = [str(old.in_channels), str(old.out_channels)] if isinstance(old, nn.Conv2d) else []
-    words += [str(kernel), f"stride={pair(old.stride)}", f"padding={pair(old.padding)}"]
+    words += [str(kernel), f"stride={pair(old.stride)}", f"padding={_padding(old)}"]
     given = {name: getattr(old, name) for name in USUAL if hasattr(old, name)}
     given |= {"dilation": pair(old.dilation)} | ({"bias": given["bias"] is not None} if "bias" in given else {})
     words += [f"{name}={value}" for name, value in given.items() if value != USUAL[name]]

@@ -43,16 +43,16 @@ def fine_tune(
     if weights == "fresh":
         raise UsageError(f"--fine-tune keeps the weights: expected --with {kind} or {kind}:kept.")
     outputs = built.measure(torch.full((1, *built.input_shape), 0.5))
-    answers = isinstance(outputs, Tensor) and outputs.ndim == 2 and outputs.shape[1] > 1
-    if images.labels is not None and not (answers and outputs.shape[1] == len(images.classes)):
-        found = f"{outputs.shape[1]} outputs" if answers else "no output for each class"
-        raise UsageError(f"{built.name} has {found}, and `{images.source}` has {len(images.classes)} classes.")
+    scores = outputs.shape[1] if isinstance(outputs, Tensor) and outputs.ndim == 2 else 0
+    if images.labels is not None and scores != len(images.classes):
+        classes = f"`{images.source}` has {len(images.classes)} classes"
+        raise UsageError(f"{built.name} has {scores or 'no'} outputs with scores of classes, and {classes}.")
     learnt, held_out = split(images, share=LEARNT, seed=tuning.seed)
     module, done = apply_remedy(built, f"{kind}:kept", seed=tuning.seed)
     tick = progress(f"{kind}: fine-tuning", tuning.steps)
     loss = distil(module, built, learnt, tuning, keep=keep, tick=tick)
     network = built.with_module(module)
-    cost = _cost(built, network, held_out) if answers else None
+    cost = _cost(built, network, held_out) if scores > 1 else None
     claim = Claim(quantity="answers", at_most=margin, confidence=CONFIDENCE)
     verdict, reason = decide(claim, cost) if cost else (None, "")
     return network, FineTuned(
