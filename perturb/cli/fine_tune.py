@@ -96,7 +96,7 @@ making_options = as_record(
     Making,
     click.option("--fine-tune", is_flag=True, help="Train the resized kernels; see docs/remedies.md."),
     click.option("--images", help="Pictures to learn from: folder:PATH, or labelled:PATH (a folder a class)."),
-    click.option("--steps", default=200, show_default=True, type=click.IntRange(1), help="Steps of the fine-tuning."),
+    click.option("--steps", default=150, show_default=True, type=click.IntRange(1), help="Steps of the fine-tuning."),
     click.option(
         "--rate", default=5e-4, show_default=True, type=click.FloatRange(0, 1, min_open=True), help="Its learning rate."
     ),

@@ -42,8 +42,8 @@ Pictures = Float[Tensor, "picture channel row column"]
 class Tuning:
     """The budget of a fine-tuning, which is the whole of it: nothing is chosen by its outcome."""
 
-    steps: int = 200
-    batch: int = 8  # pictures of a step
+    steps: int = 150
+    batch: int = 4  # pictures of a step
     rate: float = 5e-4  # of the first step, a share of each filter's norm; it falls to 0 along half a cosine
     seed: int = 0
 
