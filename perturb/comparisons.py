@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from perturb.records import Effect, GaussianFit, Phase, Rate, ReceptiveField, Remedy
+from perturb.records import Effect, GaussianFit, Phase, Rate, ReceptiveField, Remedy, Verdict
 from perturb.tiling import Option
 
 
@@ -25,6 +25,21 @@ class Treated:
     live: float | None
     accuracy: float | None  # share of right answers: see stories.remedy.accuracy
     loss: Effect | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuned:
+    """What a remedied network learnt, and what that did to its answers on photographs that it did not learn from."""
+
+    done: Remedy
+    steps: int
+    loss: float  # of the last step
+    learnt: int  # photographs
+    held_out: int
+    cost: Effect | None  # right answers lost, or answers changed; None where outputs are no scores of classes
+    margin: float
+    verdict: Verdict | None  # on "the cost is at most the margin"
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

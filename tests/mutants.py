@@ -36,6 +36,7 @@ MARK = "perturb/perturbations/mark.py"
 OF_VERDICT, OF_LOCATIONS, OF_STATS = "tests/test_verdict.py", "tests/test_locations.py", "tests/test_stats.py"
 RULES, TORUS, LINEARISED = (f"perturb/contribution/{name}.py" for name in ("rules", "torus", "linearised"))
 OPERATIONS, QUANTITIES, EVALUATORS = "perturb/operations/", "perturb/quantities/", "perturb/evaluators/"
+DISTIL, OF_FINE_TUNE = "perturb/training/distil.py", "tests/test_fine_tune.py"
 CALIBRATE = "perturb/stories/calibrate.py"
 SCALES, OF_OPERATIONS, OF_STRUCTURAL = (
     f"tests/test_{name}.py" for name in ("structural_scales", "operations", "structural")
@@ -66,6 +67,12 @@ OF_WRITING, OF_WATCH, OF_SEVERAL = (f"tests/test_{name}.py" for name in ("writin
 # fmt: off
 # ruff: noqa: E501
 MUTANTS = [
+    Mutant('the teacher sees the picture unmoved', DISTIL, 'return pictures.roll(self.move, (2, 3))', 'return pictures', OF_FINE_TUNE + "::test_padding_with_kept_weights_becomes_even_by_training"),
+    Mutant('all weights learn', DISTIL, 'learning = resized or list(weights.values())', 'learning = list(weights.values())', OF_FINE_TUNE + "::test_only_resized_kernels_learn"),
+    Mutant('right answers lost, turned round', "perturb/stories/fine_tune.py", '(before == truth).astype(float) - (after == truth)', '(after == truth).astype(float) - (before == truth)', OF_FINE_TUNE + "::test_right_answers_lost_are_before_minus_after"),
+    Mutant('answers to what was learnt', "perturb/stories/fine_tune.py", '_cost(built, network, held_out)', '_cost(built, network, learnt)', OF_FINE_TUNE + "::test_changed_answers_are_counted_over_photographs_that_were_held_out"),
+    Mutant('a constructor on an odd map', "perturb/remedies/written.py", ' and _outputs(old, old, size) == _outputs(old, new, size)', '', OF_FINE_TUNE + "::test_code_reads_as_a_constructor_where_that_is_the_same"),
+    Mutant('an ONNX file without its normalisation', "perturb/model/onnx_written.py", 'GIVEN = ("bounds", "mean", "std")', 'GIVEN = ("bounds",)', OF_FINE_TUNE + "::test_onnx_file_answers_as_the_network_does"),
     Mutant('a line at each step', "perturb/cli/terminal.py", 'now - self._said < MINUTE or', 'now < self._said or', "tests/test_terminal.py"),
     Mutant('time left of all steps', "perturb/cli/terminal.py", '(self.total - self.done) / self.done', 'self.total / self.done', "tests/test_terminal.py"),
     Mutant('the mark first', "perturb/writing.py", 'for name in reversed(names):', 'for name in names:', OF_WRITING),

@@ -2,15 +2,13 @@
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from perturb.cli.fine_tune import Making, making_options
 from perturb.cli.models import EPILOG, Choice, model_options
-from perturb.cli.outlets import err
 from perturb.cli.terminal import console, echo, progress
-from perturb.errors import UsageError
 
 if TYPE_CHECKING:
     from perturb.model import Network
@@ -31,10 +29,10 @@ if TYPE_CHECKING:
     "--suite", help="Measure the loss by the first check of this suite: a shipped name or a .perturb.toml file."
 )
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of the untrained weights.")
-@click.option("--save", type=click.Path(dir_okay=False), help="Save the changed weights to this .safetensors file.")
+@making_options
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def command(
-    choice: Choice, remedies: tuple[str, ...], suite: str | None, seeds: int, save: str | None, as_json: bool
+    choice: Choice, making: Making, remedies: tuple[str, ...], suite: str | None, seeds: int, as_json: bool
 ) -> None:
     """Compare remedies: what each costs, what it does to the lattice, and what loss remains.
 
@@ -43,12 +41,12 @@ def command(
     """
     from perturb.remedies import KINDS
     from perturb.render import remedy as view
+    from perturb.render.fine_tune import lines
     from perturb.stories.remedy import compare
     from perturb.suite import load_suite
 
     names = tuple(KINDS) if "all" in remedies else remedies
-    if save is not None and (len(names) != 1 or not save.endswith(".safetensors")):
-        raise UsageError(f"--save {save}: expected one --with NAME, and a .safetensors file.")
+    making.check(names, suite)
 
     def load(seed: int) -> "Network":
         return replace(choice, seed=seed).load()[0]
@@ -56,19 +54,12 @@ def command(
     with progress() as begin:
         asked = load_suite(suite) if suite else None
         rows, refused = compare(load, names, suite=asked, seeds=range(choice.seed, choice.seed + seeds), progress=begin)
+    made = making.make(choice, names[0])
     if as_json:
         found = {"model": choice.model, "rows": [asdict(row) for row in rows], "refused": refused}
+        found |= {"fine_tuned": asdict(made)} if made else {}
         echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
-    else:
-        console().print(view.table(rows, refused, choice.model))
-    if save is not None:
-        _save(load(choice.seed), names[0], choice.seed, Path(save))
-
-
-def _save(network: "Network", name: str, seed: int, path: Path) -> None:
-    from perturb.model import save_weights
-    from perturb.remedies import apply_remedy
-
-    module, _ = apply_remedy(network, name, seed=seed)
-    save_weights(module, path)
-    click.echo(f"Saved to {path}; load it with --remedy {name.partition(':')[0]} --weights {path}", file=err())
+        return
+    console().print(view.table(rows, refused, choice.model))
+    if made:
+        console().print(lines(made))

@@ -75,11 +75,11 @@ def _resize(name: str, layer: SlidingLayer, fit: Fit) -> str:
         weight = F.pad(layer.weight.detach(), taps)
         layer.weight = nn.Parameter(weight, requires_grad=layer.weight.requires_grad)
     layer.kernel_size, layer.padding = goal, (0, 0)
-    layer.register_forward_pre_hook(_Margin(margin, -math.inf if isinstance(layer, nn.MaxPool2d) else 0.0))
+    layer.register_forward_pre_hook(Margin(margin, -math.inf if isinstance(layer, nn.MaxPool2d) else 0.0))
     return describe(goal, stride)
 
 
-class _Margin:
+class Margin:
     """Pads the input by the layer's padding and by what new taps read; a negative margin crops."""
 
     def __init__(self, margin: list[int], fill: float) -> None:
