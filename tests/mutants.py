@@ -46,7 +46,7 @@ WEIGHS, LIES = (
 )
 OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_trials.py", "tests/test_blocks.py"
 OF_PHASES, OF_BLIND, OF_READING = "tests/test_phases.py", "tests/test_blind.py", "tests/test_reading.py"
-OF_CAUSE = "tests/test_cause.py"
+OF_CAUSE, OF_ASKING = "tests/test_cause.py", "tests/test_ask_twice.py"
 OF_SHOWING = "tests/test_showing.py"
 OF_STUDIES, OF_STACK = "tests/test_studies.py", "tests/test_stack.py"
 OF_UNTIL, OF_BASELINE = "tests/test_until_decided.py", "tests/test_baseline.py"
@@ -515,6 +515,11 @@ MUTANTS = [
     Mutant('threads do not count', "perturb/identity.py", '[get() for get, _ in SETTINGS if get is not os.getcwd],', '', "tests/test_block_files.py"),
     Mutant('the size of batches does not count', "perturb/model/network.py", 'str(self.layout), self.batch', 'str(self.layout)', "tests/test_block_files.py"),
     Mutant('bfloat16 does not count', "perturb/incremental/engine.py", 'return self.model, self.layer, self.bfloat16', 'return self.model, self.layer', "tests/test_block_files.py"),
+    Mutant("answers are moved back along one axis", "perturb/model/shifted.py", "(step * row, step * column)", "(step * row, step * row)", OF_ASKING),
+    Mutant("the shortest reading", "perturb/model/shifted.py", "return max(readings", "return min(readings", OF_ASKING),
+    Mutant("the rarest of equally long readings", "perturb/model/shifted.py", "readings.count(one))", "-readings.count(one))", OF_ASKING),
+    Mutant("ask-twice is always 2", "perturb/model/shifted.py", "int(count or SHIFTS)", "SHIFTS", OF_ASKING + "::test_on_the_command_line"),
+    Mutant("shifts beyond the picture", "perturb/model/shifted.py", "* step >= min", "* step > min", OF_ASKING + "::test_what_cannot_be_asked_twice"),
 ]
 # fmt: on
 
