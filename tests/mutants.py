@@ -519,6 +519,10 @@ MUTANTS = [
     Mutant("the shortest reading", "perturb/model/shifted.py", "return max(readings", "return min(readings", OF_ASKING),
     Mutant("the rarest of equally long readings", "perturb/model/shifted.py", "readings.count(one))", "-readings.count(one))", OF_ASKING),
     Mutant("ask-twice is always 2", "perturb/model/shifted.py", "int(count or SHIFTS)", "SHIFTS", OF_ASKING + "::test_on_the_command_line"),
+    Mutant("a remedy that gains is better than one without a loss", "perturb/stories/remedy.py", "max(0.0, row.loss.value)", "row.loss.value", "tests/test_remedies.py::test_the_front_is_what_none_beats"),
+    Mutant("false alarms count as right", "perturb/stories/remedy.py", "(found + 1 - clean) / 2", "(found + clean) / 2", "tests/test_remedies.py::test_right_answers_by_photograph"),
+    Mutant("one look along columns", "perturb/stories/remedy.py", "np.ndindex(shifts, shifts)", "np.ndindex(shifts, 1)", "tests/test_remedies.py::test_the_best_of_neighbouring_looks"),
+    Mutant("a margin that is just missed", "perturb/render/remedy.py", "row.kept.low > -MARGIN", "row.kept.low >= -MARGIN", "tests/test_render.py::test_right_answers_are_kept_where_the_interval_is_above_the_margin"),
     Mutant("shifts beyond the picture", "perturb/model/shifted.py", "* step >= min", "* step > min", OF_ASKING + "::test_what_cannot_be_asked_twice"),
 ]
 # fmt: on

@@ -198,6 +198,23 @@ def test_on_the_command_line(folder):
     assert "--remedy ask-twice:3" in report["provenance"]["command"]
 
 
+def test_a_row_of_the_table_of_remedies(folder):
+    """Of a black box there is no other; it costs four looks, keeps right answers and is on the front."""
+    code, told = run("remedy", "own.py:blind", "--suite", "odd.perturb.toml", "--json")
+    assert code == 0, told
+    built, twice = json.loads(told[told.index("{") :])["rows"]
+    assert (built["name"], twice["name"], twice["cost"]) == ("as built", "ask-twice", 4)
+    assert built["loss"]["value"] > 0.9 > 0.1 > abs(twice["loss"]["value"])
+    assert built["multiply_adds"] is twice["structural"] is None
+    assert (built["front"], twice["front"]) == (True, True)
+    assert twice["kept"]["value"] == pytest.approx(twice["accuracy"] - built["accuracy"])
+    assert twice["kept"]["value"] > 0.1
+    for more, told in (((), "name --suite"), (("--suite", "odd", "--with", "padding"), "use ask-twice")):
+        asked = [word.replace("odd", "odd.perturb.toml") for word in more]
+        code, output = run("remedy", "own.py:blind", *asked)
+        assert (code, told in output) == (2, True), output
+
+
 @pytest.mark.parametrize("remedy", ["ask-twice:1", "ask-twice:", "ask-twice:two", "ask-twice:-2"])
 def test_other_numbers_are_refused(remedy):
     if remedy == "ask-twice:":
