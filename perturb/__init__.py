@@ -17,6 +17,7 @@ _HOMES = {
     "BlackBox": "perturb.model",
     "Network": "perturb.model",
     "Preprocessing": "perturb.model",
+    "ask_twice": "perturb.model",
     "load": "perturb.model",
     "tiled": "perturb.model",
     "Tiling": "perturb.tiling",
@@ -35,7 +36,7 @@ _SHOWN = {("perturb.report", "Report"): "report", ("perturb.records", "Contribut
 
 if TYPE_CHECKING:
     from perturb.errors import InputError, PerturbError, UsageError
-    from perturb.model import BlackBox, Network, Preprocessing, load, tiled
+    from perturb.model import BlackBox, Network, Preprocessing, ask_twice, load, tiled
     from perturb.remedies import apply_remedy
     from perturb.render.displays import ContributionDisplay, DetectionDisplay, IntervalDisplay
     from perturb.report import Report
@@ -86,6 +87,7 @@ __all__ = [
     "Tiling",
     "UsageError",
     "apply_remedy",
+    "ask_twice",
     "lint",
     "load",
     "load_suite",

@@ -12,19 +12,24 @@ from perturb.tiling import Option
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Treated:
-    """A network beside its remedies: what it costs, its lattice, and the loss that is left."""
+    """A model beside its remedies: what it costs, its lattice, and the loss that is left."""
 
     name: str  # "as built", or the remedy
     done: Remedy | None
-    parameters: int
-    multiply_adds: int
+    parameters: int | None  # None: a black box, of which neither these nor the lattice are known
+    multiply_adds: int | None
     layer: str  # from which the lattice is seen
     structural: float | None  # max/min over its phases, exact; None where a phase is strictly dead
     energy: float | None  # the same of the root mean square gradient; None where it was not measured
     dead: float | None  # share detected at dead places
     live: float | None
-    accuracy: float | None  # share of right answers: see stories.remedy.accuracy
+    accuracy: float | None  # share of right answers: see stories.remedy.right
     loss: Effect | None
+    cost: float = 1.0  # multiply-adds of a picture, in units of those as built
+    time: float | None = None  # seconds of a picture, in units of those as built; None where it was not measured
+    kept: Effect | None = None  # share of right answers minus that as built, paired by photograph
+    penalty: Effect | None = None  # of dead places in dB, where a suite of one seed has levels
+    front: bool = False  # none of the others loses less, costs less or is right more often without a drawback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ WEIGHS, LIES = (
 )
 OF_QUANTITIES, OF_TRIALS, OF_BLOCKS = "tests/test_quantities.py", "tests/test_trials.py", "tests/test_blocks.py"
 OF_PHASES, OF_BLIND, OF_READING = "tests/test_phases.py", "tests/test_blind.py", "tests/test_reading.py"
-OF_CAUSE = "tests/test_cause.py"
+OF_CAUSE, OF_ASKING = "tests/test_cause.py", "tests/test_ask_twice.py"
 OF_SHOWING = "tests/test_showing.py"
 OF_STUDIES, OF_STACK = "tests/test_studies.py", "tests/test_stack.py"
 OF_UNTIL, OF_BASELINE = "tests/test_until_decided.py", "tests/test_baseline.py"
@@ -534,6 +534,15 @@ MUTANTS = [
     Mutant("a lattice by its middle", "perturb/stories/origin.py", "own.gradient.low > LATTICE", "own.gradient.value > LATTICE", "tests/test_explain.py::test_each_origin_has_its_evidence"),
     Mutant("compensated with a lattice elsewhere", "perturb/stories/origin.py", " and own.gradient.high < least", "", "tests/test_explain.py::test_each_origin_has_its_evidence"),
     Mutant("pictures judge what they chose", "perturb/stories/chain.py", "slice(1, None, 2)", "slice(0, None, 2)", "tests/test_explain.py::test_phases_are_chosen_on_other_pictures"),
+    Mutant("answers are moved back along one axis", "perturb/model/shifted.py", "(step * row, step * column)", "(step * row, step * row)", OF_ASKING),
+    Mutant("the shortest reading", "perturb/model/shifted.py", "return max(readings", "return min(readings", OF_ASKING),
+    Mutant("the rarest of equally long readings", "perturb/model/shifted.py", "readings.count(one))", "-readings.count(one))", OF_ASKING),
+    Mutant("ask-twice is always 2", "perturb/model/shifted.py", "int(count or SHIFTS)", "SHIFTS", OF_ASKING + "::test_on_the_command_line"),
+    Mutant("a remedy that gains is better than one without a loss", "perturb/stories/remedy.py", "max(0.0, row.loss.value)", "row.loss.value", "tests/test_remedies.py::test_the_front_is_what_none_beats"),
+    Mutant("false alarms count as right", "perturb/stories/remedy.py", "(found + 1 - clean) / 2", "(found + clean) / 2", "tests/test_remedies.py::test_right_answers_by_photograph"),
+    Mutant("one look along columns", "perturb/stories/remedy.py", "np.ndindex(shifts, shifts)", "np.ndindex(shifts, 1)", "tests/test_remedies.py::test_the_best_of_neighbouring_looks"),
+    Mutant("a margin that is just missed", "perturb/render/remedy.py", "row.kept.low > -MARGIN", "row.kept.low >= -MARGIN", "tests/test_render.py::test_right_answers_are_kept_where_the_interval_is_above_the_margin"),
+    Mutant("shifts beyond the picture", "perturb/model/shifted.py", "* step >= min", "* step > min", OF_ASKING + "::test_what_cannot_be_asked_twice"),
 ]
 # fmt: on
 

@@ -277,7 +277,9 @@ def test_remedies_side_by_side(work):
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     rows = {row["name"]: row for row in found["rows"]}
-    assert list(rows) == ["as built", "padding", "slicing", "blurpool", "space-to-depth"]
+    assert list(rows) == ["as built", "padding", "slicing", "blurpool", "space-to-depth", "ask-twice"]
+    assert rows["ask-twice"]["structural"] == pytest.approx(1)
+    assert rows["ask-twice"]["multiply_adds"] == 4 * rows["as built"]["multiply_adds"]
     assert set(found["refused"]) == {"pool", "mean-shortcut"}
     assert (rows["as built"]["structural"], rows["padding"]["structural"]) == pytest.approx((4, 1))
     assert (rows["as built"]["parameters"], rows["padding"]["parameters"]) == (16 * 3 * 9, 16 * 3 * 16)
@@ -303,6 +305,9 @@ def test_remedies_measured(work):
     assert built["loss"]["value"] > 0.5 > abs(padded["loss"]["value"])
     assert built["accuracy"] < 0.75 < padded["accuracy"] <= 1
     assert padded["done"]["weights"] == "fresh"
+    assert (built["time"], built["kept"]["value"], built["front"]) == (1, 0, True)
+    assert padded["kept"]["value"] == pytest.approx(padded["accuracy"] - built["accuracy"])
+    assert padded["time"] > 0
 
 
 def test_a_changed_network_is_saved_and_loaded_again(work):

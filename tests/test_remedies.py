@@ -10,13 +10,16 @@ from torch.nn import functional as F
 from toys import Residual, network, window
 
 from perturb import apply_remedy, load
+from perturb.comparisons import Treated
 from perturb.contribution import structural
 from perturb.errors import InputError, UsageError
 from perturb.locations import fold, imbalance
 from perturb.model import load_weights, save_weights
 from perturb.operations import pair
+from perturb.records import CLEAN, CLEAN_LIVE, DEAD, LIVE, Effect, Observation, OperatingPoint
 from perturb.remedies import KINDS
 from perturb.remedies.layers import describe, is_uneven
+from perturb.stories.remedy import best_look, marked, right
 
 ALL_CURE = ("padding", "slicing", "blurpool", "space-to-depth")
 
@@ -385,3 +388,53 @@ def test_blur_lets_a_constant_through_and_stops_the_finest_stripes():
     flat, stripes = torch.full((1, 3, 16, 16), 0.7), torch.arange(16).remainder(2).float().expand(1, 3, 16, 16)
     torch.testing.assert_close(blurred(flat), torch.full((1, 1, 8, 8), 0.7))
     torch.testing.assert_close(blurred(stripes)[..., 1:-1], torch.full((1, 1, 8, 6), 0.5))
+
+
+def test_the_best_of_neighbouring_looks():
+    """Strictly dead off (0, 0) in cells of 2 x 2, one of four looks always meets the living phase."""
+    assert imbalance(best_look(np.array([[4.0, 0], [0, 0]]), 2)) == 1
+    assert best_look(np.arange(16.0).reshape(4, 4), 2)[1].tolist() == [7, 5, 6, 7]
+
+
+def row(loss, cost, right):
+    effect = Effect(value=loss, low=loss, high=loss, n=9, method="", confidence=0.95, spread=0.0)
+    return Treated(
+        name="",
+        done=None,
+        parameters=None,
+        multiply_adds=None,
+        layer="output",
+        structural=None,
+        energy=None,
+        dead=0.0,
+        live=0.0,
+        accuracy=right,
+        loss=effect,
+        cost=cost,
+    )
+
+
+def test_the_front_is_what_none_beats():
+    """As built it is cheapest, asked twice it loses least; a third costs as much and loses more; a gain is no loss."""
+    rows = [row(0.5, 1, 0.8), row(-0.1, 4, 0.9), row(0.2, 4, 0.9), row(0.0, 4, 0.9), row(0.5, 1, 0.7)]
+    assert [each.front for each in marked(rows)] == [True, True, False, True, False]
+
+
+@pytest.mark.parametrize(("clean", "share"), [("absent", (0.5 + 1 - 0.25) / 2), ("right", 0.25), ("none", 0.5)])
+def test_right_answers_by_photograph(clean, share):
+    """Dead 0, live 1, of four clean pictures one reported; the other photograph answers all as it should."""
+    evidence = np.zeros((1, 1, 3, 2, 4))
+    evidence[..., LIVE] = 1
+    evidence[0, 0, 2, :, DEAD] = 1
+    evidence[0, 0, 0, 0, [CLEAN, CLEAN_LIVE]] = 1
+    seen = Observation(
+        evidence=evidence,
+        realised=evidence,
+        threshold=np.full((1, 3), 0.5),
+        measures={},
+        levels=(1.0,),
+        photograph=np.array([4, 4, 7]),
+        point=OperatingPoint(false_alarms=0.05, clean=clean, chance=0.5),
+        truth=np.zeros((1, 3, 2), dtype=int),
+    )
+    assert right(seen) == {4: share, 7: {"absent": 1.0, "right": 0.0, "none": 1.0}[clean]}

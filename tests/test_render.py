@@ -814,23 +814,50 @@ def test_what_remedies_cost():
         ["as", "built", "11.7M", "1.80G", "infinite"],
         ["padding", "2", "12.9M", "+10.0%", "1.80G", "1.00"],
     ]
-    assert lines[-1] == "slicing does not apply: why not"
+    assert "slicing does not apply: why not" in lines
+    assert "perturb tiles" in lines[-1]
     assert "Weights of the changed networks: kept." in lines
     assert any(line.startswith("Padded with its weights kept") for line in lines)
     fresh = printed(remedy.table([a_network("as built"), padded("fresh")], {}, "net"))
     assert not any(line.startswith("Padded with its weights kept") for line in fresh)
 
 
+LOSS: Effect = replace(FINDING.effect, value=0.5, low=0.4, high=0.6)
+MEASURED = {"dead": 0.15, "live": 0.65, "accuracy": 0.9, "energy": 2.5, "loss": LOSS, "time": 1.0}
+
+
 def test_what_remedies_cure():
-    """Shares and the loss with its sign and interval; a star where detection is saturated."""
-    loss: Effect = replace(FINDING.effect, value=0.5, low=0.4, high=0.6)
-    measured = {"dead": 0.15, "live": 0.65, "accuracy": 0.9, "energy": 2.5, "loss": loss}
-    cured = measured | {"loss": replace(loss, value=-0.01, low=-0.1, high=0.08, saturated="ceiling"), "energy": None}
-    lines = printed(remedy.table([a_network("as built", **measured), padded("fresh", **cured)], {}, "net"))
-    built, after = (line.split() for line in lines if line.startswith(("as built", "padding")))
-    assert built[5:] == ["2.50", "90%", "15%", "65%", "+0.50", "[+0.40,", "+0.60]"]
-    assert after[4:] == ["infinite", "90%", "15%", "65%", "-0.01", "[-0.10,", "+0.08]*"]
+    """What they cost and take; then shares and the loss with its interval; a star where detection is saturated."""
+    cured = MEASURED | {"loss": replace(LOSS, value=-0.01, low=-0.1, high=0.08, saturated="ceiling"), "energy": None}
+    cured |= {"time": 1.257, "front": True, "kept": replace(LOSS, low=-0.04, high=0.2)}
+    lines = printed(remedy.table([a_network("as built", **MEASURED), padded("fresh", **cured)], {}, "net"))
+    built, after, *seen = (line.split() for line in lines if line.startswith(("as built", "padding")))
+    assert built[5:] == ["2.50", "1.00", "x"]
+    assert after[6:] == ["infinite", "1.26", "x"]
+    assert seen == [
+        ["as", "built", "90%", "15%", "65%", "+0.50", "[+0.40,", "+0.60]"],
+        ["padding", "90%", "yes", "15%", "65%", "-0.01", "[-0.10,", "+0.08]*", "+"],
+    ]
     assert any(line.startswith("* too little or nearly all is seen") for line in lines)
+    assert max(len(line) for line in lines if line.startswith(("network", "as built", "padding"))) <= 80
+
+
+@pytest.mark.parametrize(("low", "high", "told"), [(-0.05, 0.1, "open"), (-0.049, 0.1, "yes"), (-0.2, -0.051, "no")])
+def test_right_answers_are_kept_where_the_interval_is_above_the_margin(low, high, told):
+    rows = [a_network("as built", **MEASURED), padded("kept", **MEASURED, kept=replace(LOSS, low=low, high=high))]
+    *_, row = (line.split() for line in printed(remedy.table(rows, {}, "net")) if line.startswith("padding"))
+    assert row[2] == told
+
+
+def test_a_black_box_has_looks_and_a_penalty():
+    black = {"parameters": None, "multiply_adds": None} | MEASURED
+    done = Remedy(kind="ask-twice", weights="kept", changed=())
+    twice = a_network("ask-twice", done, cost=4.0, penalty=replace(LOSS, value=3.0, low=1.0, high=4.0), **black)
+    lines = printed(remedy.table([a_network("as built", **black), twice], {}, "net"))
+    row = next(line.split() for line in lines if line.startswith("ask-twice"))
+    assert row == ["ask-twice", "4", "2.50", "1.00", "x"]
+    assert "penalty ask-twice: +3.0 dB [+1.0, +4.0]" in lines
+    assert not any("Weights of the changed" in line for line in lines)
 
 
 @pytest.mark.parametrize(

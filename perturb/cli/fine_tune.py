@@ -35,11 +35,12 @@ class Making:
 
     def check(self, remedies: tuple[str, ...], suite: str | None) -> None:
         """Raises UsageError for what does not go together."""
+        changes = len(remedies) == 1 and not remedies[0].startswith("ask-twice")
         endings = {"--save": (self.save, ".safetensors"), "--code": (self.code, ".py"), "--onnx": (self.onnx, ".onnx")}
         for option, (path, ending) in endings.items():
-            if path is not None and (len(remedies) != 1 or not path.endswith(ending)):
-                raise UsageError(f"{option} {path}: expected one --with NAME, and a {ending} file.")
-        if self.fine_tune and (len(remedies) != 1 or self.images is None or self.save is None):
+            if path is not None and not (changes and path.endswith(ending)):
+                raise UsageError(f"{option} {path}: expected one --with NAME that changes weights, and a {ending} file.")
+        if self.fine_tune and (not changes or self.images is None or self.save is None):
             raise UsageError("--fine-tune takes one --with NAME, --images to learn from, and --save FILE.safetensors.")
         if self.images is not None and not self.fine_tune:
             raise UsageError("--images go with --fine-tune.")

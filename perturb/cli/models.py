@@ -46,12 +46,17 @@ class Choice:
 
     def see(self) -> "tuple[Network | BlackBox, Remedy | None]":
         """The model, for a command that can do with its answers alone, and what was done to it."""
-        from perturb.model import load
+        from perturb.model import ask_twice, load, shifts_of
+        from perturb.records import Remedy
 
-        if self.remedy is not None:
+        shifts = shifts_of(self.remedy)
+        if self.remedy is not None and shifts is None:
             return self.load()
         model = load(self.model, weights=self.weights, device=self.device, seed=self.seed)
-        return behind_camera(model, self.sensor), None
+        if shifts is None:
+            return behind_camera(model, self.sensor), None
+        done = Remedy(kind=f"ask-twice:{shifts}", weights="kept", changed=())
+        return behind_camera(ask_twice(model, shifts=shifts), self.sensor), done
 
     def load(self) -> "tuple[Network, Remedy | None]":
         """The network, and what was done to it. Raises UsageError for a plain function."""
@@ -63,9 +68,11 @@ class Choice:
 
         Weights that fit the network as built are loaded ahead of the remedy, which keeps them; others after it.
         """
-        from perturb.model import fits, load_network, load_weights
+        from perturb.model import fits, load_network, load_weights, shifts_of
         from perturb.remedies import apply_remedy
 
+        if shifts_of(self.remedy):
+            raise UsageError(f"--remedy {self.remedy} joins answers, and leaves no layers or gradients to look at.")
         if self.remedy is None:
             return load_network(self.model, weights=self.weights, device=self.device, seed=self.seed), None
         built = load_network(self.model, device=self.device, seed=self.seed)
@@ -159,7 +166,7 @@ _TREATED = (
     DEVICE,
     SEED,
     click.option(
-        "--remedy", metavar="NAME", help="Remedy to apply first: padding, blurpool, ...; see `perturb remedy`."
+        "--remedy", metavar="NAME", help="Remedy to apply first: padding, ask-twice, ...; see docs/remedies.md."
     ),
     SENSOR,
 )

@@ -11,7 +11,7 @@ from perturb.cli.models import EPILOG, Choice, model_options
 from perturb.cli.terminal import console, echo, progress
 
 if TYPE_CHECKING:
-    from perturb.model import Network
+    from perturb.model import BlackBox, Network
 
 
 @click.command(epilog=EPILOG)
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     multiple=True,
     default=["all"],
     metavar="NAME",
-    help="padding, slicing, pool, blurpool, mean-shortcut, space-to-depth or all; repeatable. NAME:kept keeps the "
-    "weights, NAME:fresh draws them anew.  [default: all, fresh for an untrained network]",
+    help="padding, slicing, pool, blurpool, mean-shortcut, space-to-depth, ask-twice[:K] or all; repeatable. NAME:kept "
+    "keeps the weights, NAME:fresh draws them anew.  [default: all, fresh for an untrained network]",
 )
 @click.option(
     "--suite", help="Measure the loss by the first check of this suite: a shipped name or a .perturb.toml file."
@@ -36,20 +36,22 @@ def command(
 ) -> None:
     """Compare remedies: what each costs, what it does to the lattice, and what loss remains.
 
-    Without --suite only exact numbers are shown, in seconds. To load a saved network again, give MODEL --remedy NAME
-    --weights FILE.
+    Without --suite only exact numbers are shown, in seconds. A function or an ONNX file can be asked twice,
+    with a suite that reads its answers. To load a saved network again, give MODEL --remedy NAME --weights FILE.
     """
+    from perturb.model import ASK_TWICE, Network
     from perturb.remedies import KINDS
     from perturb.render import remedy as view
     from perturb.render.fine_tune import lines
     from perturb.stories.remedy import compare
     from perturb.suite import load_suite
 
-    names = tuple(KINDS) if "all" in remedies else remedies
+    every = (*KINDS, ASK_TWICE) if isinstance(choice.see()[0], Network) else (ASK_TWICE,)
+    names = every if "all" in remedies else remedies
     making.check(names, suite)
 
-    def load(seed: int) -> "Network":
-        return replace(choice, seed=seed).load()[0]
+    def load(seed: int) -> "Network | BlackBox":
+        return replace(choice, seed=seed).see()[0]
 
     with progress() as begin:
         asked = load_suite(suite) if suite else None

@@ -77,7 +77,7 @@ class BlackBox:
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> "BlackBox":
         """The same function for other pictures."""
-        return BlackBox(
+        return type(self)(
             self.function,
             name=self.name,
             preprocessing=preprocessing,

@@ -1,6 +1,6 @@
 """A model that sees tiles becomes a function of whole pictures: cut, ask each tile, join the answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -48,15 +48,15 @@ def tiled(
     ]
 
     def whole(pictures: Float[Tensor, "picture channel row column"]) -> list[Found] | Tensor:
-        answers = [model.measure(_cut(picture, corners, tiling.tile), output) for picture in pictures]
+        answers = [model.measure(cut(picture, corners, tiling.tile), output) for picture in pictures]
         if join == "boxes":
-            return [_joined_boxes(each, corners, tiling, overlapping) for each in answers]
-        return torch.stack([_joined_numbers(each, corners, tiling, join) for each in answers])
+            return [joined_boxes(each, corners, tiling, overlapping) for each in answers]
+        return torch.stack([joined_numbers(each, corners, tiling, join) for each in answers])
 
     return whole, Preprocessing(input_shape=(model.input_shape[0], *tiling.picture))
 
 
-def _cut(picture: Tensor, corners: list[Corner], tile: tuple[int, int]) -> Float[Tensor, "tile channel row column"]:
+def cut(picture: Tensor, corners: Sequence[Corner], tile: tuple[int, int]) -> Float[Tensor, "tile channel row column"]:
     """The tiles at these corners; outside the picture its nearest pixel."""
     rows, columns = (
         torch.stack([torch.arange(at, at + n) for at in starts]).clamp(0, size - 1)
@@ -65,7 +65,7 @@ def _cut(picture: Tensor, corners: list[Corner], tile: tuple[int, int]) -> Float
     return picture[:, rows[:, :, None], columns[:, None, :]].transpose(0, 1)
 
 
-def _joined_boxes(answers: Answers, corners: list[Corner], tiling: Tiling, overlapping: float) -> Found:
+def joined_boxes(answers: Answers, corners: Sequence[Corner], tiling: Tiling, overlapping: float) -> Found:
     from torchvision.ops import batched_nms
 
     found = [boxes_of(answer, tiling.tile) for answer in answers]
@@ -80,7 +80,7 @@ def _joined_boxes(answers: Answers, corners: list[Corner], tiling: Tiling, overl
     return {"boxes": box[kept], "scores": score[kept], "labels": label[kept].tolist()}
 
 
-def _joined_numbers(answers: Answers, corners: list[Corner], tiling: Tiling, join: Join) -> Tensor:
+def joined_numbers(answers: Answers, corners: Sequence[Corner], tiling: Tiling, join: Join) -> Tensor:
     values = tensor_of(answers, "a score or a map")
     if values.dtype == torch.bool:
         values = values.float()
@@ -91,7 +91,7 @@ def _joined_numbers(answers: Answers, corners: list[Corner], tiling: Tiling, joi
     return _joined_maps(values, corners, tiling, join)
 
 
-def _joined_maps(maps: Tensor, corners: list[Corner], tiling: Tiling, join: Join) -> Tensor:
+def _joined_maps(maps: Tensor, corners: Sequence[Corner], tiling: Tiling, join: Join) -> Tensor:
     """On a canvas that holds all tiles, of which the picture is a part."""
     repeats = [n // have for n, have in zip(tiling.tile, maps.shape[-2:], strict=True)]
     if any(have * times != n for n, have, times in zip(tiling.tile, maps.shape[-2:], repeats, strict=True)):
