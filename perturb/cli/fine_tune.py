@@ -39,7 +39,7 @@ class Making:
         endings = {"--save": (self.save, ".safetensors"), "--code": (self.code, ".py"), "--onnx": (self.onnx, ".onnx")}
         for option, (path, ending) in endings.items():
             if path is not None and not (changes and path.endswith(ending)):
-                raise UsageError(f"{option} {path}: expected one --with NAME that changes weights, and a {ending} file.")
+                raise UsageError(f"{option} {path}: expected one --with NAME (not ask-twice), and a {ending} file.")
         if self.fine_tune and (not changes or self.images is None or self.save is None):
             raise UsageError("--fine-tune takes one --with NAME, --images to learn from, and --save FILE.safetensors.")
         if self.images is not None and not self.fine_tune:
