@@ -252,7 +252,7 @@ def test_a_folder_a_network_and_three_files(work, source, words):
         (("--fine-tune", "--save", "w.safetensors"), "--fine-tune takes one --with NAME, --images to learn from"),
         (("--fine-tune", "--images", "noise"), "and --save FILE.safetensors"),
         (("--fine-tune", "--images", "noise", "--save", "w.safetensors", "--suite", "smoke"), "leave out --suite"),
-        (("--with", "pool", "--code", "out.py"), "expected one --with NAME .not ask-twice., and a .py file"),
+        (("--with", "pool", "--code", "out.py"), "expected one --with NAME (not ask-twice), and a .py file"),
         (("--onnx", "out.pt"), "and a .onnx file"),
         (("--images", "noise"), "--images go with --fine-tune"),
     ],
