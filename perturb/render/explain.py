@@ -104,7 +104,7 @@ def _chain(found: Explanation) -> Section:
         rows=tuple((name, *_contrast(each))[: len(shown)] for name, each in there.items()),
         note=_compensation(found.compensation)
         + "Structure: what gradients would be if the weights were random. Half of the pictures choose phases, and the "
-        "others measure there. What counts less than a thousandth counts as one."
+        "others measure there. A phase below a thousandth of the liveliest counts as that thousandth."
         + (" Detected: live - dead, in shares." if shown == columns else ""),
     )
 
