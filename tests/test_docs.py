@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def test_exit_codes_of_verdicts_are_those_of_the_code():
 
 def test_the_readme_is_a_front_door():
     assert len(README.splitlines()) <= 120
+
+
+def test_links_lead_to_the_same_files_on_the_site():
+    """A page is linked as a page, a file outside of docs/ as a file, whatever folder the text comes from."""
+    on_the_site = runpy.run_path(str(ROOT / "docs/conf.py"))["on_the_site"]
+    readme = "[a](docs/cli.md#exit-codes) [b](reports/README.md) ![c](docs/c.png) [d](https://d.org/e.md)"
+    assert on_the_site(readme, ".") == "[a](cli.md#exit-codes) [b](results.md) ![c](c.png) [d](https://d.org/e.md)"
+    report = "[a](b/c.md) ![d](d.svg) [e](../README.md) [f](#g)"
+    assert on_the_site(report, "reports") == "[a](path:../reports/b/c.md) ![d](../reports/d.svg) [e](index.md) [f](#g)"
 
 
 def test_dead_pixels_are_counted_as_the_page_says():
