@@ -1,7 +1,7 @@
 """perturb: find a vision model's dead pixels, measure the detection accuracy they cost, decide.
 
-README.md shows the package layout. Public names load their modules when they are first used, so importing perturb costs
-nothing.
+docs/contributing.md shows the package layout. Public names load their modules when they are first used, so importing
+perturb costs nothing.
 """
 
 import sys

@@ -543,6 +543,11 @@ MUTANTS = [
     Mutant("one look along columns", "perturb/stories/remedy.py", "np.ndindex(shifts, shifts)", "np.ndindex(shifts, 1)", "tests/test_remedies.py::test_the_best_of_neighbouring_looks"),
     Mutant("a margin that is just missed", "perturb/render/remedy.py", "row.kept.low > -MARGIN", "row.kept.low >= -MARGIN", "tests/test_render.py::test_right_answers_are_kept_where_the_interval_is_above_the_margin"),
     Mutant("shifts beyond the picture", "perturb/model/shifted.py", "* step >= min", "* step > min", OF_ASKING + "::test_what_cannot_be_asked_twice"),
+    Mutant("links of a page from another folder", "docs/conf.py", "normpath(f'{folder}/{link[1]}')", "normpath(link[1])", "tests/test_docs.py"),
+    Mutant("a file beyond the site is a page", "docs/conf.py", 'f"path:{there}" if', "there if", "tests/test_docs.py"),
+    Mutant("commands without names", "perturb/cli/__init__.py", "command.name = cmd_name", "pass", "tests/test_cli.py::test_a_command_has_the_name_that_it_is_called_by"),
+    Mutant("an odd lattice of even kernels", "docs/dead-pixels.md", "for tap in range(kernel))", "for tap in range(kernel - 1))", "tests/test_docs.py"),
+    Mutant("a regression exits with 0", "perturb/cli/baseline.py", '"REGRESSED": 1', '"REGRESSED": 0', "tests/test_docs.py::test_exit_codes_of_verdicts_are_those_of_the_code"),
 ]
 # fmt: on
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from io import StringIO
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 from rich.console import Console
 
-from perturb.cli import main
+from perturb.cli import COMMANDS, main
 from perturb.cli.models import Choice
 from perturb.errors import InputError
 from perturb.files import encode
@@ -235,6 +236,11 @@ def test_shades_do_not_hang_on_the_last_bit():
 def test_help_names_every_kind_of_model(command):
     said = " ".join(perturb(command, "--help").output.split())
     assert "onnx:FILE, transformers:FOLDER, file.py:factory or package.module:factory." in said
+
+
+def test_a_command_has_the_name_that_it_is_called_by():
+    context = click.Context(main)
+    assert [main.get_command(context, name).name for name in COMMANDS] == list(COMMANDS)
 
 
 def test_schema_is_json_schema():

@@ -433,7 +433,7 @@ def test_ranks_with_ties_are_scipys_and_only_ranks_count(pairs):
 
 @pytest.mark.parametrize(("margin", "needed"), [(0.2, 19), (0.1, 40), (0.05, 81)])
 def test_so_many_clusters_without_a_loss_pass(margin, needed):
-    """The figures of the README, by the counted bets."""
+    """The figures of docs/decisions.md, by the counted bets."""
     rule = Rule(margin=margin, passes=0.025, fails=0.025)
     none = everything_or_nothing(0.0, (-1, 1))
     assert clusters_to_pass(none, rule, 0.8, lambda: stream(0, "test")) == needed

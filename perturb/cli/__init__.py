@@ -47,6 +47,7 @@ class _Group(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"perturb.cli.{cmd_name}").command
+        command.name = cmd_name  # each module calls its own `command`
         _set_apart(command)
         return command
 
