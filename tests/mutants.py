@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 NEEDED = ("perturb", "tests", "suites", "examples", "reports", "docs", "pyproject.toml", "README.md")
-PYTEST = ("-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider")
+PYTEST = ("-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", "-m", "not long")
 
 
 class Mutant(NamedTuple):

@@ -145,6 +145,7 @@ def by_size(experiment):
     return {one.low: (one.dead.value, one.live.value) for one in size.bins}
 
 
+@pytest.mark.slow
 def test_a_blind_lattice_has_exactly_the_recall_that_follows_from_the_sizes(suite_of, bench):
     """On even rows and columns every speck is read. Elsewhere one pixel is never read, and 2 x 2 pixels always are."""
     report = ask(blind, suite_of(), bench)
@@ -166,6 +167,7 @@ def test_a_blind_lattice_has_exactly_the_recall_that_follows_from_the_sizes(suit
     assert experiment.detected.clean is None
 
 
+@pytest.mark.slow
 def test_of_chosen_classes_the_others_are_no_objects(suite_of):
     """Only the 1-pixel specks are asked about, so a report of any other speck is a false alarm."""
     suite = suite_of(images="classes = ['side-1']")
@@ -176,6 +178,7 @@ def test_of_chosen_classes_the_others_are_no_objects(suite_of):
     assert experiment.recall.alarms.low <= experiment.recall.alarms.value <= experiment.recall.alarms.high
 
 
+@pytest.mark.slow
 def test_an_even_lattice_passes_though_all_is_found(suite_of, bench):
     """Objects of somebody's own have no level at which some would be missed: no loss is an answer."""
     report = ask(even, suite_of(), bench)
@@ -186,10 +189,12 @@ def test_an_even_lattice_passes_though_all_is_found(suite_of, bench):
     assert decide(Claim(quantity="", at_most=0.3, confidence=0.95), report.findings[0].effect)[0] == Verdict.PASS
 
 
+@pytest.mark.slow
 def test_what_is_blind_to_small_objects_shows_by_size(suite_of, bench):
     assert by_size(ask(small_blind, suite_of(), bench).experiments[0]) == {1: (0, 0), 2: (1, 1), 3: (1, 1)}
 
 
+@pytest.mark.slow
 def test_what_is_blind_near_the_border_shows_by_distance(suite_of, bench):
     (experiment,) = ask(border_blind, suite_of(), bench).experiments
     _, distance = experiment.recall.breakdowns
@@ -199,6 +204,7 @@ def test_what_is_blind_near_the_border_shows_by_distance(suite_of, bench):
     assert near.high <= distance.bins[1].low
 
 
+@pytest.mark.slow
 def test_a_map_is_read_at_its_objects(suite_of, bench):
     """Specks are 200 of 255, the rest at most 20: every threshold in between finds all, without a false alarm."""
     (experiment,) = ask(heat, suite_of(kind="map"), bench).experiments
@@ -211,6 +217,7 @@ def test_a_map_is_read_at_its_objects(suite_of, bench):
     assert all(np.isfinite(row.threshold) for row in pinned.free_response)
 
 
+@pytest.mark.slow
 def test_nothing_and_everything_never_pass(suite_of, bench):
     def nothing(x):
         return [{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0), "labels": torch.zeros(0)} for _ in x]

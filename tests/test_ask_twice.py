@@ -167,6 +167,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", TABLES)
 def test_a_lattice_that_is_dead_at_odd_phases_is_cured(folder, answer):
     """All is lost there by one look, nothing by four; false alarms keep the rate to which they are pinned anew."""
@@ -188,6 +189,7 @@ def run(*arguments):
     return result.exit_code, result.output
 
 
+@pytest.mark.slow
 def test_on_the_command_line(folder):
     asked = ("own.py:blind", "--suite", "odd.perturb.toml", "--remedy", "ask-twice:3")
     code, told = run("qualify", *asked, "--out", "run")
@@ -198,6 +200,7 @@ def test_on_the_command_line(folder):
     assert "--remedy ask-twice:3" in report["provenance"]["command"]
 
 
+@pytest.mark.slow
 def test_a_row_of_the_table_of_remedies(folder):
     """Of a black box there is no other; it costs four looks, keeps right answers and is on the front."""
     code, told = run("remedy", "own.py:blind", "--suite", "odd.perturb.toml", "--json")

@@ -228,6 +228,7 @@ def test_who_accepts_a_regression_has_decided():
     assert compare(baseline, worse, "again").verdict == ChangeVerdict.EQUIVALENT
 
 
+@pytest.mark.slow
 def test_the_best_of_many_equal_runs_raises_no_alarm():
     """Ten runs equal but for luck, each accepted: the best is best by luck, and an eleventh is not blamed for it.
 

@@ -345,6 +345,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_costs_no_run(tmp_path,
     assert (len(said), len(seen)) == (1, 2)
 
 
+@pytest.mark.slow
 def test_a_whole_experiment_finds_its_map_its_calibration_and_its_judged_blocks(tmp_path, leaves):
     found = []
     for _ in range(2):
@@ -436,6 +437,7 @@ def told(folder):
     return report, *((folder / name).read_bytes() for name in FILES[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [2, 8])
 def test_a_run_killed_after_a_block_goes_on_and_ends_as_if_nothing_had_happened(whole, after):
     folder, perturb, (blocks, undisturbed) = whole
@@ -460,6 +462,7 @@ def test_gc_removes_the_blocks(tmp_path):
     assert not [*tmp_path.rglob("*.npz")]
 
 
+@pytest.mark.slow
 def test_shards_share_the_blocks_and_the_command_without_them_judges(whole):
     folder, perturb, _ = whole
     asked = "net.py:net", "--suite", "tiny.perturb.toml", "--history", "shared"

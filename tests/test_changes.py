@@ -124,6 +124,7 @@ def test_rare_photographs_do_not_deceive(verdict, change):
     assert found / 400 <= 0.025 + 3 * (0.025 * 0.975 / 400) ** 0.5
 
 
+@pytest.mark.slow
 def test_equal_runs_are_not_told_apart():
     """250 A/A suites of two checks, four tests each: REGRESSED or IMPROVED in 5 % at most, REGRESSED in 2.5 %.
 

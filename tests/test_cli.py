@@ -106,6 +106,7 @@ def test_a_failing_model(work):
     assert not list((work / "run").glob(".*"))
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(work):
     texts = []
     for name in ("a", "b"):
@@ -118,6 +119,7 @@ def test_same_seed_same_bytes(work):
     assert texts[0] == texts[1]
 
 
+@pytest.mark.slow
 def test_report_survives_its_json(work):
     perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "run")
     text = (work / "run/report.json").read_text()
@@ -126,6 +128,7 @@ def test_report_survives_its_json(work):
         from_json(text.replace('"schema": 4', '"schema": 99'))
 
 
+@pytest.mark.slow
 def test_a_balanced_model_passes(work):
     (work / "many.perturb.toml").write_text(SUITE.format(count=250, at_most=0.1))
     result = perturb("qualify", "net.py:even", "--suite", "many.perturb.toml")
@@ -264,6 +267,7 @@ def test_what_an_import_does_not_load(statement, absent):
     assert not loaded & absent
 
 
+@pytest.mark.slow
 def test_demo_shows_before_and_after(tmp_path):
     """Every number comes from the run; the padded network loses less."""
     result = perturb("demo", "--seeds", "1", "--out", tmp_path)
@@ -296,6 +300,7 @@ def test_remedies_side_by_side(work):
     assert "pool does not apply" in perturb("remedy", "three.py:three").output
 
 
+@pytest.mark.slow
 def test_remedies_measured(work):
     """A strictly dead network loses; with its 1 x 1 kernel padded and drawn afresh it does not."""
     (work / "drawn.py").write_text(
@@ -316,6 +321,7 @@ def test_remedies_measured(work):
     assert padded["time"] > 0
 
 
+@pytest.mark.slow
 def test_a_changed_network_is_saved_and_loaded_again(work):
     result = perturb("remedy", "net.py:dead", "--with", "padding:fresh", "--save", "padded.safetensors")
     assert result.exit_code == 0, result.output

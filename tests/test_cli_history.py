@@ -22,6 +22,7 @@ def qualify(net, *more):
     return perturb("qualify", f"net.py:{net}", "--suite", "tiny.perturb.toml", *more)
 
 
+@pytest.mark.slow
 def test_from_run_to_run(work):
     """The same model is equivalent, another one has regressed, and the baseline moves by `accept` alone."""
     qualify("even", "--out", "first")

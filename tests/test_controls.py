@@ -116,6 +116,7 @@ def asked(evaluator):
     return replace(pixel_plan("own", seed=0, pairs=4), evaluator=evaluator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluator", OWN, ids=repr)
 def test_an_answer_of_each_kind_is_proven_with_the_evaluators_own_options(evaluator):
     planted, none = prove_answers([asked(evaluator), asked(evaluator)], seed=1)

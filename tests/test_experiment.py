@@ -51,6 +51,7 @@ def test_strictly_dead_pixels_come_out_at_chance(leaves):
     assert verdict(effect) == Verdict.FAIL
 
 
+@pytest.mark.slow
 def test_a_balanced_network_passes():
     """2 x 2 kernels with stride 2, 300 independent pictures: no loss, and one of 0.1 would have been seen."""
     many = load_images("dead-leaves", shape=(3, 64, 64), count=300)
@@ -68,6 +69,7 @@ def test_a_planted_loss_fails(leaves):
     assert verdict(effect) == Verdict.FAIL
 
 
+@pytest.mark.slow
 def test_null_experiments_fail_within_their_level():
     """200 whole experiments on a balanced network, claimed at most 0: FAIL in at most 2.5 %, plus simulation error."""
     pictures = load_images("dead-leaves", shape=(3, 32, 32), count=16)

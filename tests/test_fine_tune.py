@@ -137,6 +137,7 @@ def test_labels_must_be_the_networks_classes(pictures):
         fine_tune(network(classifier()), "padding:fresh", pictures, Tuning(steps=1), margin=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reference", "remedy"),
     [

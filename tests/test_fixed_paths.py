@@ -231,6 +231,7 @@ def test_what_was_written_into_is_no_longer_what_it_was():
     assert found == pytest.approx(2 + 2 + 2)  # three independent terms: the sum is a map of its own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blur", [pool, lambda x: F.conv2d(x, torch.ones(3, 1, 3, 3) / 9, padding=1, groups=3)])
 def test_the_case_of_a_picture_less_its_background(blur):
     """Path counts in float64, with (8/9)^2 at the centre: the README of the cases from the field says 5.384."""

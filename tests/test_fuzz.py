@@ -16,6 +16,7 @@ from perturb.errors import InputError, PerturbError
 COUNT = 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_no_mutation_harms(name):
     found = list(outcomes(KINDS[name], COUNT, seed=1))

@@ -93,6 +93,7 @@ def opened(page, file):
     return page
 
 
+@pytest.mark.slow
 def test_the_page_names_nothing_outside_itself(file):
     text = unescape(file.read_text(encoding="utf-8"))
     assert not re.search(r"""(src|href|action)=["']?(https?:|//)""", text)

@@ -179,6 +179,7 @@ def test_what_is_known_is_not_told_again():
     assert digest_of([says], known) == before != digest_of([says])
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_same_digest():
     """Whatever the order in which its sets are."""
     code = (

@@ -225,6 +225,7 @@ def some_patches(rng, size=1, level=1 / 255, trials=40):
     return Patches(picture=rng.integers(0, 2, trials), start=start, values=torch.from_numpy(values).float())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 5])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_one_grey_level_is_right_to_a_thousandth(name, size, rng):
@@ -375,6 +376,7 @@ def test_hull_of_an_empty_span_is_the_other():
     assert (found.start.tolist(), found.stop.tolist()) == ([[3, 4]], [[5, 6]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reference", "layer"), [("torchvision:resnet18", "stride:8"), ("torchvision:mobilenet_v3_small", "stride:16")]
 )
@@ -388,6 +390,7 @@ def test_networks_in_use_pass_the_self_check(reference, layer, padded, leaves):
     check(Incremental(model, model.find_layer(layer)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["examples/efficientnet_lite0.py:build", "torchvision:swin_t"])
 def test_whole_networks_pass_the_self_check(reference):
     """One that is trained, and one of attention alone."""
@@ -554,6 +557,7 @@ def test_measured_beside_its_twin_a_picture_is_what_it_is_alone(rng):
     assert torch.equal(found[4], found[3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("evaluator", "perturbation"), [(ChangeDetector(layer="0"), Pixel()), (Score(target=1), Noise(size=3))]
 )

@@ -130,6 +130,7 @@ def test_layers_by_stride():
     assert model.measure(torch.rand(2, 3, 224, 224), "layer3").shape == (2, 256, 14, 14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer", "shape"), [("swin_t", "last", (768, 7, 7)), ("vit_b_16", "last", (768, 14, 14))]
 )

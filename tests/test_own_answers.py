@@ -83,6 +83,7 @@ def ask(suite_of, bench):
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", ["object", "picture"])
 @pytest.mark.parametrize("answer", TABLES)
 def test_a_blind_lattice_is_found_by_every_evaluator(ask, answer, design):
@@ -97,6 +98,7 @@ def test_a_blind_lattice_is_found_by_every_evaluator(ask, answer, design):
     assert experiment.design == design
 
 
+@pytest.mark.slow
 def test_a_check_may_have_a_design_of_its_own(ask):
     """One check says its own, the other takes the suite's; the report says which is whose."""
     own = """
@@ -114,6 +116,7 @@ claim = { at_most = 0.2 }
     assert moved(report.experiments[:1]).startswith("The object moved")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", ["object", "picture"])
 @pytest.mark.parametrize("answer", TABLES)
 def test_an_even_lattice_passes(ask, answer, design):
@@ -123,6 +126,7 @@ def test_an_even_lattice_passes(ask, answer, design):
     assert 0.5 < experiment.detected.live.value < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["", "threshold = 0.5"])
 @pytest.mark.parametrize("eye", ["nothing", "everything"])
 @pytest.mark.parametrize("answer", TABLES)
@@ -143,6 +147,7 @@ def test_the_response_is_told_by_phase_with_its_interval(ask):
     assert unseen[0].n == 18
 
 
+@pytest.mark.slow
 def test_with_a_threshold_of_ones_own_the_pinned_one_is_told_too(ask):
     """At a threshold far above the clean pictures the user sees less than at the pinned one, and no false alarm."""
     (experiment,) = ask("even", "map", more="threshold = 0.3").experiments
@@ -155,6 +160,7 @@ def test_with_a_threshold_of_ones_own_the_pinned_one_is_told_too(ask):
     assert (pinned.threshold, "pinned" in {measure.name for measure in pinned.measures}) == (None, False)
 
 
+@pytest.mark.slow
 def test_maps_and_boxes_have_a_free_response_table(ask):
     table = ask("even", "map").experiments[0].free_response
     assert [row.false_alarms for row in table] == [0.25, 0.5, 1, 2, 4, 8]
@@ -196,6 +202,7 @@ def test_what_does_not_go_with_an_answer_is_one_line(suite_of, bench, table, wor
         qualify(box, suite_of(table), Context(bench=bench))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", ["object", "picture"])
 def test_a_period_that_nobody_tells_is_looked_for(suite_of, bench, design):
     """Every fourth row is read, and every column: the period is 4 rows by 1 column, found on calibration pictures."""
@@ -208,12 +215,14 @@ def test_a_period_that_nobody_tells_is_looked_for(suite_of, bench, design):
     assert {row for row, _ in experiment.live_phases} == {0}
 
 
+@pytest.mark.slow
 def test_an_even_model_has_no_period(ask):
     (experiment,) = ask("even", "map", period="").experiments
     assert experiment.balanced
     assert len(experiment.phases) == 1
 
 
+@pytest.mark.slow
 def test_a_period_explains_what_differs_between_its_phases_alone(rng):
     """Rows of which every fourth is seen: 4 and 8 explain that, 1 and 2 do not. Of 200 flat ones 1 % are refused."""
     seen = np.tile([1.0, 0, 0, 0], 4) * rng.random((12, 1))

@@ -491,6 +491,7 @@ def test_a_folder_of_pictures_that_are_not_read_names_them(tmp_path):
 # What is said
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:pictures")
 def test_the_report_has_the_account(twins):
     """In report.json and back, and in what people read; names run nothing."""

@@ -343,6 +343,7 @@ class Half(torch.nn.Module):
         return (1 - x.mean(1, keepdim=True)) * self.seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", ["object", "picture"])
 @pytest.mark.parametrize(("left", "share"), [(0, 1.0), (45, 0.0)])
 def test_a_model_that_is_blind_on_one_half_shows_where_the_trials_lie(design, left, share):

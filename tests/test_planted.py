@@ -6,6 +6,7 @@ from planted import PLANTED, found
 from perturb.records import Cause
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*cannot be evaluated incrementally")
 @pytest.mark.parametrize(
     "name", ["3 x 3", "2 x 2, one phase near 0", "2 x 2, faint edge", "2 x 2 of the middle", "1 x 1"]

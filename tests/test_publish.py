@@ -49,6 +49,7 @@ def kept(folder):
     }
 
 
+@pytest.mark.slow
 def test_networks_are_published_as_built_and_padded_at_the_same_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(NET)

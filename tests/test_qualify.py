@@ -84,6 +84,7 @@ def model(outputs=2):
     return network(nn.Sequential(window(3, padding=1), *head), shape=(3, 32, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("regime", "task", "options"),
     [
@@ -123,6 +124,7 @@ def test_strictly_dead_places_change_nothing_and_the_others_do():
     assert experiment.detected.dead.value == pytest.approx(experiment.detected.clean.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("regime", "search"), [("as-is", "true"), ("probe", "false"), ("fine-tuned", "false")])
 def test_answers_do_not_depend_on_the_engine(regime, search):
     found = {}
@@ -135,6 +137,7 @@ def test_answers_do_not_depend_on_the_engine(regime, search):
             assert getattr(swift, arm).value == pytest.approx(getattr(dense, arm).value, rel=1e-3, abs=1e-6), dense.name
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     first, again = (qualify(model(), suite()) for _ in range(2))
     other = qualify(model(), suite().model_copy(update={"seed": 1}))
@@ -172,6 +175,7 @@ def test_labelled_folders_meet_networks_with_as_many_outputs(tmp_path):
         qualify(model(), suite("labels", "fine-tuned", quantity="flip-rate"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

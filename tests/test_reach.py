@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models import VisionTransformer
 from toys import SHAPE, Residual, network
 
 from perturb import load
@@ -86,10 +87,12 @@ def test_resnet18_by_its_main_branch():
 
 
 def test_attention_sees_the_whole_picture_and_gates_see_nothing():
-    assert receptive_field(load("torchvision:vit_b_16"), "encoder").size is None
+    vit = VisionTransformer(image_size=64, patch_size=16, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16)
+    assert receptive_field(network(vit, shape=(3, 64, 64)), "encoder").size is None
     assert receptive_field(network(nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), Gated())), "1").size == (3, 3)
 
 
+@pytest.mark.slow
 def test_attention_leaves_each_position_where_it_lies():
     """Its stride is that of its window, behind a crop too, where a ratio of sizes would say twice as much."""
 

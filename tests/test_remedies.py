@@ -29,6 +29,7 @@ def treated(module: nn.Module, remedy: str, **options):
     return built.with_module(apply_remedy(built, remedy, **options)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remedy", ["padding:kept", "space-to-depth:kept"])
 @pytest.mark.parametrize(
     "reference",
@@ -142,6 +143,7 @@ def test_weights_are_fresh_for_an_untrained_network_alone():
     assert apply_remedy(model.with_module(model.module), "padding")[1].weights == "kept"
 
 
+@pytest.mark.slow
 def test_wide_strides():
     """Two blurs by 2 are one of 10 taps by 4, whose squares differ by phase; the kernel of 5 ahead smooths that."""
     taps = np.array([1, 3, 3, 1]) / 8

@@ -285,6 +285,7 @@ def test_a_function_is_shown_what_comes_out_of_the_steps() -> None:
     assert model.measure(torch.ones(1, 3, 60, 90)) == 1
 
 
+@pytest.mark.slow
 def test_the_models_own_steps_are_taken_unless_others_are_named() -> None:
     model = perturb.load("torchvision:resnet18")
     assert behind(model, (240, 320), {}).preprocessing.steps == (Resize(256), Crop(224))
@@ -388,6 +389,7 @@ claim = { quantity = "unread-share", at_most = 0.1 }
 """
 
 
+@pytest.mark.slow
 def test_a_suite_with_a_camera_measures_what_nothing_reads(tmp_path) -> None:
     """Pixels that nothing reads are noticed as often as nothing is; the run is read back as it was."""
     model = Network(window(3, padding=1), preprocessing=Preprocessing(input_shape=(3, 64, 64)))

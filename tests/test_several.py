@@ -58,6 +58,7 @@ def row(folder, verdict=None, error=""):
     return Row(folder=folder, reference=f"net.py:{folder}", report=report, error=error)
 
 
+@pytest.mark.slow
 def test_models_share_controls_and_have_the_runs_that_they_have_alone(work, monkeypatch):
     """Controls are measured once for an input shape; a model that changes its input in place changes no other's."""
     from perturb.stories import qualify
@@ -73,6 +74,7 @@ def test_models_share_controls_and_have_the_runs_that_they_have_alone(work, monk
     assert len(list((work / "a/runs").iterdir())) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are watched where processes can fork")
 def test_models_that_crash_exit_or_raise_lose_their_own_rows_alone(work):
     asked = [f"net.py:{name}" for name in ("crash", "dead", "exits", "broken")]
@@ -87,6 +89,7 @@ def test_models_that_crash_exit_or_raise_lose_their_own_rows_alone(work):
     assert 'href="net-dead/report.html"' in (work / "run/index.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are watched where processes can fork")
 def test_an_interrupt_ends_all_models_and_a_time_limit_one(work):
     with Preloaded() as preloaded:
@@ -124,6 +127,7 @@ def test_pictures_that_no_model_can_have_end_the_command(work):
     assert not (work / "run").exists()
 
 
+@pytest.mark.slow
 def test_shards_of_several_models_are_kept_and_found(work):
     for shard in ("1/2", "2/2"):
         ended = perturb("net.py:even", "net.py:dead", "--shard", shard, "--out", "run")

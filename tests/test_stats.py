@@ -157,6 +157,7 @@ def test_wilson_counts_clusters_that_agree_within_as_single_trials():
     assert wilson(means, 12_000, 0.95) == wilson(means, 12, 0.95)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clusters", [4, 12, 40])
 @pytest.mark.parametrize("share", [0.05, 0.15, 0.5, 0.9])
 @pytest.mark.parametrize("correlation", [0.02, 0.2, 0.5, 0.9])
@@ -325,6 +326,7 @@ def test_a_claim_at_its_boundary_passes_at_most_as_often_as_it_says(kind, claim)
         assert betting_interval(losses[run, :n], (-1, 1), 0.95)[1] <= claim + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rare", "one pair", "beta-binomial", "equal"])
 @pytest.mark.parametrize("n", [2, 8, 40])
 def test_betting_intervals_cover(kind, n):
@@ -333,6 +335,7 @@ def test_betting_intervals_cover(kind, n):
     assert ((ends[:, 0] <= mean + 1e-9) & (mean - 1e-9 <= ends[:, 1])).mean() >= 0.95 - 3 * (0.05 * 0.95 / 200) ** 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("value", "margin"), [(0.0, 0.2), (0.5, 0.2), (-0.1, 0.1)])
 @pytest.mark.parametrize("between", [0.0, 0.2, 0.4])
 def test_the_number_that_would_decide_decides(value, margin, between):
@@ -373,6 +376,7 @@ def simulated(rng, clusters, pairs, live, dead, spread):
     return (hits[0].astype(float) - hits[1]).mean(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("clusters", "pairs", "live", "dead", "experiments", "least"),
     [(12, 8, 0.85, 0.75, 2000, 0.935), (12, 32, 0.85, 0.3, 2000, 0.93), (38, 8, 0.85, 0.75, 1000, 0.91)],

@@ -60,6 +60,7 @@ def test_residual_branches_add_up():
     np.testing.assert_allclose(found.values, expected / expected.sum(), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "period", "ratio", "phases"),
     [
@@ -117,6 +118,7 @@ def test_unknown_operation_inside_a_gate_does_no_harm():
     assert structural(network(nn.Sequential(window(3, padding=1), Gated()))).period == 2
 
 
+@pytest.mark.slow
 def test_squared_energy_at_initialisation_follows_the_structure():
     """RMS gradient ~ sqrt(N): correlation over the phases, 16 noise images, 8 probes, untrained ResNet-18."""
     model = load("torchvision:resnet18")

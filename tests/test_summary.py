@@ -62,6 +62,7 @@ def test_names_stay_text():
     assert not [line for line in text.splitlines() if line.startswith("# ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "limit"), [(2000, LIMIT), (40, 4000), (3, 1000)])
 def test_it_stays_within_its_limit_and_counts_what_is_left_out(count, limit):
     text = summary([a_sheet(Verdict.FAIL, name="näme" * 10)] * count, limit=limit)

@@ -97,6 +97,7 @@ def test_what_is_never_decided_judges_all():
     assert (report.verdict, report.images.judged.photographs) == ("INCONCLUSIVE", 9)
 
 
+@pytest.mark.slow
 def test_it_goes_on_until_the_change_is_decided_too(whole, stopped):
     """The check is decided long before the margin of a change can be."""
     baseline = accept(whole, "whole")

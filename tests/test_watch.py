@@ -36,6 +36,7 @@ def work(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOON)
 def test_whatever_a_model_does_reads_as_an_error(perturb, work, name):
     """Exit code 4, and the last line says why."""
@@ -60,6 +61,7 @@ def test_what_a_model_prints_stays_out_of_the_result(perturb, work):
         assert word in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("send", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_is_no_verdict(perturb, work, send, code):
     ended = perturb.run("lint", "odd.py:hangs_at_once", cwd=work, kill_after=2, send=send)

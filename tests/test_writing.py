@@ -73,6 +73,7 @@ def test_refused_for_good_the_next_writer_puts_the_earlier_files_back(tmp_path, 
     refusals(lambda: refused(put_new, tmp_path), tmp_path, check, lasting=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False])
 def test_killed_at_any_step_the_set_is_whole_or_absent(tmp_path, old, before):
     """A process of its own ends at the k-th step, without a word to anybody."""

@@ -37,6 +37,7 @@ def test_model(perturb, perturb_model):
 """
 
 
+@pytest.mark.slow
 def test_a_failing_assertion_reads_like_a_diagnosis(project):
     """Plain assert; what was measured is shared by the session's tests, a module and a reference alike."""
     (project.path / "tiny.perturb.toml").write_text(suite(LOSS))

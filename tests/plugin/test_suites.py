@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 IN_ORDER = ("-p", "no:randomly")  # where pytest-randomly is installed
 
 
+@pytest.mark.slow
 def test_a_failing_check_reads_like_a_diagnosis(project):
     """Measured once for both checks: one fails with all that is to be known, one passes; JUnit carries the numbers."""
     (project.path / "tiny.perturb.toml").write_text(suite(LOSS, SHAPE))
@@ -48,6 +49,7 @@ def test_a_failing_check_reads_like_a_diagnosis(project):
     ]
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_measured_harms_no_other(project):
     """A crash and an error are one line each on their own items; under xdist each file's models are measured once."""
     models = "".join(f'{name} = "net.py:{name}"\n' for name in ("crash", "broken", "even"))
@@ -65,6 +67,7 @@ def test_a_model_that_cannot_be_measured_harms_no_other(project):
     assert len(list((project.path / "kept").rglob("report.json"))) == 2
 
 
+@pytest.mark.slow
 def test_kinds_of_a_users_own_are_found_beside_the_suite(project):
     """Collecting checks only the form of a kind; the measuring process loads it from the folder of the suite."""
     folder = project.mkdir("suites")
@@ -87,6 +90,7 @@ def test_a_model_that_hangs_is_given_up(project):
     result.stdout.fnmatch_lines(["net.py:hang: no result within 2 s (--perturb-timeout)."])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "outcome"), [("fail", {"failed": 1}), ("xfail", {"xfailed": 1}), ("pass", {"passed": 1})]
 )
@@ -161,6 +165,7 @@ def test_a_broken_suite_is_one_collection_error(project):
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.slow
 def test_a_baseline_is_a_check_of_its_own(project):
     """The model that was accepted is equivalent to itself; one that no longer sees has regressed, in plain lines."""
     tiny = project.path / "tiny.perturb.toml"
