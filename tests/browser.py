@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 20  # seconds for any answer
+PATIENCE = 120  # seconds for any answer; a busy machine starts it slowly
 
 
 class Page:

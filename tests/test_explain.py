@@ -18,11 +18,12 @@ from perturb.contribution.shares import shapley, shares_by_shape, shares_by_weig
 from perturb.errors import UsageError
 from perturb.images import load_images
 from perturb.locations import fold
+from perturb.protocols import quiet
 from perturb.records import Contribution
 from perturb.render import explain as view
 from perturb.stats.border import two_way, variance_shares
 from perturb.stats.jackknife import jackknife_interval
-from perturb.stories.chain import JUDGING, Maps
+from perturb.stories.chain import JUDGING, Maps, maps_of
 from perturb.stories.explain import explain
 from perturb.stories.origin import origin_of
 from perturb.suite import parse_suite
@@ -177,13 +178,17 @@ def estimate(low: float, high: float) -> Estimate:
     return Estimate(value=(low + high) / 2, low=low, high=high, n=8)
 
 
-def origin(own, *, structure=0.0, compensation=None, weaker=(0.0, 0.1)):
+def origin(own, *, structure=0.0, compensation=None, weaker=(0.0, 0.1), there=(0.0, 0.0)):
     """The origin's name, for logarithms of live / dead: (structure at own phases, low, high), and of the structure."""
+    return told(own, structure, compensation, weaker, there)[0]
+
+
+def told(own, structure=0.0, compensation=None, weaker=(0.0, 0.1), there=(0.0, 0.0)):
     flat = estimate(0, 0)
     border = Border(edge=flat, phase=flat, rest=flat, side="top", weaker=estimate(*weaker), even_shape=None)
     mine = Contrast(structure=own[0], gradient=estimate(*own[1:])) if own else None
-    shape = Contrast(structure=structure, gradient=flat) if structure else None
-    return origin_of(shape, mine, estimate(*compensation) if compensation else None, border)[0]
+    shape = Contrast(structure=structure, gradient=estimate(*there)) if structure else None
+    return origin_of(shape, mine, estimate(*compensation) if compensation else None, border)
 
 
 def test_each_origin_has_its_evidence():
@@ -199,6 +204,14 @@ def test_each_origin_has_its_evidence():
     assert origin((0.0, 0.3, 0.36), structure=0.7, compensation=(0.6, 1.1)) == "learned"
     assert origin((0.0, 0.1, 0.2), structure=0.7, compensation=(0.4, 1.1)) == "none"
     assert origin((0.0, 0.05, 0.1), structure=0.22, compensation=(0.6, 1.1)) == "none"
+    assert origin((0.0, 0.1, 0.9), structure=0.7, there=(0.23, 0.5), weaker=(0.4, 0.5)) == "structural"
+    assert origin((0.0, 0.1, 0.9), structure=0.7, there=(0.2, 0.5), weaker=(0.4, 0.5)) == "border"
+
+
+@pytest.mark.parametrize(("weaker", "said"), [((0.23, 0.5), True), ((0.2, 0.5), False)])
+def test_a_border_beside_a_lattice_is_told_too(weaker, said):
+    for own in ((0.2, 0.25, 0.5), (0.0, 0.25, 0.5)):
+        assert ("The border weighs too: the inside counts" in told(own, weaker=weaker)[1]) == said
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -267,3 +280,26 @@ def test_too_few_pictures_are_refused():
     images = load_images("surface", shape=(3, 32, 32), crops=1, count=3, seed=0)
     with pytest.raises(UsageError, match="3 pictures are too few; expected 4 or more"):
         explain(network(window(2), shape=(3, 32, 32)), images, "output")
+
+
+def noise(shape):
+    return load_images("noise", shape=shape, count=4)
+
+
+def strided(*strides):
+    """Each kernel is 2 s - 1 wide."""
+    kernels = ((tuple(2 * s - 1 for s in each), each, tuple(s - 1 for s in each)) for each in strides)
+    return nn.Sequential(*(nn.Conv2d(3, 3, *each) for each in kernels))
+
+
+def test_a_picture_without_room_for_the_lattice_is_refused():
+    with pytest.raises(UsageError, match=r"repeats every 8 pixels, and a picture of 8 x 12 .* stride:N"):
+        explain(network(strided((2, 2), (4, 4)), shape=(3, 8, 12)), noise((3, 8, 12)), "output")
+
+
+def test_rows_and_columns_have_periods_of_their_own():
+    """A lattice of columns alone: it has 4 phases, not 16."""
+    pixels = np.asarray(noise((3, 16, 32)).pixels)
+    maps = maps_of(network(strided((1, 2), (1, 2)), shape=(3, 16, 32)), pixels, "output", quiet)
+    assert (maps.period, maps.measured.periods) == (4, (1, 4))
+    assert np.ptp(maps.s, axis=1).max() <= 1e-9 * maps.s.max()

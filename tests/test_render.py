@@ -808,16 +808,22 @@ def padded(weights, **changes):
 
 def test_what_remedies_cost():
     """Beside the network as built: windows changed, size and work with what they gained, the imbalance left."""
-    lines = printed(remedy.table([a_network("as built"), padded("kept")], {"slicing": "why not"}, "net"))
+    lines = printed(
+        remedy.table([a_network("as built"), padded("kept")], {"slicing": "why not", "pool": "why not"}, "net")
+    )
     rows = [line.split() for line in lines if line.startswith(("as built", "padding"))]
     assert rows == [
         ["as", "built", "11.7M", "1.80G", "infinite"],
         ["padding", "2", "12.9M", "+10.0%", "1.80G", "1.00"],
     ]
-    assert "slicing does not apply: why not" in lines
+    assert "Does not apply: slicing, pool: why not" in lines
     assert "perturb tiles" in lines[-1]
     assert "Weights of the changed networks: kept." in lines
     assert any(line.startswith("Padded with its weights kept") for line in lines)
+    learnt = printed(remedy.table([a_network("as built"), padded("kept")], {}, "net", learnt=True))
+    assert not any(line.startswith("Padded with its weights kept") for line in learnt)
+    flat = printed(remedy.table([a_network("as built", structural=1.0)], {}, "net"))
+    assert flat[0] == "By its structure net has no dead pixels: nothing to cure there."
     fresh = printed(remedy.table([a_network("as built"), padded("fresh")], {}, "net"))
     assert not any(line.startswith("Padded with its weights kept") for line in fresh)
 

@@ -8,7 +8,8 @@ import click
 
 from perturb.cli.fine_tune import Making, making_options
 from perturb.cli.models import EPILOG, Choice, model_options
-from perturb.cli.terminal import console, echo, progress
+from perturb.cli.qualify import EXIT
+from perturb.cli.terminal import console, echo, finish, progress
 
 if TYPE_CHECKING:
     from perturb.model import BlackBox, Network
@@ -49,6 +50,8 @@ def command(
     every = (*KINDS, ASK_TWICE) if isinstance(choice.see()[0], Network) else (ASK_TWICE,)
     names = every if "all" in remedies else remedies
     making.check(names, suite)
+    if making.fine_tune and ":" not in names[0]:
+        names = (f"{names[0]}:kept",)
 
     def load(seed: int) -> "Network | BlackBox":
         return replace(choice, seed=seed).see()[0]
@@ -61,7 +64,9 @@ def command(
         found = {"model": choice.model, "rows": [asdict(row) for row in rows], "refused": refused}
         found |= {"fine_tuned": asdict(made)} if made else {}
         echo(json.dumps(found, indent=2, sort_keys=True, allow_nan=False))
-        return
-    console().print(view.table(rows, refused, choice.model))
-    if made:
-        console().print(lines(made))
+    else:
+        console().print(view.table(rows, refused, choice.model, learnt=made is not None))
+        if made:
+            console().print(lines(made))
+    if made and made.verdict:
+        finish(EXIT[made.verdict])

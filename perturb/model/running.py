@@ -85,7 +85,8 @@ def _chosen(rows: dict[str, Tensor], part: str, name: str) -> Tensor:
     if not rows:
         raise UsageError(f"{name} gives no tensor with a row for each picture; ask for [map] kind = 'response'.")
     if not part and len(rows) > 1:
-        raise UsageError(f"{name} returns {', '.join(rows)}: choose one, output = {next(iter(rows))!r}.")
+        choice = f"choose one, output = {next(iter(rows))!r} in a suite, or name a layer"
+        raise UsageError(f"{name} returns {', '.join(rows)}: {choice}.")
     key, rest = head_of(part, rows)
     if key not in rows and len(rows) == 1:  # a part of the only output
         key, rest = next(iter(rows)), part

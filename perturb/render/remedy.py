@@ -14,8 +14,8 @@ FLAT = 1 + 1e-9
 MARGIN = 0.05  # of right answers: the non-inferiority margin
 
 
-def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str) -> RenderableType:
-    """The question, what each remedy costs, what it cures, and how to read both."""
+def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str, *, learnt: bool = False) -> RenderableType:
+    """The question, what each remedy costs, what it cures, and how to read both; `learnt`: the last is fine-tuned."""
     loss = rows[0].loss
     parts: list[RenderableType] = [_head(rows[0], model), Text(), _costs(rows)]
     if loss is not None:
@@ -25,17 +25,21 @@ def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str) -> Re
     told = f"Weights of the changed networks: {fates}. " if fates else ""
     if told or loss:
         parts += [Text(), Text(f"{told}{_legend(loss) if loss else ''}", "dim")]
-    if any(row.done and (row.done.kind, row.done.weights) == ("padding", "kept") for row in rows):
+    if not learnt and any(row.done and (row.done.kind, row.done.weights) == ("padding", "kept") for row in rows):
         kept = "Padded with its weights kept, a network does what it did: its dead pixels stay until it learns more."
         parts.append(Text(kept, "yellow"))
     if any(row.loss and row.loss.saturated for row in rows):
         parts.append(Text("* too little or nearly all is seen at its own level: a small loss says nothing.", "yellow"))
-    parts += [Text(f"{name} does not apply: {why}", "dim") for name, why in refused.items()]
+    for why in dict.fromkeys(refused.values()):
+        alike = ", ".join(name for name, reason in refused.items() if reason == why)
+        parts.append(Text(f"Does not apply: {alike}: {why}", "dim"))
     parts.append(Text("Of a picture that is cut into tiles, `perturb tiles` finds the overlap that cures.", "dim"))
     return Group(*parts)
 
 
 def _head(built: Treated, model: str) -> Text:
+    if built.loss is None and built.structural is not None and built.structural < FLAT:
+        return Text(f"By its structure {model} has no dead pixels: nothing to cure there.", "bold")
     seen = "its output" if built.layer == "output" else f"`{built.layer}`"
     return Text.assemble(
         (f"What cures the dead pixels of {model}?\n", "bold"),

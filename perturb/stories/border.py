@@ -17,11 +17,11 @@ Grid = Int[np.ndarray, "row column"]
 
 def border_of(model: Differentiable, layer: str, maps: Maps) -> Border:
     """ln S = mean + b(nearest side, distance to it) + f(phase) + rest, of each photograph."""
-    squares, period = maps.squares, maps.period
+    squares, periods = maps.squares, maps.measured.periods or (maps.period, maps.period)
     side, distance = _edges(squares.shape[1:])
     depth = int(distance.max()) + 1
     levels, edge = np.unique((side * depth + distance).ravel(), return_inverse=True)
-    phase = _phase(squares.shape[1:], period).ravel()
+    phase = _phase(squares.shape[1:], periods).ravel()
     logs = np.stack([_logs(each) for each in squares])
     fit = two_way(logs, edge, phase)
 
@@ -41,7 +41,7 @@ def border_of(model: Differentiable, layer: str, maps: Maps) -> Border:
         rest=parts[2],
         side=SIDES[weakest],
         weaker=mean_of(weaker[JUDGING, weakest]),
-        even_shape=even_shape(model, model.find_layer("last") if layer == "output" else layer, period),
+        even_shape=even_shape(model, model.find_layer("last") if layer == "output" else layer, maps.period),
     )
 
 
@@ -57,6 +57,6 @@ def _edges(shape: tuple[int, ...]) -> tuple[Grid, Grid]:
     return away.argmin(0), away.min(0)
 
 
-def _phase(shape: tuple[int, ...], period: int) -> Grid:
+def _phase(shape: tuple[int, ...], periods: tuple[int, int]) -> Grid:
     rows, columns = np.indices(shape)
-    return np.asarray(rows % period * period + columns % period)
+    return np.asarray(rows % periods[0] * periods[1] + columns % periods[1])

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 
 from perturb.comparisons import Contrast, Estimate, Link
 from perturb.contribution import Options, at_places, energy, structural
+from perturb.errors import UsageError
 from perturb.locations import choose, fold
 from perturb.protocols import Differentiable, Progress
 from perturb.records import Contribution
@@ -22,6 +23,7 @@ PROBES = 4  # random directions a photograph
 RESPONSES = 32  # phases at which the response is measured: a quarter of them dead, a quarter live
 FAINTEST = 1e-3  # of the liveliest phase: what counts less, counts as so much
 FLAT = 1e-9
+FEWEST_CELLS = 2  # of the lattice in a picture
 CHOOSING, JUDGING = slice(0, None, 2), slice(1, None, 2)  # photographs: no number is of those that chose its places
 
 Pictures = Float[np.ndarray, "image channel row column"]
@@ -90,10 +92,18 @@ def maps_of(model: Differentiable, pixels: Pictures, layer: str, progress: Progr
     for number in range(len(pixels)):
         found.append(energy(model, pixels[number : number + 1], layer, Options(probes=PROBES, seed=number)))
         tick(1)
-    period = math.lcm(structure.period, found[0].period)
+    rows, columns = np.lcm(_periods(structure), _periods(found[0])).tolist()
+    period = math.lcm(rows, columns)
+    if math.prod(n // period for n in pixels.shape[2:]) < FEWEST_CELLS:
+        size = " x ".join(map(str, pixels.shape[2:]))
+        raise UsageError(
+            f"the lattice of `{layer}` repeats every {period} pixels, and a picture of {size} holds fewer than "
+            f"{FEWEST_CELLS} such cells: use a larger input, or --layer stride:N with a smaller N."
+        )
+    periods = (rows, columns) if rows != columns else None
     squares = np.stack([each.values**2 for each in found])
     squares /= squares.mean((1, 2), keepdims=True)
-    every = [replace(found[0], values=each, period=period, periods=None) for each in squares]
+    every = [replace(found[0], values=each, period=period, periods=periods) for each in squares]
     return Maps(
         structure=structure,
         squares=squares,
@@ -101,6 +111,10 @@ def maps_of(model: Differentiable, pixels: Pictures, layer: str, progress: Progr
         n=fold(structure, period),
         s=np.stack([fold(each) for each in every]),
     )
+
+
+def _periods(found: Contribution) -> tuple[int, int]:
+    return found.periods or (found.period, found.period)
 
 
 def responses_of(

@@ -19,6 +19,7 @@ def origin_of(
     - compensated: the structure has such a lattice; more than half of its logarithm is gone at its phases, and at no
       phases more than half of it is measured.
     - learned: a lattice is shown, and less than half of its logarithm is the structure's.
+    - structural: at the structure's phases, which need no choosing, the same is shown of all photographs.
     - border: the outermost line of the weakest side counts at most 0.8 times as much as the inside.
     - none: a lattice is shown to be weaker than that.
     - not known: none of these.
@@ -28,15 +29,21 @@ def origin_of(
         measured = f"Live phases move it {_times(own.gradient)} as strongly as dead ones"
         shown, weak = own.gradient.low > LATTICE, own.gradient.high < LATTICE
         share = own.structure / own.gradient.value if shown else 0.0
+    inside = f"the inside counts {_times(border.weaker)} as much as the outermost line: {border.side}."
+    edged = border.weaker.low > LATTICE
+    beside = f" The border weighs too: {inside}" if edged else ""
     if shown and share >= MOST_OF_IT:
-        return "structural", f"{measured}; {share:.0%} of the logarithm is the structure's."
+        return "structural", f"{measured}; {share:.0%} of the logarithm is the structure's.{beside}"
     if structural and own and compensation and _gone(structural, own, compensation):
         would = f"The structure would make live phases {math.exp(structural.structure):.2f} times as strong"
         return "compensated", f"{would} as dead ones; they are {_times(structural.gradient)} as strong."
     if shown:
-        return "learned", f"{measured}; {share:.0%} of the logarithm is the structure's."
-    if border.weaker.low > LATTICE:
-        return "border", f"The inside counts {_times(border.weaker)} as much as the outermost line: {border.side}."
+        return "learned", f"{measured}; {share:.0%} of the logarithm is the structure's.{beside}"
+    if structural and structural.gradient.low > LATTICE:
+        live = f"The structure's live phases move it {_times(structural.gradient)} as strongly as its dead ones"
+        return "structural", f"{live}.{beside}"
+    if edged:
+        return "border", f"{inside[0].upper()}{inside[1:]}"
     return ("none", f"{measured}.") if weak else ("not known", f"{measured}: too near to {1 / WEAKER:.2f} to tell.")
 
 

@@ -62,7 +62,9 @@ def compare(
                 _check_joined(built, suite, bench.pictures.judged)
             model, done = _treat(built, name, seeds[0], ask=suite is not None)
         except InputError as error:
-            refused[name] = str(error).removeprefix(f"{built.name}: ")
+            refused[name] = (
+                str(error).removeprefix(f"{built.name}: ").removeprefix(f"remedy `{name.partition(':')[0]}` ")
+            )
             continue
         runs = _measure(load, name, suite, bench, seeds, progress) if suite and bench else []
         first = first or runs

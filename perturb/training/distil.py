@@ -89,6 +89,8 @@ def distil(
             optimiser.step()
         done.loss = loss.item()
         if not math.isfinite(done.loss):
+            if not done.epochs:
+                raise InputError(f"{teacher.name}: the loss is not finite before anything is learnt; are its answers?")
             raise InputError(f"training diverged in step {done.epochs + 1}: try a lower learning rate.")
         done.epochs += 1
         tick(1, f"loss {done.loss:.3f}")
