@@ -446,6 +446,7 @@ def test_bins_hold_a_third_of_the_questions_each_and_keep_equal_values_together(
     assert found.alarms is None
 
 
+@pytest.mark.slow
 def test_a_detector_without_loss_is_seldom_failed():
     """300 runs of 60 photographs, each with a recall of its own; dead and live alike. A claim of 0 fails in 2.5 %."""
     rng, failed, passed = np.random.default_rng(3), 0, 0

@@ -262,6 +262,7 @@ def test_the_file_survives_and_is_small():
             from_json(broken)
 
 
+@pytest.mark.slow
 def test_a_million_trials_are_accepted_and_read_again(rng):
     """20,000 photographs, 25 pairs and two arms: within the limits of what is read."""
     run = a_run(a_measurement(*rng.random((2, 20_000, 25))))

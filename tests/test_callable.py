@@ -173,6 +173,7 @@ claim = { quantity = "accuracy-loss-2afc", at_most = 0.1 }
 """
 
 
+@pytest.mark.slow
 def test_its_answer_is_qualified_end_to_end(boxes, tmp_path):
     """Three of four positions are never read: their map is zero, their pixels are never told from clean ones."""
     (tmp_path / "blind.perturb.toml").write_text(SUITE)

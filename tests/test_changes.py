@@ -108,6 +108,7 @@ def test_the_loss_is_shown_and_not_judged():
     assert overall(found) == ChangeVerdict.IMPROVED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verdict", "change"), [(ChangeVerdict.EQUIVALENT, -0.2), (ChangeVerdict.REGRESSED, 0.0)])
 def test_rare_photographs_do_not_deceive(verdict, change):
     """A share of the photographs loses everything, and the mean change lies on the verdict's boundary: 2.5 % at most.

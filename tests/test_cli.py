@@ -88,6 +88,7 @@ def perturb(*args):
     return CliRunner().invoke(main, [str(a) for a in args])
 
 
+@pytest.mark.slow
 def test_a_failing_model(work):
     result = perturb("qualify", "net.py:dead", "--suite", "tiny.perturb.toml", "--out", "run")
     assert result.exit_code == 1, result.output
@@ -250,6 +251,7 @@ def test_schema_is_json_schema():
     assert json.loads(perturb("schema").stdout)["properties"]["check"]["type"] == "array"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
@@ -357,6 +359,7 @@ def test_receptive_fields_and_accuracy(work):
     assert perturb("rf").exit_code == 2
 
 
+@pytest.mark.slow
 def test_where_dead_pixels_come_from(work):
     """In the terminal, and in files by their suffix; what shows no gradients is refused, and so are other suffixes."""
     asked = ("explain", "net.py:dead", "--images", "noise", "--count", "4")

@@ -74,6 +74,7 @@ def test_from_run_to_run(work):
     assert perturb("history", "rebuild").output == "2 runs indexed.\n"
 
 
+@pytest.mark.slow
 def test_a_history_that_cannot_be_written_costs_no_verdict(work):
     (work / "file").write_text("")
     result = qualify("dead", "--history", "file/inside")

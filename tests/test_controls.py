@@ -54,12 +54,14 @@ def test_the_controls_of_a_run(pictures):
     assert all("by itself" in control.expected for control in found)
 
 
+@pytest.mark.slow
 def test_pictures_with_a_lattice_of_their_own_make_no_loss_on_a_balanced_network():
     """A pixel of every second column cannot be darkened: as they lie, the two columns of a window differ."""
     found = prove(Pictures(calibration=screened(6, "c"), judged=screened(40, "ju")), seed=3)
     assert all(control.passed for control in found), found
 
 
+@pytest.mark.slow
 def test_an_arm_that_is_not_looked_at_makes_the_balanced_controls_fail(pictures, monkeypatch):
     """Dead places get the evidence of the clean twin: the instrument is wrong, and it says so."""
 

@@ -58,6 +58,7 @@ def cropped(name, stride):
     return network(Cropped(CROPS.get(name, plain), stride), shape=(3, SIDE, SIDE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CROPS)
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_crop_only_moves_the_lattice(name, stride):

@@ -250,6 +250,7 @@ def test_two_seeds_are_two_trainings_with_places_of_their_own(leaves):
     assert effect.method.endswith(", for these 2 seeds")
 
 
+@pytest.mark.slow
 def test_a_baselines_conditions_are_measured_anew_only_where_they_differ(leaves):
     own, _ = experiment(window(3, padding=1), leaves, level=0.25)
     same = Wanted(conditions={"toy": own.measurement.conditions})

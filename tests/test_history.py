@@ -88,6 +88,7 @@ def test_git_does_not_see_it(tmp_path):
     assert (tmp_path / ".gitignore").read_text() == "*\n"
 
 
+@pytest.mark.slow
 def test_sixteen_writers_at_once_lose_nothing(tmp_path):
     said = said_by(SIXTEEN, tmp_path)
     assert len(set(said)) == 48
@@ -96,6 +97,7 @@ def test_sixteen_writers_at_once_lose_nothing(tmp_path):
         assert identify(read(tmp_path / "runs" / run)) == run
 
 
+@pytest.mark.slow
 def test_killed_at_50_random_moments_the_history_is_whole(tmp_path):
     """Whatever is under `runs` is whole, and what was said to be kept is there; some writers died half-way."""
     said = said_by(KILLED, tmp_path)

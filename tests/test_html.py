@@ -167,6 +167,7 @@ def test_detection_against_level(found):
     assert all(rate.low <= rate.value <= rate.high for rate in (*sweep.dead, *sweep.live))
 
 
+@pytest.mark.slow
 def test_a_browser_opens_it_in_silence(opened):
     """No error, no warning, no request; names that try to run are text."""
     assert opened.console == []
@@ -184,6 +185,7 @@ def test_the_policy_refuses_what_the_page_does_not_need(opened):
     assert opened.run("(() => { try { return eval('1') } catch { return 'refused' } })()") == "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [360, 800, 1400])
 def test_it_fits(page, file, width, dark):
@@ -245,6 +247,7 @@ def test_displays_plot_on_given_axes_or_on_new_ones(found):
         ContributionDisplay.from_report(from_json(encode(found)))
 
 
+@pytest.mark.slow
 def test_records_show_themselves_in_a_notebook():
     """In a shell of their own; what draws them is loaded when one is shown."""
     code = """

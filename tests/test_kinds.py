@@ -80,6 +80,7 @@ def test_a_missing_object_is_one_line(tmp_path):
             load_kind(reference, perturbations.KINDS, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_strangers_perturbation_evaluator_and_quantity(tmp_path, monkeypatch):
     """Named in a suite, found beside its file, run from elsewhere: their words and options reach the report."""
     monkeypatch.chdir(tmp_path)

@@ -309,6 +309,7 @@ def test_maps_of_other_proportions_than_the_pictures(conv, shape, stride):
     torch.testing.assert_close(model.measure(pictures, "0"), model.module[0](model.normalise(pictures)))
 
 
+@pytest.mark.slow
 def test_what_is_drawn_without_weights_is_untrained(net_file, tmp_path):
     """Known of a library's network, normalised or not; of a factory's own only where its normalisation tells."""
     assert load("torchvision:alexnet").untrained

@@ -136,6 +136,7 @@ def test_a_constant_answer_never_passes(ask, answer, eye, given):
     assert (report.verdict, report.findings[0].effect.saturated) == (Verdict.INCONCLUSIVE, "floor")
 
 
+@pytest.mark.slow
 def test_the_response_is_told_by_phase_with_its_interval(ask):
     """Rows and columns of a 2 x 2 lattice: objects are reported on even ones, and on no others."""
     (experiment,) = ask("blind", "boxes").experiments
@@ -171,6 +172,7 @@ def test_maps_and_boxes_have_a_free_response_table(ask):
     assert ask("even", "score").experiments[0].free_response == ()
 
 
+@pytest.mark.slow
 def test_a_lattice_of_rows_is_measured_by_row(suite_of, bench):
     """A function that drops every second row: columns are not asked about, and the picture moves down alone."""
     suite = suite_of(TABLES["map"], design="picture", period="period = [2, 1]", share=0.5)

@@ -212,6 +212,7 @@ def test_values_outside_the_bounds_are_refused():
         largest_interval(np.full((2, 3), 2.0), (-1, 1), 0.95)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phases", [4, 16, 64])
 def test_where_the_largest_loss_is_the_claim_either_verdict_is_rare(phases):
     """One photograph in five loses everything, at one phase or at all: the true largest loss is the margin, 0.2."""

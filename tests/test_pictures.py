@@ -128,6 +128,7 @@ def test_the_same_content_in_8_and_16_bits_is_the_same_picture(twins, channels, 
     assert len(np.unique(few.pixels)) <= 256 or rule == "set"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:pictures")
 def test_the_same_content_in_8_and_16_bits_gives_the_same_result(twins):
     """The whole way to a report."""

@@ -71,6 +71,7 @@ def wholly(region, place, extent):
     return min(row, column) >= 0 and patch.shape == extent and bool(patch.all())
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(st.integers(0, 999), st.sampled_from([(1, 1), (2, 4), (3, 2)]))
 def test_trials_are_those_of_a_search_of_every_cell(seed, extent):

@@ -79,6 +79,7 @@ def test_networks_are_published_as_built_and_padded_at_the_same_places(tmp_path,
     assert "net.py:net" in (tmp_path / "reports/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_network_is_published_with_weights_under_their_name(tmp_path, monkeypatch):
     """Once, whatever `--seeds` says: loaded weights are not drawn. They belong to one model."""
     monkeypatch.chdir(tmp_path)

@@ -146,6 +146,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     assert first.experiments[0].measures != other.experiments[0].measures
 
 
+@pytest.mark.slow
 def test_faint_levels_are_answered_in_float64():
     """At 1e-6, float32 would give the rounding of scores near 1000."""
     module = nn.Sequential(window(2, channels=4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
@@ -233,6 +234,7 @@ def test_the_papers_suites_are_shipped_with_its_recipe():
     assert len(learnt) == 6
 
 
+@pytest.mark.slow
 def test_on_the_command_line_a_training_is_kept_and_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(

@@ -39,6 +39,7 @@ def shown(tmp_path_factory):
     return small_print(f"{tmp_path / 'net.py'}:detector", suite.model_copy(update={"check": (first,)}))
 
 
+@pytest.mark.slow
 def test_the_page_is_lost_on_one_row_and_found_on_another(shown):
     report, lost, found = shown
     assert report.findings[0].effect.value > 0.9

@@ -270,6 +270,7 @@ def test_two_that_agree_decide_nothing():
     assert high > 0.7
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-8, 8), min_size=1, max_size=20), st.integers(0, 19), st.integers(1, 16), st.randoms())
 def test_no_worse_value_tightens_a_betting_interval(values, at, by, random):
     """A larger loss never lowers an end; neither the order nor the units matter."""

@@ -23,6 +23,7 @@ PLACES = choose(structural(network(window(3, padding=1))))
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.slow
 def test_the_simplest_case():
     """One pixel on flat grey, the smallest level, the first phases of the first interior cell."""
     found = hypothesis.find(strategies.cases(PLACES, SHAPE), lambda _: True)

@@ -81,6 +81,7 @@ def test_known_networks(name, period, ratio, phases):
         assert found["phases"][fold_at] == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x0_5", "regnet_y_400mf"])
 def test_gates_shuffles_and_groups_are_followed(name):
     assert lint(load(f"torchvision:{name}"))["imbalance"] > 5

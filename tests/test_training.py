@@ -161,6 +161,7 @@ def test_every_picture_is_shown_as_every_class_once_an_epoch(lessons):
     assert not torch.equal(shown[0][0], other[0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "squeezenet1_0", "convnext_tiny", "densenet121"])
 def test_the_head_of_known_networks_is_replaced(name):
     import torchvision

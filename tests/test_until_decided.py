@@ -63,6 +63,7 @@ def test_it_stops_at_the_photograph_that_decides(stopped):
     )
 
 
+@pytest.mark.slow
 def test_one_photograph_less_would_not_have_decided(stopped):
     n = stopped.report.images.judged.photographs
     before = examine(model(), parse_suite(SUITE, "x").until_decided(n - 1)).report
@@ -71,6 +72,7 @@ def test_one_photograph_less_would_not_have_decided(stopped):
     assert f"(until each check is decided; the most, {n - 1}, was reached)" in str(terminal.headline(before))
 
 
+@pytest.mark.slow
 def test_it_is_the_beginning_of_the_whole_run(whole, stopped):
     n = len(stopped.photographs)
     assert stopped.photographs == whole.photographs[:n]
@@ -90,6 +92,7 @@ def test_it_goes_on_until_every_check_is_decided(stopped):
     assert report.images.judged.photographs == n
 
 
+@pytest.mark.slow
 def test_what_is_never_decided_judges_all():
     """A balanced window loses nothing, and 36 photographs cannot show a loss below 0.01."""
     text = SUITE.replace("0.25", "0.01").replace("[images]", "[images]\nuntil_decided = true\nat_most = 9")
@@ -126,6 +129,7 @@ def test_judged_photographs_come_in_a_random_order():
     assert (np.diff(judged.photograph) >= 0).all()
 
 
+@pytest.mark.slow
 def test_on_the_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.perturb.toml").write_text(SUITE)

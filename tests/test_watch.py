@@ -50,6 +50,7 @@ def test_whatever_a_model_does_reads_as_an_error(perturb, work, name):
     assert len(ended.err) < SHOWN + 1000
 
 
+@pytest.mark.slow
 def test_what_a_model_prints_stays_out_of_the_result(perturb, work):
     (work / "loud.py").write_text(
         net().replace("self.calls += 1", "self.calls += 1; print('loud'); os.write(1, b'raw'); os.system('echo shell')")

@@ -135,6 +135,7 @@ def test_selection(project, reporting):
     project.runpytest("-p", "no:perturb").assert_outcomes()
 
 
+@pytest.mark.slow
 def test_collecting_measures_nothing_and_loads_no_torch(project):
     for i in range(50):
         (project.path / f"s{i}.perturb.toml").write_text(suite(LOSS, SHAPE))
