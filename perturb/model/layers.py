@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from perturb.errors import PerturbWarning, UsageError
+from perturb.hooks import hooked
 from perturb.model.maps import as_map, extra_tokens, lie
 
 WINDOWS = (
@@ -36,12 +37,8 @@ class Layers:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """While open, each module that runs is noted."""
-        handles = [m.register_forward_hook(self._note(name)) for name, m in self._modules.items() if name]
-        try:
+        with hooked(self._modules[""], filter(None, self._modules), self._note):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _note(self, name: str) -> Callable[[nn.Module, object, object], None]:
         ratio = self.input_shape[1] / self.input_shape[2]

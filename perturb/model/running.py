@@ -1,7 +1,7 @@
 """A network's running: up to a layer, in a quicker form, in batches that fit, and to settle its normalisation."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from perturb.answers import Answers, head_of, part_of, rows_of, select
 from perturb.answers.structure import stacked
 from perturb.errors import InputError, PerturbError, UsageError, first_line
+from perturb.hooks import hooked
 from perturb.model.folding import fold_normalisation
 from perturb.model.layers import Layers
 from perturb.precision import full_float32
@@ -63,14 +64,8 @@ def run_along(module: nn.Module, x: Tensor, wanted: Sequence[str], layers: Layer
 
         return hook
 
-    handles = [module.get_submodule(layer).register_forward_hook(keep(layer)) for layer in wanted]
-    try:
+    with hooked(module, wanted, keep), suppress(_ReachedError):
         module(x)
-    except _ReachedError:
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
     return [_map(kept.get(layer), layer, x, layers.name) for layer in wanted]
 
 

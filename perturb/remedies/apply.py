@@ -3,12 +3,13 @@
 import copy
 import difflib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from perturb.errors import InputError, UsageError, first_line
+from perturb.hooks import Hook, hooked
 from perturb.operations import pair
 from perturb.precision import full_float32
 from perturb.protocols import Differentiable
@@ -78,21 +79,14 @@ def _check_sizes(model: Differentiable, module: nn.Module, changed: list[Changed
 def _sizes(model: Differentiable, module: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
     sizes: dict[str, tuple[int, ...]] = {}
 
-    def note(name: str) -> Any:
-        def hook(layer: nn.Module, args: Any, output: Tensor) -> None:
-            sizes[name] = tuple(output.shape[2:])
+    def note(name: str) -> Hook:
+        return lambda layer, args, output: sizes.__setitem__(name, tuple(output.shape[2:]))
 
-        return hook
-
-    handles = [module.get_submodule(name).register_forward_hook(note(name)) for name in names]
     try:
-        with unchanged(), torch.inference_mode():
+        with unchanged(), torch.inference_mode(), hooked(module, names, note):
             module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
     except RuntimeError as error:
         raise InputError(f"{model.name}: the changed network does not run ({first_line(error)}).") from error
-    finally:
-        for handle in handles:
-            handle.remove()
     return sizes
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from perturb.errors import UsageError
+from perturb.hooks import Hook, hooked
 from perturb.operations import Pair, pair
 from perturb.protocols import Differentiable
 from perturb.records import Remedy
@@ -49,16 +50,11 @@ def _inputs(network: Differentiable, names: list[str]) -> dict[str, Pair]:
     """Rows and columns of what each layer is given, in the order of the names."""
     sizes: dict[str, Pair] = {}
 
-    def note(name: str) -> object:
+    def note(name: str) -> Hook:
         return lambda layer, args, output: sizes.__setitem__(name, tuple(args[0].shape[2:]))
 
-    handles = [network.module.get_submodule(name).register_forward_hook(note(name)) for name in names]  # type: ignore[arg-type]
-    try:
-        with torch.inference_mode():
-            network.module(network.normalise(torch.full((1, *network.input_shape), 0.5)))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.inference_mode(), hooked(network.module, names, note):
+        network.module(network.normalise(torch.full((1, *network.input_shape), 0.5)))
     return {name: sizes[name] for name in names}
 
 

@@ -8,10 +8,8 @@ unmoved and cannot know the move, so the best that it can learn is the network's
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perturb.errors import InputError
+from perturb.hooks import Hook, hooked
 from perturb.protocols import Differentiable, Tick, silent
 from perturb.records import Images
 from perturb.streams import stream
@@ -217,22 +216,13 @@ def _run(
 ) -> tuple[object, dict[str, tuple[Tensor, ...]]]:
     """The output for all pictures in one pass, and each layer's maps, split into what was shown."""
     maps: dict[str, Tensor] = {}
-    with _noting(module, layers, maps):
+
+    def note(layer: str) -> Hook:
+        return lambda part, args, found: maps.__setitem__(layer, found)
+
+    with hooked(module, layers, note):
         output = module(network.normalise(torch.cat(tuple(shown))))
     return output, {layer: found.split(len(shown[0])) for layer, found in maps.items()}
-
-
-@contextmanager
-def _noting(module: nn.Module, layers: Iterable[str], maps: dict[str, Tensor]) -> Iterator[None]:
-    def note(name: str) -> Any:
-        return lambda layer, args, output: maps.__setitem__(name, output)
-
-    handles = [module.get_submodule(name).register_forward_hook(note(name)) for name in layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _variances(network: Differentiable, layers: Iterable[str], images: Images) -> dict[str, Tensor]:

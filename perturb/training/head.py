@@ -1,11 +1,11 @@
 """Preparing a network for a task: one output for each class, and fresh weights for training from scratch."""
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from perturb.hooks import Hook, hooked
 from perturb.protocols import Differentiable
 from perturb.streams import stream
 
@@ -57,15 +57,12 @@ def _last(model: Differentiable, module: nn.Module) -> tuple[str | None, Tensor]
     """The name of the linear layer or convolution that runs last, and the network's output."""
     ran: list[str] = []
 
-    def note(name: str) -> Any:
+    def note(name: str) -> Hook:
         return lambda *_: ran.append(name)
 
-    layers = [(name, m) for name, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    handles = [m.register_forward_hook(note(name)) for name, m in layers]
-    with torch.inference_mode():
+    layers = [name for name, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    with torch.inference_mode(), hooked(module, layers, note):
         output = module(model.normalise(torch.full((1, *model.input_shape), 0.5)))
-    for handle in handles:
-        handle.remove()
     return (ran[-1] if ran else None), output
 
 
