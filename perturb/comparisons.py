@@ -20,13 +20,13 @@ class Treated:
     multiply_adds: int | None
     layer: str  # from which the lattice is seen
     structural: float | None  # max/min over its phases, exact; None where a phase is strictly dead
-    energy: float | None  # the same of the root mean square gradient; None where it was not measured
-    dead: float | None  # share detected at dead places
-    live: float | None
-    accuracy: float | None  # share of right answers: see stories.remedy.right
-    loss: Effect | None
+    energy: float | None = None  # the same of the measured map; None, as all below, where it was not measured
+    dead: float | None = None  # share detected at dead places
+    live: float | None = None
+    accuracy: float | None = None  # share of right answers: see stories.remedy.right
+    loss: Effect | None = None
     cost: float = 1.0  # multiply-adds of a picture, in units of those as built
-    time: float | None = None  # seconds of a picture, in units of those as built; None where it was not measured
+    time: float | None = None  # seconds of a picture, in units of those as built
     kept: Effect | None = None  # share of right answers minus that as built, paired by photograph
     penalty: Effect | None = None  # of dead places in dB, where a suite of one seed has levels
     front: bool = False  # none of the others loses less, costs less or is right more often without a drawback

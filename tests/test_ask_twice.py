@@ -7,7 +7,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from torch import nn
-from toyanswers import PREPROCESSING, model
+from toyanswers import DARK, PREPROCESSING, model
 from toys import network, window
 
 from perturb import BlackBox, InputError, Preprocessing, UsageError, ask_twice, qualify
@@ -152,8 +152,6 @@ OWN = """
 import torch
 from perturb import Preprocessing
 from toyanswers import PREPROCESSING, model
-def dark(shape, rng):
-    return rng.random(shape, dtype="float32") * 0.1
 def blind(): return model("blind", "score"), PREPROCESSING
 """
 TABLES = {"score": "kind = 'score'", "boxes": "kind = 'boxes'\nradius = 2"}
@@ -161,7 +159,7 @@ TABLES = {"score": "kind = 'score'", "boxes": "kind = 'boxes'\nradius = 2"}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.py").write_text(DARK + OWN)
     (tmp_path / "odd.perturb.toml").write_text(SUITE.format(table=TABLES["score"]))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from toyanswers import PREPROCESSING, model
+from toyanswers import DARK, PREPROCESSING, model
 
 from perturb import qualify
 from perturb.errors import PerturbError, UsageError
@@ -48,15 +48,13 @@ claim = {{ at_most = 0.3 }}
 OWN = """
 def strongest(answer, row, column):
     return answer.own
-def dark(shape, rng):
-    return rng.random(shape, dtype="float32") * 0.1
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("own")
-    (where / "own.py").write_text(OWN)
+    (where / "own.py").write_text(DARK + OWN)
     return where
 
 

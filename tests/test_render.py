@@ -791,11 +791,6 @@ def a_network(name, done=None, **changes):
         multiply_adds=1_800_000_000,
         layer="output",
         structural=None,
-        energy=None,
-        dead=None,
-        live=None,
-        accuracy=None,
-        loss=None,
     )
     return replace(plain, **changes)
 

@@ -12,6 +12,10 @@ from torch.nn.functional import max_pool2d
 from perturb import Preprocessing
 
 PREPROCESSING = Preprocessing(input_shape=(1, 64, 64))
+DARK = """
+def dark(shape, rng):
+    return rng.random(shape, dtype="float32") * 0.1
+"""  # of a file: a source of pictures
 
 
 def blind(x: Tensor) -> Tensor:

@@ -35,7 +35,9 @@ class Making:
 
     def check(self, remedies: tuple[str, ...], suite: str | None) -> None:
         """Raises UsageError for what does not go together."""
-        changes = len(remedies) == 1 and not remedies[0].startswith("ask-twice")
+        from perturb.model import shifts_of
+
+        changes = len(remedies) == 1 and remedies[0] != "all" and shifts_of(remedies[0]) is None
         endings = {"--save": (self.save, ".safetensors"), "--code": (self.code, ".py"), "--onnx": (self.onnx, ".onnx")}
         for option, (path, ending) in endings.items():
             if path is not None and not (changes and path.endswith(ending)):

@@ -47,9 +47,10 @@ def command(
     from perturb.stories.remedy import compare
     from perturb.suite import load_suite
 
-    every = (*KINDS, ASK_TWICE) if isinstance(choice.see()[0], Network) else (ASK_TWICE,)
-    names = every if "all" in remedies else remedies
-    making.check(names, suite)
+    making.check(remedies, suite)
+    names = remedies
+    if "all" in remedies:
+        names = (*KINDS, ASK_TWICE) if isinstance(choice.see()[0], Network) else (ASK_TWICE,)
     if making.fine_tune and ":" not in names[0]:
         names = (f"{names[0]}:kept",)
 

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 
 from perturb.comparisons import Contrast, Estimate, Link
 from perturb.contribution import Options, at_places, energy, structural
+from perturb.contribution.period import periods_of
 from perturb.errors import UsageError
 from perturb.locations import choose, fold
 from perturb.protocols import Differentiable, Progress
@@ -87,12 +88,9 @@ class Responses:
 
 def maps_of(model: Differentiable, pixels: Pictures, layer: str, progress: Progress) -> Maps:
     """Every photograph weighs alike, and its probes are its own."""
-    structure, tick = structural(model, layer), progress("gradients", len(pixels))
-    found = []
-    for number in range(len(pixels)):
-        found.append(energy(model, pixels[number : number + 1], layer, Options(probes=PROBES, seed=number)))
-        tick(1)
-    rows, columns = np.lcm(_periods(structure), _periods(found[0])).tolist()
+    structure = structural(model, layer)
+    own = structure.periods or (structure.period, structure.period)
+    rows, columns = np.lcm(own, periods_of(model, layer)).tolist()
     period = math.lcm(rows, columns)
     if math.prod(n // period for n in pixels.shape[2:]) < FEWEST_CELLS:
         size = " x ".join(map(str, pixels.shape[2:]))
@@ -100,6 +98,10 @@ def maps_of(model: Differentiable, pixels: Pictures, layer: str, progress: Progr
             f"the lattice of `{layer}` repeats every {period} pixels, and a picture of {size} holds fewer than "
             f"{FEWEST_CELLS} such cells: use a larger input, or --layer stride:N with a smaller N."
         )
+    found, tick = [], progress("gradients", len(pixels))
+    for number in range(len(pixels)):
+        found.append(energy(model, pixels[number : number + 1], layer, Options(probes=PROBES, seed=number)))
+        tick(1)
     periods = (rows, columns) if rows != columns else None
     squares = np.stack([each.values**2 for each in found])
     squares /= squares.mean((1, 2), keepdims=True)
@@ -111,10 +113,6 @@ def maps_of(model: Differentiable, pixels: Pictures, layer: str, progress: Progr
         n=fold(structure, period),
         s=np.stack([fold(each) for each in every]),
     )
-
-
-def _periods(found: Contribution) -> tuple[int, int]:
-    return found.periods or (found.period, found.period)
 
 
 def responses_of(

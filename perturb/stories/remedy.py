@@ -145,11 +145,6 @@ def _exact(name: str, built: Network | BlackBox, model: Network | BlackBox, done
         multiply_adds=adds,
         layer=layer,
         structural=ratio if ratio is not None and np.isfinite(ratio) else None,
-        energy=None,
-        dead=None,
-        live=None,
-        accuracy=None,
-        loss=None,
         cost=cost,
     )
 
