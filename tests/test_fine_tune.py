@@ -87,6 +87,18 @@ def test_an_interrupted_training_ends_with_the_same_weights(pictures, tmp_path):
     torch.testing.assert_close(again[0].weight, whole[0].weight, rtol=0, atol=0)
 
 
+def test_pictures_that_were_labelled_anew_begin_a_training_of_their_own(pictures, tmp_path):
+    built = network(classifier())
+    begun = []
+    for labels in ([0, 1] * 4, [0, 1] * 4, [1, 0] * 4):
+        student, _ = apply_remedy(built, "padding:kept")
+        labelled, ticks = replace(pictures, labels=np.array(labels)), []
+        tuning = Tuning(steps=20, batch=2)
+        distil(student, built, labelled, tuning, keep=tmp_path, tick=lambda done, note="", to=ticks: to.append(done))
+        begun.append(ticks[0])
+    assert begun == [0, 20, 0]
+
+
 def test_only_resized_kernels_learn(pictures):
     """And dead filters, which normalisation would blow up, stay 0."""
     module = classifier()

@@ -272,5 +272,7 @@ def _by_filter(values: Tensor) -> Tensor:
 
 def _key(student: nn.Module, teacher: Differentiable, images: Images, tuning: Tuning) -> str:
     """A digest of 16 digits of everything that determines the result."""
-    told = f"{teacher.digest} {teacher.input_shape} {student} {images.digests} {images.pixels.shape} {tuning!r}"
+    network = f"{teacher.digest} {teacher.input_shape} {student}"
+    labels = None if images.labels is None else images.labels.tolist()
+    told = f"{network} {images.digests} {images.pixels.shape} {labels} {tuning!r}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
