@@ -483,6 +483,10 @@ class Experiment:
     # "live" places
     recall: Recall | None = None  # of annotated objects
     levels: LevelTable | None = None  # where the suite has [levels]
+    point: OperatingPoint | None = None  # this and the next three: None too in reports that did not keep them
+    pinned_on: Literal["calibration pictures", "clean shots of each crop"] | None = None  # None where nothing is pinned
+    thresholds: tuple[float, float] | None = None  # the least and the largest applied; None where one is not finite
+    noise: float | None = None  # of the sensor: standard deviation, a fraction of the pixel range
 
     @property
     def detected(self) -> Measure:

@@ -24,6 +24,7 @@ class SuiteSummary:
     name: str
     description: str
     digest: str
+    settings: Mapping[str, str] = field(default_factory=dict)  # what the digest is of: "check.0.level" -> its value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +38,16 @@ class ModelSummary:
     untrained: bool
     settled: bool = True  # where untrained: batch normalisation took its statistics from the calibration pictures
     remedy: Remedy | None
+    preprocessing: str = ""  # from the pixels of a picture to the model's input, in words; empty: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """How many pictures."""
+    """How many pictures, and which."""
 
     photographs: int
     crops: int
+    digest: str = ""  # SHA-256 over the photographs' own, in any order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class Provenance:
     timestamp: str
     versions: Mapping[str, str]  # by package
     weights_digest: str
+    machine: str = ""  # system and processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -356,11 +356,19 @@ class Suite(_Table):
 
         A key that has its default counts as not given, so a later key changes no digest.
         """
+        return hashlib.sha256(f"{DEFAULTS} {json.dumps(self._asked(), sort_keys=True)}".encode()).hexdigest()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the digest is of, key by key: "check.0.perturbation.kind" -> "pixel"; no key that has its default."""
+        leaves = sorted(_leaves(self._asked()))
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in leaves}
+
+    def _asked(self) -> dict[str, Any]:
         left_out = {"description", "models", "expected_failures"}
         same = self.images.model_copy(update={"until_decided": False, "at_most": None})
         whole = self.model_copy(update={"images": same})
-        asked = whole.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
-        return hashlib.sha256(f"{DEFAULTS} {json.dumps(asked, sort_keys=True)}".encode()).hexdigest()
+        return whole.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
 
     def reading(self, source: str | None) -> "Suite":
         """This suite on pictures from another source, relative to the current folder; itself where none is named."""
@@ -380,6 +388,19 @@ class Suite(_Table):
         if recipe is None or self.training is None:
             return self
         return self.model_copy(update={"training": self.training.model_copy(update={"recipe": recipe})})
+
+
+def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of nested tables with its path; a list of plain values is one."""
+    if isinstance(value, dict):
+        children = list(value.items())
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        children = list(enumerate(value))
+    else:
+        yield at, value
+        return
+    for key, child in children:
+        yield from _leaves(child, f"{at}.{key}" if at else str(key))
 
 
 def load_suite(reference: str) -> Suite:

@@ -397,6 +397,15 @@ def test_a_suite_with_a_camera_measures_what_nothing_reads(tmp_path) -> None:
     report = run.report
     assert report.model.input_shape == (3, 147, 160)
     assert report.map.lattice.whole is False
+    assert report.model.preprocessing.startswith("Resize(")
+    assert report.model.preprocessing.endswith("pixels from 0 to 1, minus 0, divided by 1; float32, NCHW, torch")
+    first = report.experiments[0]
+    assert (first.point.false_alarms, first.pinned_on) == (0.05, "clean shots of each crop")
+    pinned = run.measured[first.name].seen.threshold
+    assert first.thresholds == (pinned.min(), pinned.max())
+    assert first.noise > 0
+    assert len({len(sample.digest) for sample in (report.images.judged, report.images.calibration)} | {64}) == 1
+    assert report.images.judged.digest != report.images.calibration.digest
     dead, live = report.experiments[0].detected.dead, report.experiments[0].detected.live
     assert dead.low <= 0.05 <= dead.high + 0.02
     assert live.value > 0.8

@@ -142,3 +142,13 @@ def test_a_folder_hides_no_shipped_suite(tmp_path, monkeypatch):
 def test_lists_of_numbers_and_sentences_are_no_keys():
     words = 'description = "' + "A sentence. Another one: 1.5, 2.5. " * 100 + '"\n'
     assert parse_suite('name = "s"\n' + words + CHECK, "x").name == "s"
+
+
+def test_the_settings_are_what_the_digest_is_of():
+    """Each key that is not its default, nested ones by their path; how many are judged is no part of it."""
+    told = '[images]\ncount = 9\nuntil_decided = true\nat_most = 3\n[expected-failures]\nx = "known"\n'
+    suite = parse_suite('name = "s"\nseed = 0\n' + told + CHECK, "x")
+    assert suite.settings == parse_suite('name = "s"\n[images]\ncount = 9\n' + CHECK, "x").settings
+    assert suite.settings["images.count"] == "9"
+    assert {"name": "s", "check.0.name": "x", "check.0.perturbation.kind": "pixel"}.items() <= suite.settings.items()
+    assert "seed" not in suite.settings

@@ -1,6 +1,7 @@
 """What a report says of one experiment: how it came about and what was seen, by arm."""
 
 from dataclasses import fields, is_dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -62,6 +63,10 @@ def experiment_record(found: Measured) -> Experiment:
         clipped=_clipped(seen),
         recall=recall(seen, found.measurement.trials[0], found.judged, seed=plan.seed),
         levels=_levels(found),
+        point=plan.point,
+        pinned_on=_pinned_on(plan),
+        thresholds=_thresholds(seen),
+        noise=plan.evaluator.noise,
     )
 
 
@@ -108,6 +113,19 @@ def _given(plan: ExperimentPlan) -> float | None:
     """The user's own threshold; a label's is none of theirs."""
     threshold = plan.evaluator.threshold
     return None if isinstance(threshold, str) or plan.evaluator.needs_task else float(threshold)
+
+
+def _pinned_on(plan: ExperimentPlan) -> Literal["calibration pictures", "clean shots of each crop"] | None:
+    if plan.point.false_alarms is None:
+        return None
+    return "clean shots of each crop" if plan.evaluator.threshold == "image" else "calibration pictures"
+
+
+def _thresholds(seen: Observation) -> tuple[float, float] | None:
+    """The least and the largest over seeds and crops; None where one is not finite, as of a model without answers."""
+    if not np.isfinite(seen.threshold).all():
+        return None
+    return float(seen.threshold.min()), float(seen.threshold.max())
 
 
 def worst_pair(found: Measured) -> Miss | None:

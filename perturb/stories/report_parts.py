@@ -1,5 +1,6 @@
 """What a report says of its model, its map, its pictures and its origin."""
 
+import hashlib
 import math
 import platform
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from perturb.contribution import structural
 from perturb.errors import InputError, PerturbError
 from perturb.locations import dead_share, fold, imbalance, one_cell
 from perturb.model.copy import has_statistics
+from perturb.model.preprocessing import Preprocessing
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Contribution, Images, Pictures, Remedy, Window
 from perturb.report import ImagesSummary, MapSummary, ModelSummary, Provenance, Sample, SuiteSummary
@@ -63,12 +65,15 @@ def describe(model: Sees, remedy: Remedy | None, *, taught: bool) -> ModelSummar
         untrained=model.untrained and not taught,
         settled=isinstance(model, Differentiable) and has_statistics(model.module),
         remedy=remedy,
+        preprocessing=_preprocessing(model),
     )
 
 
 def describe_suite(suite: Suite) -> SuiteSummary:
     """The suite that was asked."""
-    return SuiteSummary(name=suite.name, description=" ".join(suite.description.split()), digest=suite.digest)
+    return SuiteSummary(
+        name=suite.name, description=" ".join(suite.description.split()), digest=suite.digest, settings=suite.settings
+    )
 
 
 def describe_images(pictures: Pictures, region: str, *, at_most: int | None) -> ImagesSummary:
@@ -101,11 +106,30 @@ def provenance(model: Sees, suite: Suite, command: str) -> Provenance:
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: version(name) for name in packages},
         weights_digest=model.digest,
+        machine=f"{platform.system()} {platform.release()}, {platform.machine()}",
     )
 
 
 def _sample(images: Images) -> Sample:
-    return Sample(photographs=len(images.names), crops=len(images.pixels))
+    digest = hashlib.sha256("\n".join(sorted(images.digests)).encode()).hexdigest()
+    return Sample(photographs=len(images.names), crops=len(images.pixels), digest=digest)
+
+
+def _preprocessing(model: Sees) -> str:
+    """How a picture becomes the model's input; empty for a model that does not say."""
+    asked = getattr(model, "preprocessing", None)
+    if not isinstance(asked, Preprocessing):
+        return ""
+    (low, high), mean, std = asked.bounds, _listed(asked.mean), _listed(asked.std)
+    ahead = "".join(f"{step!r}; " for step in asked.steps)
+    return (
+        f"{ahead}pixels from {low:g} to {high:g}, minus {mean}, divided by {std}; {asked.dtype}, {asked.layout}, "
+        f"{asked.arrays}"
+    )
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return f"({', '.join(f'{value:g}' for value in values)})" if len(values) > 1 else f"{values[0]:g}"
 
 
 def _device_name(device: torch.device) -> str:
