@@ -4,7 +4,7 @@ Colours are the page's own variables, so that light and dark are the page's affa
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,15 @@ LIGHT = {
     DEAD: "#5b3fa0",
     LIVE: "#117a52",
     MARGIN: "#e8f3ee",
+}
+PRINT = {  # black on white: arms differ by their marks and lines
+    INK: "#000000",
+    FAINT: "#333333",
+    LINE: "#cccccc",
+    PAPER: "#ffffff",
+    DEAD: "#000000",
+    LIVE: "#707070",
+    MARGIN: "#e6e6e6",
 }
 ARMS = ["dead", "live"]
 WORDS = ("label", "verdict", "places", "pictures")  # the others are numbers
@@ -205,12 +214,12 @@ def _reached(found: LevelTable) -> Iterator[dict[str, Any]]:
             }
 
 
-def svg(spec: dict[str, Any], width: int = 640) -> str:
-    """The same chart as a picture in light colours."""
+def svg(spec: dict[str, Any], width: int = 640, colours: Mapping[str, str] = LIGHT) -> str:
+    """The same chart as a picture, in light colours or those of PRINT."""
     import vl_convert
 
     text = json.dumps(spec | {"width": width})
-    for name, colour in LIGHT.items():
+    for name, colour in colours.items():
         text = text.replace(name, colour)
     drawn: str = vl_convert.vegalite_to_svg(text)
     return drawn
