@@ -103,7 +103,7 @@ def _assumed(found: Report) -> Iterator[str]:
     yield "All intervals assume that photographs are independent of one another."
     methods = [f.effect.method for f in found.findings if f.effect.method not in WITHOUT_ERROR]
     if nominal := [method for method in methods if not method.startswith(BETS)]:
-        yield f"Error rates by {joined(nominal)} are nominal: they hold for many photographs, not for any few."
+        yield f"Error rates by {joined(nominal)} are nominal: approximate, and better with more photographs."
     if note := outdated(found):
         yield note
 
@@ -120,7 +120,7 @@ def _limits(found: Report) -> Iterator[str]:
         "the inspection is for the owner of the pictures to show."
     )
     if found.images.source in SUPPLIED:
-        yield "The pictures came with the tool, not from the inspection: the run tries the model, not its use."
+        yield "The pictures came with the tool, so nothing is shown for pictures of the inspection itself."
     if any(e.recall is None for e in found.experiments):
         yield (
             "Objects were drawn into the pictures. How far they look like real ones is not measured here; annotated "
@@ -145,7 +145,7 @@ def _of_experiment(e: Experiment) -> Iterator[str]:
     if e.balanced:
         yield f"{e.name}: the map is flat, so there are no dead places; both arms were drawn at random."
     if e.training:
-        yield f"{e.name}: the result is about the {len(e.training)} trainings that were run, not about a further one."
+        yield f"{e.name}: trained in this run ({len(e.training)} times); nothing is shown for a further training."
     arms = [arm for arm in ("dead", "live") if e.levels and getattr(e.levels, arm).surely is None]
     if arms:
         yield f"{e.name}: a90/95 {levels.ABSENT} at {' and '.join(arms)} places."
