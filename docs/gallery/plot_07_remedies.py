@@ -12,11 +12,11 @@ from perturb.contribution import structural
 
 model = perturb.load("torchvision:resnet18")
 networks = {"as built": model}
-for remedy in ("padding:fresh", "blurpool", "pool"):
+for remedy in ("padding:fresh", "blurpool"):
     networks[remedy] = model.with_module(perturb.apply_remedy(model, remedy)[0])
 
 # %%
-figure, axes = plt.subplots(1, len(networks), figsize=(13, 3.4), layout="constrained")
+figure, axes = plt.subplots(1, len(networks), figsize=(11, 3.4), layout="constrained")
 for ax, (name, network) in zip(axes, networks.items(), strict=True):
     values = structural(network).values
     values = values / values.mean()

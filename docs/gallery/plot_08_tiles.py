@@ -18,10 +18,9 @@ plan = plan_structural(model, now)
 # %%
 # What is unseen now, and what each change of the tiling would leave, against its cost in tiles.
 
-figure, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
-for option in plan.options:
-    cost = option.tiling.count / now.count
-    ax.plot(cost, 100 * option.coverage.unseen, "o", color="#117a52" if option.efficient else "#8a8a92")
-    ax.annotate(option.words, (cost, 100 * option.coverage.unseen), xytext=(6, 4), textcoords="offset points")
-    print(f"{option.words:45} {100 * option.coverage.unseen:5.1f} % unseen, {cost:.1f} x the tiles")
-ax.set(xlabel="tiles, times those of now", ylabel="places at blind phases only, %", xlim=(0.8, 6), ylim=(-1, 14))
+names = [f"{option.words} ({option.tiling.count / now.count:.1f} x the tiles)" for option in plan.options]
+unseen = [100 * option.coverage.unseen for option in plan.options]
+figure, ax = plt.subplots(figsize=(9, 3), layout="constrained")
+bars = ax.barh(names[::-1], unseen[::-1], color="#5b3fa0")
+ax.bar_label(bars, fmt="%.1f %%", padding=4)
+ax.set(xlabel="places that every tile sees at a blind phase, %", xlim=(0, 14))
