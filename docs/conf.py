@@ -15,8 +15,19 @@ PAGES = {"README.md": "index.md", "reports/README.md": "results.md", "benchmarks
 
 project = "perturb"
 version = release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
-exclude_patterns = ["_build"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "sphinx_gallery.gen_gallery"]
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "gallery_pages",
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "within_subsection_order": "FileNameSortKey",
+}
+exclude_patterns = ["_build", "gallery"]
 html_theme, html_title, html_show_copyright = "furo", project, False
 myst_heading_anchors = 3
 default_role = "literal"  # `name` in a docstring

@@ -79,4 +79,5 @@ class Normaliser:
         x = pictures.to(self.device, non_blocking=True)
         x = x if self.sensor is None else self.sensor(x)
         mean, std = self.normal.to(x.dtype)
-        return (low + (high - low) * x - mean) / std
+        x = x if (low, high) == (0, 1) else low + (high - low) * x
+        return (x - mean) / std
