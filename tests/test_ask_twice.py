@@ -166,7 +166,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("answer", TABLES)
+@pytest.mark.parametrize("answer", ["score", pytest.param("boxes", marks=pytest.mark.long)])
 def test_a_lattice_that_is_dead_at_odd_phases_is_cured(folder, answer):
     """All is lost there by one look, nothing by four; false alarms keep the rate to which they are pinned anew."""
     suite = parse_suite(SUITE.format(table=TABLES[answer]), str(folder / "s.perturb.toml"))

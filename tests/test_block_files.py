@@ -438,7 +438,7 @@ def told(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [2, 8])
+@pytest.mark.parametrize("after", [pytest.param(2, marks=pytest.mark.long), 8])
 def test_a_run_killed_after_a_block_goes_on_and_ends_as_if_nothing_had_happened(whole, after):
     folder, perturb, (blocks, undisturbed) = whole
     assert "done before" not in undisturbed.out

@@ -129,7 +129,7 @@ def test_report_survives_its_json(work):
         from_json(text.replace('"schema": 4', '"schema": 99'))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_balanced_model_passes(work):
     (work / "many.perturb.toml").write_text(SUITE.format(count=250, at_most=0.1))
     result = perturb("qualify", "net.py:even", "--suite", "many.perturb.toml")

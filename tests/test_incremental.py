@@ -391,7 +391,9 @@ def test_networks_in_use_pass_the_self_check(reference, layer, padded, leaves):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reference", ["examples/efficientnet_lite0.py:build", "torchvision:swin_t"])
+@pytest.mark.parametrize(
+    "reference", ["examples/efficientnet_lite0.py:build", pytest.param("torchvision:swin_t", marks=pytest.mark.long)]
+)
 def test_whole_networks_pass_the_self_check(reference):
     """One that is trained, and one of attention alone."""
     check(Incremental(load(reference), "output"))

@@ -132,7 +132,8 @@ def test_layers_by_stride():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "layer", "shape"), [("swin_t", "last", (768, 7, 7)), ("vit_b_16", "last", (768, 14, 14))]
+    ("name", "layer", "shape"),
+    [("swin_t", "last", (768, 7, 7)), pytest.param("vit_b_16", "last", (768, 14, 14), marks=pytest.mark.long)],
 )
 def test_feature_maps_of_transformers(name, layer, shape):
     """Channels last, and tokens with a class token in front."""

@@ -67,9 +67,9 @@ def test_residual_branches_add_up():
         ("resnet18", 32, None, {"2": 16 / 9, "4": 9 / 4}),
         ("resnet50", 32, None, {"2": 16 / 9, "4": 9 / 4}),
         ("densenet121", 4, 9 / 4, {"4": 9 / 4}),
-        ("vgg16", 1, 1.0, {"1": 1.0}),
+        pytest.param("vgg16", 1, 1.0, {"1": 1.0}, marks=pytest.mark.long),
         ("convnext_tiny", 1, 1.0, {"1": 1.0}),
-        ("vit_b_16", 1, 1.0, {"1": 1.0}),
+        pytest.param("vit_b_16", 1, 1.0, {"1": 1.0}, marks=pytest.mark.long),
         ("swin_v2_t", 1, 1.0, {"1": 1.0}),
     ],
 )
