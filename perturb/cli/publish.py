@@ -15,6 +15,7 @@ from perturb.writing import write
 @click.command(epilog=EPILOG)
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--suite", default="paper-reference", show_default=True, help="A shipped name or a .perturb.toml file.")
+@click.option("--images", help="Pictures in place of the suite's: built-in, folder:PATH, dead-leaves, noise, ...")
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Training recipe in place of the suite's.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of one MODEL; they name its report.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of untrained weights.")
@@ -26,6 +27,7 @@ from perturb.writing import write
 def command(
     models: tuple[str, ...],
     suite: str,
+    images: str | None,
     recipe: str | None,
     weights: Path | None,
     seeds: int,
@@ -45,17 +47,17 @@ def command(
 
     if weights is not None and len(models) != 1:
         raise UsageError(f"`--weights` are those of one MODEL; {len(models)} are given.")
-    asked, where = load_suite(suite).taught(recipe), folder(into)
+    asked, where = load_suite(suite).reading(images).taught(recipe), folder(into)
     assert where is not None
     for model in models:
-        words = ["perturb", "publish", model, "--suite", suite, *(["--recipe", recipe] if recipe else [])]
-        words += ["--weights", str(weights)] if weights else []
+        options = {"--suite": suite, "--images": images, "--recipe": recipe, "--weights": weights}
+        given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
         with progress() as begin:
             found = published(
                 model,
                 asked,
                 seeds=seeds,
-                command=shlex.join(words),
+                command=shlex.join(["perturb", "publish", model, *given]),
                 weights=weights,
                 device=device,
                 progress=begin,

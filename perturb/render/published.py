@@ -1,12 +1,11 @@
 """The index of published reports: a small paper, its tables and its picture made from the reports alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from perturb.records import Experiment, Rate
+from perturb.records import Experiment
 from perturb.render import published_charts
 from perturb.render.environment import fill
 from perturb.render.markdown import report
@@ -28,7 +27,6 @@ def index(reports: Mapping[str, Report]) -> str:
         name: {path: found for path, found in answers.items() if found.suite.name == name}
         for name in sorted({found.suite.name for found in answers.values()} - set(DEPLOYED))
     }
-    worst = {name: by_phase(found) for name, found in examples.items()}
     return fill(
         "index.md.j2",
         markup=False,
@@ -38,31 +36,8 @@ def index(reports: Mapping[str, Report]) -> str:
         courses=courses,
         answers=deployed,
         examples=examples,
-        worst=worst,
+        reference=suites.get("paper-reference"),
     )
-
-
-class ByPhase(NamedTuple):
-    """The shares detected at each phase, for one check of one report."""
-
-    path: str
-    check: str
-    rows: list[list[Rate]]
-
-
-def by_phase(reports: Mapping[str, Report]) -> ByPhase:
-    """The shares by phase of the check with the largest loss of all; the first of equal ones."""
-    found = [
-        (finding.effect.value, path, experiment)
-        for path, report in reports.items()
-        for experiment in report.experiments
-        for finding in report.findings
-        if experiment.phases and finding.check == experiment.name
-    ]
-    _, path, experiment = max(found, key=lambda each: each[0])
-    columns = 1 + max(each.phase[1] for each in experiment.phases)
-    rates = [each.rate for each in experiment.phases]  # row by row
-    return ByPhase(path, experiment.name, [rates[i : i + columns] for i in range(0, len(rates), columns)])
 
 
 def files(reports: Mapping[str, Report]) -> dict[str, str]:
