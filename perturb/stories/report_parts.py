@@ -3,14 +3,13 @@
 import math
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import numpy as np
-import torch
 
 from perturb.contribution import structural
 from perturb.errors import InputError, PerturbError
 from perturb.locations import dead_share, fold, imbalance, one_cell
+from perturb.machine import device_name, versions
 from perturb.model.copy import has_statistics
 from perturb.protocols import Differentiable, Sees
 from perturb.records import Contribution, Images, Pictures, Remedy, Window
@@ -94,19 +93,15 @@ def provenance(model: Sees, suite: Suite, command: str) -> Provenance:
     packages = ("perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
     return Provenance(
         command=command,
-        device=_device_name(model.device),
+        device=device_name(model.device),
         python=platform.python_version(),
         seed=suite.seed,
         suite_digest=suite.digest,
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={name: version(name) for name in packages},
+        versions=versions(packages),
         weights_digest=model.digest,
     )
 
 
 def _sample(images: Images) -> Sample:
     return Sample(photographs=len(images.names), crops=len(images.pixels))
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
