@@ -91,10 +91,12 @@ def test_the_suite_asks_what_the_model_can_answer(work, factory, kind, quantity)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("factory", ["classes", "marks", "glow", "spots", "asked_classes"])
+@pytest.mark.parametrize("factory", ["glow", "asked_classes"])
 def test_the_suite_runs(work, factory):
-    """Whatever comes out, it is a verdict: not exit code 2 or 4."""
+    """Whatever comes out, it is a verdict: not exit code 2 or 4. One crop of each picture is enough to see that."""
     assert perturb("init", f"own.py:{factory}", "--images", "pictures").exit_code == 0
+    path = work / f"own-{factory}.perturb.toml"
+    path.write_text(path.read_text().replace("[images]", "[images]\ncrops = 1"))
     done = perturb("qualify", f"own.py:{factory}", "--suite", f"own-{factory}.perturb.toml", "--at-most", 2)
     assert done.exit_code in (0, 1, 3), done.output
 
@@ -104,7 +106,7 @@ def test_it_says_what_plan_says_and_what_to_type_next(work):
     done = perturb("init", "own.py:classes", "--images", "pictures", "--seed", 3)
     assert done.exit_code == 0, done.output
     plan, qualify = (line.split()[1:] for line in done.output.splitlines() if line.startswith("  perturb "))
-    found = json.loads(perturb(*plan, "--json").output)
+    found = json.loads(perturb(*plan, "--json").stdout)
     (outlook,) = found["outlooks"]
     eight, nine = (one["photographs"] for one in outlook["enough"])
     text = (work / "own-classes.perturb.toml").read_text()
