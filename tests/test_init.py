@@ -102,19 +102,21 @@ def test_the_suite_runs(work, factory):
 
 
 def test_it_says_what_plan_says_and_what_to_type_next(work):
-    """The photographs that a PASS takes; and the two commands are taken as they are printed."""
+    """The photographs that a PASS takes; and the two commands, with the options that were given."""
     done = perturb("init", "own.py:classes", "--images", "pictures", "--seed", 3)
     assert done.exit_code == 0, done.output
     plan, qualify = (line.split()[1:] for line in done.output.splitlines() if line.startswith("  perturb "))
-    found = json.loads(perturb(*plan, "--json").stdout)
+    path = "own-classes.perturb.toml"
+    assert plan == f"plan {path} own.py:classes --seed 3".split()
+    assert qualify == f"qualify own.py:classes --seed 3 --suite {path} --out run/".split()
+    found = json.loads(perturb("plan", path, "--json").stdout)  # without the model, which it would time
     (outlook,) = found["outlooks"]
     eight, nine = (one["photographs"] for one in outlook["enough"])
-    text = (work / "own-classes.perturb.toml").read_text()
+    text = (work / path).read_text()
     for told in (" ".join(done.output.split()), text):
         assert f"Too few: it takes {eight} photographs for 80% and {nine} photographs for 90%." in told
         assert f"With 12 photographs, of which {found['judged'][0]} are judged, 0% of the runs" in told
-    assert qualify == "qualify own.py:classes --seed 3 --suite own-classes.perturb.toml --out run/".split()
-    assert load_suite("own-classes.perturb.toml").models["own-classes"].seed == 3
+    assert load_suite(path).models["own-classes"].seed == 3
 
 
 def test_a_file_that_is_there_is_never_overwritten(work):
