@@ -88,7 +88,7 @@ def _with_room(survey: Survey, model: Sees, images: Images) -> tuple[Survey, Che
 
 
 def _place(asked: ExperimentPlan, survey: Survey, images: Images) -> None:
-    """Lay the objects of a run on every crop, at a period as long as it can be; where they do not share one, no need."""
+    """Lay the objects of a run on every crop, at a period as long as it can be; without a scene they always fit."""
     if asked.scenes is None:
         return
     periods = asked.map.period or survey.period or LOOKED_FOR
