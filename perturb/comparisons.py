@@ -1,4 +1,4 @@
-"""The records of `perturb remedy`, `rf`, `explain`, `shift`, `tiles` and `plan`: remedies, fields, ..., prospects."""
+"""The records of `perturb remedy`, `rf`, `explain`, `shift`, `tiles`, `plan`, `init` and `doctor`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -278,3 +278,23 @@ class Prospect:
     stages: tuple[Stage, ...]
     seconds: float | None  # of the pictures, the controls and all stages, as timed; None: it was not
     outlooks: tuple[Outlook, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSuite:
+    """The text of a suite for a model and its pictures, and in sentences what it was made from and can decide."""
+
+    text: str
+    facts: tuple[str, ...]
+    decides: tuple[str, ...]
+    too_few: bool  # fewer photographs than the claim takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """One thing that the machine has or lacks."""
+
+    name: str
+    state: Literal["broken", "act", "works", "missing"]  # missing: an extra that nobody may want
+    found: str
+    todo: str = ""

@@ -18,13 +18,13 @@ import torch
 from perturb.blocks import Lasting
 from perturb.errors import InputError, PerturbWarning, UsageError, first_line
 from perturb.identity import of_library, surroundings
+from perturb.machine import UNDER_UV
 from perturb.model import BlackBox, Network
 from perturb.surroundings import SETTINGS
 
 Arrays = Mapping[str, np.ndarray]
 AHEAD = 2  # blocks in flight for each that can run at once
 RETRIES = 3  # of a block whose worker was lost
-UNDER_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 STORE = 2**30  # bytes of the object store of a Ray that is started here
 
 

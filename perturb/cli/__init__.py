@@ -17,6 +17,7 @@ from perturb.errors import InputError, PerturbError, PerturbWarning
 
 COMMANDS = (
     "demo",
+    "init",
     "lint",
     "map",
     "plan",
@@ -34,6 +35,7 @@ COMMANDS = (
     "history",
     "summary",
     "schema",
+    "doctor",
 )  # as `perturb --help` lists them; a module here each
 
 

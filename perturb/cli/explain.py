@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from perturb.cli.completion import suites
 from perturb.cli.models import EPILOG, Choice, Shown, model_options, shown_options
 from perturb.cli.terminal import console, progress
 from perturb.errors import UsageError
@@ -13,7 +14,11 @@ from perturb.errors import UsageError
 @model_options
 @click.option("--layer", help="output, last, stride:N or a module's name.  [default: output; of a suite, its own]")
 @shown_options
-@click.option("--suite", help="Add detection by phase, by the first check of this suite, and look at its layer.")
+@click.option(
+    "--suite",
+    shell_complete=suites,
+    help="Add detection by phase, by the first check of this suite, and look at its layer.",
+)
 @click.option("--out", type=click.Path(dir_okay=False), help="Save to this file: .html, .md, .json, or .svg (a chart).")
 def command(choice: Choice, layer: str | None, shown: Shown, suite: str | None, out: str | None) -> None:
     """Explain where dead pixels come from: the structure, the weights or the border, and which layer.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from perturb.cli.completion import models as completed
 from perturb.cli.options import as_record
 from perturb.cli.worker import tell
 from perturb.errors import PerturbWarning, UsageError
@@ -170,9 +171,12 @@ _TREATED = (
     ),
     SENSOR,
 )
-_named = as_record("choice", Choice, click.argument("model", metavar="MODEL"), *_TREATED)
+_named = as_record("choice", Choice, click.argument("model", metavar="MODEL", shell_complete=completed), *_TREATED)
 _if_named = as_record(
-    "choice", Choice, click.argument("model", metavar="[MODEL]", required=False, default=""), *_TREATED
+    "choice",
+    Choice,
+    click.argument("model", metavar="[MODEL]", required=False, default="", shell_complete=completed),
+    *_TREATED,
 )
 
 
@@ -184,7 +188,10 @@ def each_choice(models: tuple[str, ...], **options: Any) -> tuple[Choice, ...]:
 
 
 _each_named = as_record(
-    "choices", each_choice, click.argument("models", metavar="MODEL...", nargs=-1, required=True), *_TREATED
+    "choices",
+    each_choice,
+    click.argument("models", metavar="MODEL...", nargs=-1, required=True, shell_complete=completed),
+    *_TREATED,
 )
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from perturb.cli.completion import suites
 from perturb.cli.models import EPILOG, IMAGES, Choice, camera, if_named_options
 from perturb.cli.terminal import console, echo
 from perturb.errors import UsageError
 
 
 @click.command(epilog=EPILOG)
-@click.argument("suite", metavar="SUITE")
+@click.argument("suite", metavar="SUITE", shell_complete=suites)
 @if_named_options
 @IMAGES
 @click.option(

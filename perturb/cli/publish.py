@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from perturb.cli.completion import suites
 from perturb.cli.files import folder
 from perturb.cli.models import DEVICE, EPILOG, limits
 from perturb.cli.terminal import console, progress
@@ -14,7 +15,13 @@ from perturb.writing import write
 
 @click.command(epilog=EPILOG)
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
-@click.option("--suite", default="paper-reference", show_default=True, help="A shipped name or a .perturb.toml file.")
+@click.option(
+    "--suite",
+    default="paper-reference",
+    show_default=True,
+    shell_complete=suites,
+    help="A shipped name or a .perturb.toml file.",
+)
 @click.option("--images", help="Pictures in place of the suite's: built-in, folder:PATH, dead-leaves, noise, ...")
 @click.option("--recipe", type=click.Choice(list(RECIPES)), help="Training recipe in place of the suite's.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights of one MODEL; they name its report.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from perturb.cli.baseline import CHANGED, read_baseline
+from perturb.cli.completion import suites
 from perturb.cli.files import HISTORY, folder, kept, save
 from perturb.cli.models import EPILOG, IMAGES, Choice, each_model_options
 from perturb.cli.options import as_record
@@ -72,6 +73,7 @@ question_options = as_record(
         "--suite",
         default="small-perturbation",
         show_default=True,
+        shell_complete=suites,
         help="Name of a shipped suite, or a .perturb.toml file.",
     ),
     IMAGES,

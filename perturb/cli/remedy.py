@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from perturb.cli.completion import suites
 from perturb.cli.fine_tune import Making, making_options
 from perturb.cli.models import EPILOG, Choice, model_options
 from perturb.cli.qualify import EXIT
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     "keeps the weights, NAME:fresh draws them anew.  [default: all, fresh for an untrained network]",
 )
 @click.option(
-    "--suite", help="Measure the loss by the first check of this suite: a shipped name or a .perturb.toml file."
+    "--suite",
+    shell_complete=suites,
+    help="Measure the loss by the first check of this suite: a shipped name or a .perturb.toml file.",
 )
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of the untrained weights.")
 @making_options

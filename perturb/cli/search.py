@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from perturb.cli.completion import suites
 from perturb.cli.models import EPILOG, IMAGES, Choice, model_options
 from perturb.cli.terminal import console, finish, progress
 from perturb.writing import write
@@ -12,7 +13,13 @@ from perturb.writing import write
 
 @click.command(epilog=EPILOG)
 @model_options
-@click.option("--suite", default="single-pixel", show_default=True, help="A shipped name or a .perturb.toml file.")
+@click.option(
+    "--suite",
+    default="single-pixel",
+    show_default=True,
+    shell_complete=suites,
+    help="A shipped name or a .perturb.toml file.",
+)
 @click.option("--check", help="A check of the suite.  [default: its first]")
 @IMAGES
 @click.option("--flip", is_flag=True, help="Seek a changed label instead of a miss.")

@@ -4,14 +4,13 @@ import hashlib
 import math
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import numpy as np
-import torch
 
 from perturb.contribution import structural
 from perturb.errors import InputError, PerturbError
 from perturb.locations import dead_share, fold, imbalance, one_cell
+from perturb.machine import device_name, versions
 from perturb.model.copy import has_statistics
 from perturb.model.preprocessing import Preprocessing
 from perturb.protocols import Differentiable, Sees
@@ -99,12 +98,12 @@ def provenance(model: Sees, suite: Suite, command: str) -> Provenance:
     packages = ("perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
     return Provenance(
         command=command,
-        device=_device_name(model.device),
+        device=device_name(model.device),
         python=platform.python_version(),
         seed=suite.seed,
         suite_digest=suite.digest,
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={name: version(name) for name in packages},
+        versions=versions(packages),
         weights_digest=model.digest,
         machine=f"{platform.system()} {platform.release()}, {platform.machine()}",
     )
@@ -130,7 +129,3 @@ def _preprocessing(model: Sees) -> str:
 
 def _listed(values: tuple[float, ...]) -> str:
     return f"({', '.join(f'{value:g}' for value in values)})" if len(values) > 1 else f"{values[0]:g}"
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
