@@ -17,7 +17,7 @@ END = re.compile(r"\s(?:#|>|>>|&|\||&&|\.\.\.)(?:\s|$).*")  # a comment, or what
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block: its page, its number on that page, its language ("" where none is said), its text."""
+    """A fenced block: its page, its number among those of its language there, its language ("": none said), its text."""
 
     page: str
     number: int
@@ -32,8 +32,8 @@ def blocks(*languages: str) -> list[Block]:
     """The blocks of these languages, on all pages."""
     found = []
     for page in PAGES:
-        for number, (language, text) in enumerate(FENCE.findall(page.read_text(encoding="utf-8"))):
-            found += [Block(page.name, number, language, text)] if language in languages else []
+        shown = [each for each in FENCE.findall(page.read_text(encoding="utf-8")) if each[0] in languages]
+        found += [Block(page.name, number, language, text) for number, (language, text) in enumerate(shown)]
     return found
 
 
@@ -62,6 +62,7 @@ def parse(call: str) -> click.Context:
     """The last context of a command of perturb, its words parsed and nothing run. Raises click.UsageError."""
     from perturb.cli import main
 
+    call = call.replace("$SLURM_ARRAY_TASK_ID", "1")
     _, *words = shlex.split(re.sub(r"\[(-[^\]]*)\]", r"\1", call))  # [--option VALUE]: an option that may be left out
     context, command = click.Context(main, info_name="perturb"), main
     while isinstance(command, click.Group) and words:

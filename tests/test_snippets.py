@@ -25,9 +25,9 @@ STANDS_FOR = {  # words that stand for the reader's own
 }
 NOT_PARSED = {"perturb COMMAND --help": "stands for every command", "perturb tiles --measure": "names an option"}
 NOT_RUN = {  # their names are checked
-    "tiles.md:2": "looks for words on pages, for minutes",
+    "tiles.md:1": "looks for words on pages, for minutes",
     "api.md:0": "measures ResNet-18, for a minute",
-    "runs.md:4": "measures a network, for a minute",
+    "runs.md:1": "measures a network, for a minute",
 }
 A_CHECK = {"name": "speck", "perturbation": {"kind": "box"}, "claim": {"at_most": 0.1}}
 CALLS = [(page, call) for page, call in commands() if call.startswith("perturb ") and call not in NOT_PARSED]
