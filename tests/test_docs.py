@@ -92,3 +92,20 @@ def test_every_public_name_is_documented():
         own = getattr(perturb, name)
         parents = {each.__doc__ for each in getattr(own, "__mro__", ())[1:]}
         assert own.__doc__ not in parents, f"{name} has the words of its parent"
+
+
+def test_every_way_to_name_a_model_is_in_the_table():
+    from perturb.model.reference import FORMS
+
+    section = (ROOT / "docs/models.md").read_text(encoding="utf-8").partition("## How a model is named")[2]
+    rows = re.findall(r"^\| (`[^|]*) \|", section.partition("\n\nOnly")[0], re.M)
+    assert {form for row in rows for form in re.findall(r"`([^`]+)`", row)} == set(re.split(", | or ", FORMS))
+
+
+def test_every_source_of_pictures_and_every_map_is_in_the_docs():
+    from perturb.images import SOURCES
+    from perturb.suite import MAPS
+
+    text = SUITES.read_text(encoding="utf-8")
+    assert [source for source in SOURCES if not re.search(rf"\b{re.escape(source)}", text)] == []
+    assert [kind for kind in MAPS if f"`{kind}`" not in text] == []
