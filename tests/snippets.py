@@ -17,7 +17,7 @@ END = re.compile(r"\s(?:#|>|>>|&|\||&&|\.\.\.)(?:\s|$).*")  # a comment, or what
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block: its page, its number among those of its language there, its language ("": none said), its text."""
+    """A fenced block: its page, its number there among those of its language, the language ("": none), its text."""
 
     page: str
     number: int
