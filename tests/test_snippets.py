@@ -17,6 +17,7 @@ from snippets import ROOT, blocks, commands, parse
 
 import perturb
 from perturb.model.reference import parsed
+from perturb.plugin.options import OPTIONS
 from perturb.shipped import shipped
 from perturb.suite import Suite, parse_suite
 
@@ -30,6 +31,7 @@ NOT_RUN = {  # their names are checked
     "api.md:0": "measures ResNet-18, for a minute",
     "runs.md:1": "measures a network, for a minute",
 }
+SLOW = {"howto-inspection.md:0"}  # draws 60 pictures
 A_CHECK = {"name": "speck", "perturbation": {"kind": "box"}, "claim": {"at_most": 0.1}}
 CALLS = [(page, call) for page, call in commands() if call.startswith("perturb ") and call not in NOT_PARSED]
 OTHERS = [(page, call) for page, call in commands() if not call.startswith("perturb ")]
@@ -76,12 +78,11 @@ def _own(suite: str) -> bool:
 
 
 @pytest.mark.parametrize(("page", "call"), OTHERS, ids=[f"{page}:{call}" for page, call in OTHERS])
-def test_files_and_options_of_other_commands_exist(page, call, pytestconfig):
+def test_files_and_options_of_other_commands_exist(page, call):
     program, *words = shlex.split(call)
     options = [word.partition("=")[0] for word in words if word.startswith("--")]
     if program == "pytest":
-        known = {name for group in pytestconfig._parser._groups for o in group.options for name in o.names()}
-        assert {option for option in options if option.startswith("--perturb")} <= known
+        assert {name for name in options if name.startswith("--perturb")} <= {f"--perturb-{o.name}" for o in OPTIONS}
     elif words[0] == "-m":
         assert importlib.util.find_spec(words[1])
     else:
@@ -134,7 +135,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("block", [block for block in PYTHON if str(block) not in NOT_RUN], ids=str)
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, marks=[pytest.mark.slow] * (str(block) in SLOW), id=str(block))
+        for block in PYTHON
+        if str(block) not in NOT_RUN
+    ],
+)
 def test_python_runs(block, folder):
     """With the names that the page has spoken of."""
 
