@@ -12,7 +12,9 @@ from dataclasses import replace
 from types import ModuleType
 
 import click
+import numpy as np
 import pytest
+import torch
 from snippets import ROOT, blocks, commands, parse
 
 import perturb
@@ -110,6 +112,29 @@ from perturb import Preprocessing
 def build():
     return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2), torch.nn.ReLU()), Preprocessing(input_shape=(3, 32, 32))
 """
+
+
+def test_the_class_and_the_function_of_the_page_on_own_objects_work(folder):
+    """As its suite names them: a smudge is darker within its square alone; the function reads its picture's map."""
+    from perturb.model import load
+    from perturb.plan import evaluator_for, perturbation_for
+    from perturb.protocols import Asked
+
+    (code,) = [block.text for block in PYTHON if block.page == "howto-own-objects.md"]
+    _, text = [block.text for block in blocks("toml") if block.page == "howto-own-objects.md"]
+    (folder / "smudge.py").write_text(code)
+    suite = parse_suite(text, "suite.toml")
+    smudge = perturbation_for(suite.check[0].perturbation, folder)
+    picture = np.ones((3, 32, 32), np.float32)
+    changed = smudge.apply(picture, (4, 6), 0.25, np.random.default_rng(0))
+    assert (changed != picture).sum() == 3 * 3 * 3
+    assert changed[:, 4:7, 6:9].max() == 0.75
+    network = load("net.py:build")
+    evaluator = evaluator_for(suite.evaluator.kind, suite.evaluator, network, folder)
+    maps = network.measure(torch.rand(2, 3, 32, 32))
+    places = np.array([[1, 2], [3, 4]])
+    asked = Asked(place=places, extent=(3, 3), shape=(32, 32), truth=np.zeros(2, int), twin=np.arange(2))
+    assert evaluator.evidence(maps, asked, None)[1] == pytest.approx(float(maps[1, 0, 3:12, 4:13].mean()))
 
 
 @pytest.fixture
