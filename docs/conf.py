@@ -1,6 +1,7 @@
 """The site: `uv run --group docs sphinx-build -W --keep-going -b html docs docs/_build`."""
 
 import re
+import sys
 from pathlib import Path
 from posixpath import normpath, relpath
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
 PAGES = {"README.md": "index.md", "reports/README.md": "results.md", "benchmarks/README.md": "benchmarks.md"}
 
 project = "perturb"
@@ -47,7 +49,9 @@ def _target(path: str) -> str:
 
 
 def _page(app: "Sphinx", name: str, content: list[str]) -> None:
-    content[0] = on_the_site(content[0], "docs")
+    from reference import filled
+
+    content[0] = filled(on_the_site(content[0], "docs"))
 
 
 def _included(app: "Sphinx", path: Path, parent: str, content: list[str]) -> None:

@@ -5,8 +5,9 @@ python examples/anomaly_map.py
 perturb qualify examples/anomaly_map.py:memory --suite anomaly-map
 
 The first command says what the memory finds on surfaces that it has not seen. Nothing is trained: a memory is filled
-from clean surfaces in seconds, whenever a factory is called. `joined` asks at four shifts of the picture. `patchcore`
-is anomalib's own PatchCore over the same weights, for which anomalib must be installed.
+from clean surfaces in seconds, whenever a factory is called. `joined` asks at four shifts of the picture. `score` gives
+one number for a picture. `patchcore` is anomalib's own PatchCore over the same weights, for which anomalib must be
+installed.
 """
 
 import click
@@ -83,6 +84,18 @@ class Joined(nn.Module):
         return {"anomaly_map": torch.stack(found).amax(0)}
 
 
+class Score(nn.Module):
+    """The largest value of a map: one number for a whole picture, as a classifier of defects gives."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(picture, channel, row, column) in -1 to 1 -> (picture, 1)."""
+        return self.inner(x)["anomaly_map"].amax((2, 3))
+
+
 def memory() -> Made:
     """Asked once."""
     return Memory(), SEEN
@@ -91,6 +104,11 @@ def memory() -> Made:
 def joined() -> Made:
     """Asked at four shifts, at four times the cost."""
     return Joined(Memory()), SEEN
+
+
+def score() -> Made:
+    """Asked once, for one number."""
+    return Score(Memory()), SEEN
 
 
 def patchcore() -> Made:

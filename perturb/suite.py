@@ -282,8 +282,8 @@ class ClaimTable(_Table):
 
 
 class CheckTable(_Table):
-    name: str = Field(pattern=r"^[\w.-]+$")
-    perturbation: PerturbationTable
+    name: str = Field(pattern=r"^[\w.-]+$", description="letters, digits, . _ -; no two checks share one")
+    perturbation: PerturbationTable = Field(description="what is put into a picture")
     level: Literal["calibrated"] | Annotated[float, Field(gt=0, le=1)] = Field(
         "calibrated", description="strength, a fraction of the pixel range; or sought on calibration images"
     )
@@ -295,7 +295,7 @@ class CheckTable(_Table):
     evaluator: EvaluatorTable | None = Field(None, description="in place of the suite's")
     training: TrainingTable | None = Field(None, description="keys in place of the suite's")
     search: bool = Field(False, description="seek each place's smallest flipping amplitude, up to the level")
-    claim: ClaimTable
+    claim: ClaimTable = Field(description="what must hold for a PASS")
 
 
 class ModelTable(_Table):
@@ -313,25 +313,25 @@ class Suite(_Table):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    name: str = Field(pattern=r"^[\w.-]+$")
-    description: str = ""
-    seed: Seed = 0
-    images: ImagesTable = ImagesTable()
+    name: str = Field(pattern=r"^[\w.-]+$", description="letters, digits, . _ -; reports carry it")
+    description: str = Field("", description="one sentence for the report")
+    seed: Seed = Field(0, description="of crops, places, noise and drawn pictures")
+    images: ImagesTable = Field(ImagesTable(), description="the pictures")
     region: RegionTable | None = Field(
         None, description="where an object may be put; without it, anywhere but the edge"
     )
     sensor: SensorTable | None = Field(None, description="the camera's pictures, and how they become the model's input")
-    map: MapTable = MapTable()
-    design: DesignTable = DesignTable()
+    map: MapTable = Field(MapTable(), description="what tells dead places from live ones")
+    design: DesignTable = Field(DesignTable(), description="what moves from phase to phase")
     levels: LevelsTable | None = Field(
         None, description="levels at which detection is measured as well, beside each check's own"
     )
     task: TaskTable | None = Field(None, description="a classifier's task; without it, has the picture changed?")
-    evaluator: EvaluatorTable = EvaluatorTable()
+    evaluator: EvaluatorTable = Field(EvaluatorTable(), description="how the model's outputs are read")
     training: TrainingTable | None = Field(
         None, description="the model learns the task first; without it, it is as it is"
     )
-    check: tuple[CheckTable, ...] = Field(min_length=1)
+    check: tuple[CheckTable, ...] = Field(min_length=1, description="what is asked and claimed: one or more")
     models: dict[str, ModelTable | str] = Field({}, description="what pytest qualifies: name -> reference or table")
     expected_failures: dict[str, str] = Field(
         {}, alias="expected-failures", description="check -> reason: a strict xfail under pytest"

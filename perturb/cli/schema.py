@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from perturb.cli.terminal import echo
-from perturb.kinds import Kinds, load_kind
+from perturb.kinds import table
 
 
 @click.command()
@@ -39,9 +39,4 @@ def of_kinds() -> dict[str, str]:
     from perturb import evaluators, perturbations, quantities, tasks
 
     packages = {"perturbations": perturbations, "evaluators": evaluators, "tasks": tasks, "quantities": quantities}
-    return {name: _table(package.KINDS) for name, package in packages.items()}
-
-
-def _table(kinds: Kinds) -> str:
-    rows = [f"| `{kind}` | {load_kind(kind, kinds).words} |" for kind in kinds]
-    return "\n".join(["| kind | what it is |", "|---|---|", *rows])
+    return {name: table(package.KINDS).rstrip() for name, package in packages.items()}
