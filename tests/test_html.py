@@ -205,8 +205,8 @@ def test_the_value_under_the_pointer(opened, found):
     opened.run("document.querySelector('.map').scrollIntoView({block: 'center'})")
     box = opened.run("document.querySelector('.map').getBoundingClientRect().toJSON()")
     opened.point(box["x"] + box["width"] * 10.5 / 64, box["y"] + box["height"] * 20.5 / 64)
-    opened.until("document.querySelector('output').textContent.startsWith('row 20, column 10, phase (0, 0)')")
-    told = float(re.search(r": ([\d.]+) ×", opened.run("document.querySelector('output').textContent"))[1])
+    opened.until("document.querySelector('.map ~ output').textContent.startsWith('row 20, column 10, phase (0, 0)')")
+    told = float(re.search(r": ([\d.]+) ×", opened.run("document.querySelector('.map ~ output').textContent"))[1])
     assert told == pytest.approx(values[20, 10] / values.mean(), rel=5e-3)
 
 
@@ -217,12 +217,14 @@ def test_the_keyboard_reaches_a_map(opened, found):
             break
     opened.press("ArrowRight", 39)
     opened.press("ArrowDown", 40)
-    opened.until("document.querySelector('output').textContent.startsWith('row 1, column 1, phase (1, 1): 0.00 ×')")
+    opened.until(
+        "document.querySelector('.map ~ output').textContent.startsWith('row 1, column 1, phase (1, 1): 0.00 ×')"
+    )
 
 
 def test_a_chart_tells_its_numbers(opened):
-    opened.run("document.querySelector('.chart').scrollIntoView({block: 'center'})")
-    point = "document.querySelector('.chart .mark-symbol path').getBoundingClientRect().toJSON()"
+    opened.run("document.querySelector('#before-after .chart').scrollIntoView({block: 'center'})")
+    point = "document.querySelector('#before-after .chart .mark-symbol path').getBoundingClientRect().toJSON()"
     box = opened.run(point)
     opened.point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     opened.until("document.querySelector('#vg-tooltip-element.visible')?.textContent.includes('claimed at most')")
@@ -306,7 +308,7 @@ def test_a_grid_of_phases_names_its_check_on_a_phone_too():
     )
     text = html.report(found)
     for one in found.experiments:
-        assert text.count(f'<td data-name="{one.name}, {one.verb}">row ') == 2
+        assert text.count(f'<th scope="row" data-name="{one.name}, {one.verb}">row ') == 2
 
 
 def test_a_task_shows_its_measures_and_trainings():
@@ -316,5 +318,5 @@ def test_a_task_shows_its_measures_and_trainings():
     assert "a small box was put into 90 photographs" in text
     assert "this often it was right" in text
     for measured in found.experiments[0].measures:
-        assert f'<td data-name="measure">{measured.name}<td' in text
+        assert f'<th scope="row" data-name="measure">{measured.name}<td' in text
     assert text.count("<br>Trained, seed") == sum(len(e.training) for e in found.experiments)

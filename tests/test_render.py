@@ -152,7 +152,7 @@ ALIKE = since_baseline(ChangeVerdict.EQUIVALENT, a_change(ChangeVerdict.EQUIVALE
 OTHER = since_baseline(ChangeVerdict.INCOMPARABLE, differs=("the map is of another layer",))
 WITHIN = "Accuracy lost at dead places stays within the claim (0.35 of 0.1)"
 EXCEEDS = "Accuracy lost at dead places exceeds the claim: 0.35, at most 0.1 was claimed"
-WORSE = "Worse than the baseline: speck, detection at dead places, 0.94 -> 0.34"
+WORSE = "REGRESSED since 27 November 2026: speck, detection at dead places -0.60 (0.94 -> 0.34)"
 
 
 @pytest.mark.parametrize(
@@ -166,19 +166,19 @@ WORSE = "Worse than the baseline: speck, detection at dead places, 0.94 -> 0.34"
             Verdict.FAIL,
             ROSE,
             "FAIL",
-            f"{EXCEEDS}. Better than the baseline: speck, detection at dead places, 0.34 -> 0.94",
+            f"{EXCEEDS}. IMPROVED since 27 November 2026: speck, detection at dead places +0.60 (0.34 -> 0.94)",
         ),
         (
             Verdict.PASS,
             OPEN,
             "INCONCLUSIVE",
-            f"Whether it changed since the baseline is not decided. {WITHIN}",
+            f"Whether it changed since 27 November 2026 is not decided. {WITHIN}",
         ),
         (
             Verdict.FAIL,
             OTHER,
             "INCOMPARABLE",
-            f"The baseline cannot be compared: the map is of another layer. {EXCEEDS}",
+            f"The baseline of 27 November 2026 cannot be compared: the map is of another layer. {EXCEEDS}",
         ),
         (
             Verdict.INVALID,
