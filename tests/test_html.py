@@ -21,7 +21,7 @@ from perturb import ContributionDisplay, DetectionDisplay, IntervalDisplay, Repo
 from perturb.files import encode
 from perturb.records import PhaseRate, Verdict
 from perturb.render import html, notebook
-from perturb.render.trend import courses, trend
+from perturb.render.trend import Kept, courses, trend
 from perturb.report import Side, from_json
 from perturb.stories.qualify import Context
 from perturb.suite import parse_suite
@@ -284,16 +284,17 @@ def test_the_trend_page(page, found, tmp_path):
     ]
     passed = dataclasses.replace(found.findings[0], verdict=Verdict.PASS)
     runs[0] = dataclasses.replace(runs[0], verdict=Verdict.FAIL, findings=(passed, found.findings[1]))
+    runs = [Kept(report=run) for run in runs]
     shape, pixel = courses(runs)
-    assert [course.newest.verdict for course in (shape, pixel)] == ["FAIL", "PASS"]
-    assert [when for when, _ in pixel.points] == sorted(dates)
+    assert [course.newest[0].verdict for course in (shape, pixel)] == ["FAIL", "PASS"]
+    assert [point.when for point in pixel.points] == sorted(dates)
     assert shape.chart is None  # infinite
     path = tmp_path / "trend.html"
     path.write_text(trend(runs), encoding="utf-8")
     page.open(path, width=360)
     page.until("document.querySelectorAll('svg.marks').length == 1")
     assert page.console == []
-    assert page.run("document.querySelector('h1').innerText") == "1 FAIL, 1 PASS"
+    assert page.run("document.querySelector('h1').innerText") == f"{EVIL} by tiny: 1 FAIL, 1 PASS"
     assert EVIL in page.run("document.body.innerText")
     assert page.run("document.documentElement.scrollWidth") <= 360
     assert "No runs yet" in trend([])

@@ -128,7 +128,7 @@ OUTPUTS = {
     "Markdown, published": lambda: published.index({"suite/net": published_nasty()}),
     "HTML": lambda: without_scripts(html.report(a_nasty_report(), since=nasty_changes())),
     "HTML, before and after": lambda: without_scripts(html.report(a_nasty_report(), nasty_sides())),
-    "HTML, trend": lambda: without_scripts(trend.trend([a_nasty_report()])),
+    "HTML, trend": lambda: without_scripts(trend.trend([trend.Kept(report=a_nasty_report())])),
     "HTML, notebook": lambda: notebook.report(a_nasty_report()),
     "summary": lambda: summary.summary([summary.Sheet(report=a_nasty_report(), changes=nasty_changes())]),
     "JUnit": lambda: diagnosis.diagnosis(a_nasty_report(), a_nasty_report().findings[0].check),

@@ -23,7 +23,10 @@ LIGHT = {
     LIVE: "#117a52",
     MARGIN: "#e8f3ee",
 }
-WORDS = ("label", "verdict", "places", "pictures")  # the others are numbers
+SERIES = [f"var(--series-{n})" for n in range(1, 7)]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
+DASHES = [[1, 0], [6, 3], [2, 2]]
+WORDS = ("label", "verdict", "places", "pictures", "model", "change")  # the others are numbers
 ESTIMATE = ("verdict", "estimate", "from", "to", "claimed at most")
 SHARES = ("by shape", "by weights")  # of a lattice, by layer
 ROW = 46  # pixels for each interval
@@ -40,6 +43,9 @@ class Interval:
     high: float
     margin: float
     verdict: Verdict
+    model: str = ""
+    mark: str = ""  # above it
+    change: str = ""  # what the mark means
 
 
 def interval(finding: Finding, label: str) -> Interval:
@@ -70,18 +76,37 @@ def intervals(rows: Sequence[Interval], title: str) -> dict[str, Any]:
 
 
 def course(rows: Sequence[Interval], title: str) -> dict[str, Any]:
-    """One check over time; shaded up to the margin."""
-    dates = alt.Axis(labelAngle=0, labelOverlap="greedy", labelExpr="slice(datum.label, 0, 10)")
-    x = alt.X("label:N", title=None, axis=dates, scale=alt.Scale(type="band", padding=0))
+    """One check over time; shaded up to the margin. Models differ by colour, shape and dash."""
+    when = alt.Axis(
+        labelAngle=0, labelOverlap="greedy", labelExpr="[slice(datum.label, 0, 10), slice(datum.label, 11, 16)]"
+    )
+    x = alt.X("label:N", title=None, axis=when, scale=alt.Scale(type="band", padding=0))
     y = alt.Y("estimate:Q", title=title, scale=_scale(rows))
-    base = alt.Chart(_data(rows)).encode(x=x, tooltip=told("label", *ESTIMATE))
+    base = alt.Chart(_data(rows)).encode(x=x, tooltip=told("label", "model", *ESTIMATE, "change"))
+    colour, shape, dash = _by_model([row.model for row in rows])
     chart = alt.layer(
         base.mark_bar(color=MARGIN, width=alt.RelativeBandSize(1)).encode(y="edge:Q", y2="claimed at most:Q"),
-        base.mark_line(color=FAINT, strokeWidth=1).encode(y=y),
-        base.mark_rule(color=INK, strokeWidth=3, strokeCap="round").encode(y="from:Q", y2="to:Q"),
-        base.mark_point(color=INK, fill=INK, size=70, opacity=1).encode(y=y),
+        base.mark_line(strokeWidth=1.5).encode(y=y, color=colour, strokeDash=dash),
+        base.mark_rule(strokeWidth=3, strokeCap="round").encode(y="from:Q", y2="to:Q", color=colour),
+        base.mark_point(filled=True, size=90, opacity=1).encode(y=y, color=colour, shape=shape),
+        base.mark_text(color=INK, fontSize=15, dy=-12).encode(y="to:Q", text="mark:N"),
     )
-    return dressed(chart, height=200)
+    return dressed(chart, height=220)
+
+
+def _by_model(models: Sequence[str]) -> tuple[alt.Color, alt.Shape, alt.StrokeDash]:
+    """In one legend, which a single model does not need."""
+    names = list(dict.fromkeys(models))
+    key = None if len(names) == 1 else alt.Legend(title=None, orient="top", columns=1, labelLimit=0, symbolSize=110)
+
+    def scale(kinds: Sequence[Any], times: int = 1) -> alt.Scale:
+        return alt.Scale(domain=names, range=[kinds[i // times % len(kinds)] for i in range(len(names))])
+
+    return (
+        alt.Color("model:N", scale=scale([INK] if key is None else SERIES), legend=key),
+        alt.Shape("model:N", scale=scale(SHAPES), legend=key),
+        alt.StrokeDash("model:N", scale=scale(DASHES, len(SERIES)), legend=key),
+    )
 
 
 def shares(rows: Sequence[tuple[str, str, float]]) -> dict[str, Any]:
@@ -144,6 +169,9 @@ def _data(rows: Sequence[Interval]) -> alt.InlineData:
                 "to": row.high,
                 "claimed at most": row.margin,
                 "verdict": str(row.verdict),
+                "model": row.model,
+                "mark": row.mark,
+                "change": row.change,
             }
             for i, row in enumerate(rows)
         ]
