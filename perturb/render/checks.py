@@ -43,6 +43,6 @@ def _row(report: Report, finding: Finding, bar: bars.Bar | None, since: Changes 
         bar=bar,
         dead=dead,
         live=live,
-        since=changes.of_check(since, experiment.name) if since and experiment else None,
+        since=changes.of_check(since, asked.name) if since and asked else None,
         experiment=experiment.name if experiment else "",
     )

@@ -47,7 +47,7 @@ def environment(*, markup: bool) -> Environment:
         autoescape=markup,
     )
     made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code, unmarked=unmarked)
-    made.filters.update(with_code=with_code, day=changes.day)
+    made.filters.update(with_code=with_code, breakable=breakable, day=changes.day)
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, verdict=verdict, quantity=headline.quantity, clean=clean)
     made.filters.update(mark=lambda verdict: BADGES[verdict].mark)
@@ -77,3 +77,8 @@ def with_code(text: object) -> Markup:
     parts = [escape(part) for part in re.split(r"`([^`]+)`", str(text))]
     parts[1::2] = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
     return Markup("").join(parts)
+
+
+def breakable(name: str) -> Markup:
+    """A name for a page, which a narrow column may break behind its signs."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[-_./:@])", name))
