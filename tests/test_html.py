@@ -14,15 +14,16 @@ import pytest
 from browser import CHROMIUM, Page
 from PIL import Image
 from torch import nn
-from toyruns import REPORT
+from toyruns import KEPT, REPORT
 from toys import network, window
 
 from perturb import ContributionDisplay, DetectionDisplay, IntervalDisplay, Report, UsageError, qualify
 from perturb.files import encode
 from perturb.records import PhaseRate, Verdict
-from perturb.render import html, notebook
+from perturb.render import gallery, html, notebook
 from perturb.render.trend import Kept, courses, trend
 from perturb.report import Side, from_json
+from perturb.runs import decode, read, table
 from perturb.stories.qualify import Context
 from perturb.suite import parse_suite
 
@@ -156,6 +157,28 @@ def test_pictures_are_of_the_trials(found):
     least, most = specimens[2:5], specimens[5:]
     assert len({s.photograph for s in least}) == 3
     assert max(s.evidence - s.threshold for s in least) < min(s.evidence - s.threshold for s in most)
+
+
+def test_a_miss_leads_to_its_case(file):
+    """From the row of its check to the picture, which says that it was missed."""
+    text = file.read_text(encoding="utf-8")
+    (anchor,) = re.findall(r'<a href="#(case-\d+)">A miss, and the same thing seen</a>', text)
+    case = text.partition(f'id="{anchor}"')[2].partition("</figure>")[0]
+    assert "<strong>missed</strong>" in case
+    assert f'<a href="#{anchor}">Link to this case</a>' in case
+
+
+def test_the_lines_of_a_case_print_its_trial(found, monkeypatch, capsys):
+    """In the folder of a run, whatever its experiment is called."""
+    monkeypatch.chdir(KEPT / "report-1")
+    run = decode(read(Path(".")))
+    columns = table(run, "pixel")
+    row, column = int(columns["live_row"][-1]), int(columns["live_column"][-1])
+    crop, specimen = int(columns["crop"][-1]), found.figures.specimens[1]
+    case = dataclasses.replace(specimen, experiment="pixel", arm="live", crop=crop, place=(row, column))
+    (wall,) = gallery.walls([case], REPORT.experiments, REPORT.experiments[0])
+    exec(wall.hung[0].again, {})
+    assert f"'live_row': array([{row}" in capsys.readouterr().out
 
 
 def test_detection_against_level(found):

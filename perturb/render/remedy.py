@@ -21,7 +21,7 @@ def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str, *, le
     if loss is not None:
         parts += [Text(), _losses(rows)]
     said = remarks(rows, learnt=learnt)
-    parts += [Text(), *(Text(line, "yellow") for line in said)] if said else []
+    parts += [Text(), *(Text(line) for line in said)] if said else []
     if loss is not None:
         parts += [Text(), Text(legend(loss), "dim")]
     parts += [Text(f"Does not apply: {names}: {why}", "dim") for names, why in grouped(refused)]
@@ -63,13 +63,13 @@ def head(built: Treated, model: str) -> Text:
 
 
 def _costs(rows: Sequence[Treated]) -> Table:
-    built, known = rows[0], rows[0].parameters is not None
+    built, network = rows[0], rows[0].parameters is not None
     exact = ("windows\nchanged", "parameters", "", "multiply-\nadds", "", "imbalance")
-    grid = _grid("network", *(exact if known else ("looks",)), *(("meas-\nured", "time") if built.loss else ()))
+    grid = _grid("network", *(exact if network else ("looks",)), *(("meas-\nured", "time") if built.loss else ()))
     for row in rows:
         grid.add_row(
             _name(row),
-            *(known(row, built) if known else (f"{row.cost:.0f}",)),
+            *(known(row, built) if network else (f"{row.cost:.0f}",)),
             *(("infinite" if row.energy is None else f"{row.energy:.2f}", times(row)) if row.loss else ()),
         )
     return grid
