@@ -30,6 +30,8 @@ def test_axe_finds_nothing(page, name, tmp_path):
     for width, dark in ((1000, False), (360, True)):
         page.open(path, width=width, dark=dark)
         page.until("document.querySelectorAll('svg.marks').length == document.querySelectorAll('script.spec').length")
+        unnamed = "document.querySelectorAll('.chart:not([aria-label])').length"
+        assert page.run(unnamed) == 0, "Vega takes the name from the description of the chart"
         page.run("document.querySelectorAll('details').forEach(each => each.open = true)")
         page.run(f"{axe}; 0")
         found = [(each["id"], each["nodes"][0]["html"]) for each in json.loads(page.run(ASKED))]

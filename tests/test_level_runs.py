@@ -232,6 +232,8 @@ def test_the_chart_marks_a90_where_the_curve_has_it():
     reached = [row for rows in values for row in rows if "a90" in row]
     assert {row["places"] for row in reached} == {"dead"}
     assert (reached[0]["from"], reached[0]["to"]) == (LEVELS[5], LEVELS[6])
+    surely = {(row["places"], row["level"]) for rows in values for row in rows if "label" in row}
+    assert surely == {(arm, getattr(found, arm).surely) for arm in ("dead", "live") if getattr(found, arm).surely}
     assert "<svg" in charts.svg(text)
 
 

@@ -1,5 +1,6 @@
 """The charts of detection: against level as it was sought, as probability of detection, against false alarms."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -63,6 +64,8 @@ def probability_of_detection(found: LevelTable, verb: str) -> dict[str, Any]:
     surely = alt.Chart(alt.InlineData(values=list(_surely(found)))).encode(
         x="level:Q", color=colour, tooltip=told("places", "label", "level")
     )
+    middle = math.sqrt(found.levels[0] * found.levels[-1])  # labels stay within the chart
+    left, right = (surely.transform_filter(f"datum.level {side} {middle}") for side in ("<", ">="))
     chart = alt.layer(
         alt.Chart(alt.InlineData(values=[{"share": 0.9}]))
         .mark_rule(color=FAINT, strokeDash=[2, 3])
@@ -76,7 +79,8 @@ def probability_of_detection(found: LevelTable, verb: str) -> dict[str, Any]:
         marks.mark_rule(strokeWidth=1.5, opacity=0.7).encode(y="from:Q", y2="to:Q"),
         marks.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape),
         surely.mark_point(shape="diamond", filled=False, fill=PAPER, size=150, strokeWidth=2.5, opacity=1).encode(y=y),
-        surely.mark_text(align="left", dx=11, dy=13, fontSize=12).encode(y=y, text="label:N"),
+        left.mark_text(align="left", dx=11, dy=13, fontSize=12).encode(y=y, text="label:N"),
+        right.mark_text(align="right", dx=-11, dy=13, fontSize=12).encode(y=y, text="label:N"),
     )
     return dressed(chart, height=320)
 
