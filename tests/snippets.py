@@ -53,7 +53,7 @@ def _lines(block: str) -> list[str]:
 
 
 def _calls(line: str) -> Iterator[str]:
-    for part in line.split(" && "):
+    for part in re.split(r" && | \|\| ", line):
         if (prompt := PROMPT.match(part)) and not re.match(r"perturb \w+:", part[prompt.end() :]):
             yield END.sub("", part[prompt.end() :])
 

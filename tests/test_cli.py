@@ -299,7 +299,9 @@ def test_remedies_side_by_side(work):
     assert rows["padding"]["done"]["changed"] == [
         {"name": "0", "kind": "Conv2d", "before": "3 x 3 / 2", "after": "4 x 4 / 2"}
     ]
-    said = perturb("remedy", "three.py:three").output
+    said = perturb("remedy", "three.py:three", "--out", work / "remedies.html").output
+    assert "What each costs" in (work / "remedies.html").read_text(encoding="utf-8")
+    assert perturb("remedy", "three.py:three", "--out", "remedies.txt").exit_code == 2
     assert "Does not apply: pool, mean-shortcut: found no layer to change" in said
 
 

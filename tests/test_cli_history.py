@@ -1,6 +1,7 @@
 """From one run to the next on the command line: kept, accepted, compared."""
 
 import json
+import re
 
 import pytest
 from test_cli import NET, SUITE, perturb
@@ -51,6 +52,12 @@ def test_from_run_to_run(work):
     assert swapped.exit_code == 4
     assert "measure the candidate with" in swapped.output
     assert perturb("compare", "even.json", "worse", "--margin", "0.99").exit_code == 0
+
+    assert perturb("history", "trend", "--baseline", "even.json").exit_code == 2
+    assert perturb("history", "trend", "--baseline", "even.json", "--out", "trend.html").exit_code == 0
+    page = (work / "trend.html").read_text(encoding="utf-8")
+    told = set(re.findall(r'data-name="since"><strong class="(\w+)">', page))
+    assert {"baseline", "EQUIVALENT", "REGRESSED"} <= told
 
     moved = perturb("baseline", "accept", "even.json", "worse")
     assert "REGRESSED" in moved.output

@@ -14,15 +14,16 @@ import pytest
 from browser import CHROMIUM, Page
 from PIL import Image
 from torch import nn
-from toyruns import REPORT
+from toyruns import KEPT, REPORT
 from toys import network, window
 
 from perturb import ContributionDisplay, DetectionDisplay, IntervalDisplay, Report, UsageError, qualify
 from perturb.files import encode
 from perturb.records import PhaseRate, Verdict
-from perturb.render import html, notebook
-from perturb.render.trend import courses, trend
+from perturb.render import gallery, html, notebook
+from perturb.render.trend import Kept, courses, trend
 from perturb.report import Side, from_json
+from perturb.runs import decode, read, table
 from perturb.stories.qualify import Context
 from perturb.suite import parse_suite
 
@@ -158,6 +159,28 @@ def test_pictures_are_of_the_trials(found):
     assert max(s.evidence - s.threshold for s in least) < min(s.evidence - s.threshold for s in most)
 
 
+def test_a_miss_leads_to_its_case(file):
+    """From the row of its check to the picture, which says that it was missed."""
+    text = file.read_text(encoding="utf-8")
+    (anchor,) = re.findall(r'<a href="#(case-\d+)">A miss, and the same thing seen</a>', text)
+    case = text.partition(f'id="{anchor}"')[2].partition("</figure>")[0]
+    assert "<strong>missed</strong>" in case
+    assert f'<a href="#{anchor}">Link to this case</a>' in case
+
+
+def test_the_lines_of_a_case_print_its_trial(found, monkeypatch, capsys):
+    """In the folder of a run, whatever its experiment is called."""
+    monkeypatch.chdir(KEPT / "report-1")
+    run = decode(read(Path(".")))
+    columns = table(run, "pixel")
+    row, column = int(columns["live_row"][-1]), int(columns["live_column"][-1])
+    crop, specimen = int(columns["crop"][-1]), found.figures.specimens[1]
+    case = dataclasses.replace(specimen, experiment="pixel", arm="live", crop=crop, place=(row, column))
+    (wall,) = gallery.walls([case], REPORT.experiments, REPORT.experiments[0])
+    exec(wall.hung[0].again, {})
+    assert f"'live_row': array([{row}" in capsys.readouterr().out
+
+
 def test_detection_against_level(found):
     """Strictly dead pixels stay at the false-alarm rate however strong the change; live ones rise to be seen."""
     sweep = found.figures.sweeps["pixel"]
@@ -205,8 +228,8 @@ def test_the_value_under_the_pointer(opened, found):
     opened.run("document.querySelector('.map').scrollIntoView({block: 'center'})")
     box = opened.run("document.querySelector('.map').getBoundingClientRect().toJSON()")
     opened.point(box["x"] + box["width"] * 10.5 / 64, box["y"] + box["height"] * 20.5 / 64)
-    opened.until("document.querySelector('output').textContent.startsWith('row 20, column 10, phase (0, 0)')")
-    told = float(re.search(r": ([\d.]+) ×", opened.run("document.querySelector('output').textContent"))[1])
+    opened.until("document.querySelector('.map ~ output').textContent.startsWith('row 20, column 10, phase (0, 0)')")
+    told = float(re.search(r": ([\d.]+) ×", opened.run("document.querySelector('.map ~ output').textContent"))[1])
     assert told == pytest.approx(values[20, 10] / values.mean(), rel=5e-3)
 
 
@@ -217,12 +240,14 @@ def test_the_keyboard_reaches_a_map(opened, found):
             break
     opened.press("ArrowRight", 39)
     opened.press("ArrowDown", 40)
-    opened.until("document.querySelector('output').textContent.startsWith('row 1, column 1, phase (1, 1): 0.00 ×')")
+    opened.until(
+        "document.querySelector('.map ~ output').textContent.startsWith('row 1, column 1, phase (1, 1): 0.00 ×')"
+    )
 
 
 def test_a_chart_tells_its_numbers(opened):
-    opened.run("document.querySelector('.chart').scrollIntoView({block: 'center'})")
-    point = "document.querySelector('.chart .mark-symbol path').getBoundingClientRect().toJSON()"
+    opened.run("document.querySelector('#before-after .chart').scrollIntoView({block: 'center'})")
+    point = "document.querySelector('#before-after .chart .mark-symbol path').getBoundingClientRect().toJSON()"
     box = opened.run(point)
     opened.point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     opened.until("document.querySelector('#vg-tooltip-element.visible')?.textContent.includes('claimed at most')")
@@ -282,16 +307,17 @@ def test_the_trend_page(page, found, tmp_path):
     ]
     passed = dataclasses.replace(found.findings[0], verdict=Verdict.PASS)
     runs[0] = dataclasses.replace(runs[0], verdict=Verdict.FAIL, findings=(passed, found.findings[1]))
+    runs = [Kept(report=run) for run in runs]
     shape, pixel = courses(runs)
-    assert [course.newest.verdict for course in (shape, pixel)] == ["FAIL", "PASS"]
-    assert [when for when, _ in pixel.points] == sorted(dates)
+    assert [course.newest[0].verdict for course in (shape, pixel)] == ["FAIL", "PASS"]
+    assert [point.when for point in pixel.points] == sorted(dates)
     assert shape.chart is None  # infinite
     path = tmp_path / "trend.html"
     path.write_text(trend(runs), encoding="utf-8")
     page.open(path, width=360)
     page.until("document.querySelectorAll('svg.marks').length == 1")
     assert page.console == []
-    assert page.run("document.querySelector('h1').innerText") == "1 FAIL, 1 PASS"
+    assert page.run("document.querySelector('h1').innerText") == f"{EVIL} by tiny: 1 FAIL, 1 PASS"
     assert EVIL in page.run("document.body.innerText")
     assert page.run("document.documentElement.scrollWidth") <= 360
     assert "No runs yet" in trend([])
@@ -306,7 +332,7 @@ def test_a_grid_of_phases_names_its_check_on_a_phone_too():
     )
     text = html.report(found)
     for one in found.experiments:
-        assert text.count(f'<td data-name="{one.name}, {one.verb}">row ') == 2
+        assert text.count(f'<th scope="row" data-name="{one.name}, {one.verb}">row ') == 2
 
 
 def test_a_task_shows_its_measures_and_trainings():
@@ -316,5 +342,5 @@ def test_a_task_shows_its_measures_and_trainings():
     assert "a small box was put into 90 photographs" in text
     assert "this often it was right" in text
     for measured in found.experiments[0].measures:
-        assert f'<td data-name="measure">{measured.name}<td' in text
+        assert f'<th scope="row" data-name="measure">{measured.name}<td' in text
     assert text.count("<br>Trained, seed") == sum(len(e.training) for e in found.experiments)

@@ -21,7 +21,7 @@ from perturb.quantities.detection import ACCURACY_LOSS
 from perturb.quantities.level_table import level_table
 from perturb.quantities.levels import own_level
 from perturb.records import Conditions
-from perturb.render import charts, levels, markdown, terminal
+from perturb.render import charts, curves, levels, markdown, terminal
 from perturb.report import from_json
 from perturb.runs import decode, encode
 from perturb.stories.experiment_record import experiment_record
@@ -225,13 +225,15 @@ def test_sizes_of_one_series_belong_together():
 def test_the_chart_marks_a90_where_the_curve_has_it():
     """Marks at every level in both arms, curves where there are any, a90 within the levels that were tried."""
     found = table_of(6, 9)
-    text = charts.probability_of_detection(found, "noticed")
+    text = curves.probability_of_detection(found, "noticed")
     values = [layer["data"].get("values") or text["datasets"][layer["data"]["name"]] for layer in text["layer"]]
     marks = [row for rows in values for row in rows if "pictures" in row]
     assert {(row["places"], row["level"]) for row in marks} == set(product(("dead", "live"), LEVELS))
     reached = [row for rows in values for row in rows if "a90" in row]
     assert {row["places"] for row in reached} == {"dead"}
     assert (reached[0]["from"], reached[0]["to"]) == (LEVELS[5], LEVELS[6])
+    surely = {(row["places"], row["level"]) for rows in values for row in rows if "label" in row}
+    assert surely == {(arm, getattr(found, arm).surely) for arm in ("dead", "live") if getattr(found, arm).surely}
     assert "<svg" in charts.svg(text)
 
 

@@ -152,7 +152,7 @@ ALIKE = since_baseline(ChangeVerdict.EQUIVALENT, a_change(ChangeVerdict.EQUIVALE
 OTHER = since_baseline(ChangeVerdict.INCOMPARABLE, differs=("the map is of another layer",))
 WITHIN = "Accuracy lost at dead places stays within the claim (0.35 of 0.1)"
 EXCEEDS = "Accuracy lost at dead places exceeds the claim: 0.35, at most 0.1 was claimed"
-WORSE = "Worse than the baseline: speck, detection at dead places, 0.94 -> 0.34"
+WORSE = "REGRESSED since 27 November 2026: speck, detection at dead places -0.60 (0.94 -> 0.34)"
 
 
 @pytest.mark.parametrize(
@@ -166,19 +166,19 @@ WORSE = "Worse than the baseline: speck, detection at dead places, 0.94 -> 0.34"
             Verdict.FAIL,
             ROSE,
             "FAIL",
-            f"{EXCEEDS}. Better than the baseline: speck, detection at dead places, 0.34 -> 0.94",
+            f"{EXCEEDS}. IMPROVED since 27 November 2026: speck, detection at dead places +0.60 (0.34 -> 0.94)",
         ),
         (
             Verdict.PASS,
             OPEN,
             "INCONCLUSIVE",
-            f"Whether it changed since the baseline is not decided. {WITHIN}",
+            f"Whether it changed since 27 November 2026 is not decided. {WITHIN}",
         ),
         (
             Verdict.FAIL,
             OTHER,
             "INCOMPARABLE",
-            f"The baseline cannot be compared: the map is of another layer. {EXCEEDS}",
+            f"The baseline of 27 November 2026 cannot be compared: the map is of another layer. {EXCEEDS}",
         ),
         (
             Verdict.INVALID,
@@ -593,15 +593,18 @@ def test_a_chart_of_intervals_holds_their_numbers():
 
 
 def test_a_course_has_a_chart_unless_all_of_it_is_infinite():
-    assert [(c.check, c.chart is None) for c in trend.courses([REPORT])] == [("pixel", False), ("box", False)]
+    assert [(c.check, c.chart is None) for c in trend.courses([trend.Kept(report=REPORT)])] == [
+        ("pixel", False),
+        ("box", False),
+    ]
     endless = replace(FINDING, effect=replace(FINDING.effect, value=1e308, low=1e308, high=1e308))
-    (course,) = trend.courses([replace(REPORT, findings=(endless,))])
-    assert (course.chart, course.newest) == (None, endless)
+    (course,) = trend.courses([trend.Kept(report=replace(REPORT, findings=(endless,)))])
+    assert (course.chart, course.newest) == (None, (endless,))
 
 
 def test_a_failed_instrument_makes_every_point_of_its_run_invalid():
-    (course,) = trend.courses([found_with(Verdict.PASS, verdict=Verdict.INVALID)])
-    assert course.newest.verdict == Verdict.INVALID
+    (course,) = trend.courses([trend.Kept(report=found_with(Verdict.PASS, verdict=Verdict.INVALID))])
+    assert course.newest[0].verdict == Verdict.INVALID
 
 
 # colours and pictures
@@ -681,7 +684,7 @@ def test_a_packed_map_is_16_bit_shares_of_its_largest():
 
 def test_a_pages_policy_names_its_own_scripts_and_style_and_nothing_else():
     """SHA-256 of each, as a browser computes it from the page."""
-    text = trend.trend([REPORT])
+    text = trend.trend([trend.Kept(report=REPORT)])
     policy = unescape(re.search(r'http-equiv="?Content-Security-Policy"? content="([^"]*)"', text)[1])
     allowed = {part.split()[0]: part.split()[1:] for part in policy.split("; ")}
     assert (allowed["default-src"], allowed["img-src"]) == (["'none'"], ["data:"])

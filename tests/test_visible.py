@@ -29,6 +29,7 @@ from perturb.render import (
     terminal,
     trend,
 )
+from perturb.report import Side
 from perturb.visible import plain, plained, visible
 
 NASTY = "\x1b[31m\x07\x9b\u202e\u2066\u200f\u061c\u200b\u2028\ufeff\ud800\u3164\U000e0041 [/bold] :smile: \x00\r\nPASS"
@@ -77,6 +78,10 @@ def nasty_changes():
     return compare(accept(run, "one"), run, "two")
 
 
+def nasty_sides():
+    return [Side(name=name + NASTY, seed=0, report=a_nasty_report(), lattice=REPORT.map.phases) for name in "ab"]
+
+
 def printed(what):
     view = console()
     view.file, view.width = io.StringIO(), 200
@@ -122,7 +127,8 @@ OUTPUTS = {
     "Markdown": lambda: markdown.report(a_nasty_report(), nasty_changes()),
     "Markdown, published": lambda: published.index({"suite/net": published_nasty()}),
     "HTML": lambda: without_scripts(html.report(a_nasty_report(), since=nasty_changes())),
-    "HTML, trend": lambda: without_scripts(trend.trend([a_nasty_report()])),
+    "HTML, before and after": lambda: without_scripts(html.report(a_nasty_report(), nasty_sides())),
+    "HTML, trend": lambda: without_scripts(trend.trend([trend.Kept(report=a_nasty_report())])),
     "HTML, notebook": lambda: notebook.report(a_nasty_report()),
     "summary": lambda: summary.summary([summary.Sheet(report=a_nasty_report(), changes=nasty_changes())]),
     "JUnit": lambda: diagnosis.diagnosis(a_nasty_report(), a_nasty_report().findings[0].check),
@@ -142,7 +148,7 @@ def test_nothing_is_hidden_and_nothing_is_obeyed(output):
     text.encode()  # half of a surrogate pair could not be written
 
 
-@pytest.mark.parametrize("output", ["HTML", "HTML, trend"])
+@pytest.mark.parametrize("output", ["HTML, before and after", "HTML, trend"])
 def test_the_drawings_of_a_page_hold_no_hidden_character_either(output):
     """They are JSON within the page: an escape there is the character itself."""
     specs = re.findall(r'class="spec">(.*?)</script>', OUTPUTS[output](), flags=re.DOTALL)

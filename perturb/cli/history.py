@@ -3,12 +3,19 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from perturb.cli.baseline import read_baseline
 from perturb.cli.files import HISTORY
 from perturb.cli.terminal import console, echo
+from perturb.errors import UsageError
 from perturb.writing import write
+
+if TYPE_CHECKING:
+    from perturb.baseline import Baseline
+    from perturb.render.trend import Kept
 
 
 @click.group()
@@ -43,24 +50,43 @@ def show(run: str, history: str) -> None:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an .html page to this file instead."
 )
+@click.option(
+    "--baseline", type=click.Path(dir_okay=False), help="With --out, mark what changed since this baseline file."
+)
 @HISTORY
-def trend(as_json: bool, out: Path | None, history: str) -> None:
+def trend(as_json: bool, out: Path | None, baseline: str | None, history: str) -> None:
     """Show each check over time, for each suite and model."""
-    from perturb.history import entries, load
+    from perturb.history import entries
     from perturb.history import trend as series
     from perturb.render.run_list import trends
 
+    if baseline and out is None:
+        raise UsageError("--baseline marks runs on a page: name its file with --out.")
+    past = read_baseline(baseline) if baseline else None
     runs = entries(Path(history))
     found = series(runs)
     if out is not None:
         from perturb.render.trend import trend as page
 
-        write(out, page([load(entry.run, Path(history))[1].report for entry in runs]))
+        write(out, page([_kept(entry.run, Path(history), past) for entry in runs]))
         console().print(f"Saved to {out}")
     elif as_json:
         echo(json.dumps([asdict(each) for each in found], indent=2, sort_keys=True))
     else:
         console().print(trends(found))
+
+
+def _kept(run: str, history: Path, past: "Baseline | None") -> "Kept":
+    """The run with what changed since the baseline; runs of another suite are not compared."""
+    from perturb.baseline import compare
+    from perturb.history import load
+    from perturb.render.trend import Kept
+
+    _, found = load(run, history)
+    accepted = past is not None and past.accepted.run == run
+    alike = past is not None and not accepted and past.suite.digest == found.report.suite.digest
+    since = compare(past, found, run) if past and alike else None
+    return Kept(report=found.report, run=run, since=since, accepted=accepted)
 
 
 @command.command()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from perturb.cli.fine_tune import Making, making_options
 from perturb.cli.models import EPILOG, Choice, model_options
 from perturb.cli.qualify import EXIT
 from perturb.cli.terminal import console, echo, finish, progress
+from perturb.errors import UsageError
+from perturb.writing import write
 
 if TYPE_CHECKING:
     from perturb.model import BlackBox, Network
@@ -34,9 +37,16 @@ if TYPE_CHECKING:
 )
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Draws of the untrained weights.")
 @making_options
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the table to this .html file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def command(
-    choice: Choice, making: Making, remedies: tuple[str, ...], suite: str | None, seeds: int, as_json: bool
+    choice: Choice,
+    making: Making,
+    remedies: tuple[str, ...],
+    suite: str | None,
+    seeds: int,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare remedies: what each costs, what it does to the lattice, and what loss remains.
 
@@ -46,10 +56,13 @@ def command(
     from perturb.model import ASK_TWICE, Network
     from perturb.remedies import KINDS
     from perturb.render import remedy as view
+    from perturb.render import remedy_page
     from perturb.render.fine_tune import lines
     from perturb.stories.remedy import compare
     from perturb.suite import load_suite
 
+    if out is not None and out.suffix != ".html":
+        raise UsageError(f"--out {out}: expected a file that ends in .html.")
     making.check(remedies, suite)
     names = remedies
     if "all" in remedies:
@@ -64,6 +77,8 @@ def command(
         asked = load_suite(suite) if suite else None
         rows, refused = compare(load, names, suite=asked, seeds=range(choice.seed, choice.seed + seeds), progress=begin)
     made = making.make(choice, names[0])
+    if out is not None:
+        write(out, remedy_page.html(rows, refused, choice.model, learnt=made is not None))
     if as_json:
         found = {"model": choice.model, "rows": [asdict(row) for row in rows], "refused": refused}
         found |= {"fine_tuned": asdict(made)} if made else {}

@@ -1,11 +1,32 @@
 """What the terminal shows of Changes: the verdict, then every test with its numbers."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from perturb.changes import Change, Changes, ChangeVerdict, RunSummary
-from perturb.render.badges import BADGES
+from perturb.changes import LOSS, Change, Changes, ChangeVerdict, RunSummary
+from perturb.render.badges import BADGES, RANK
 from perturb.visible import plained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What changed of one check since the baseline."""
+
+    verdict: ChangeVerdict | None  # the worst of its tests; None where nothing was tested
+    loss: Change | None  # shown, not tested
+
+
+def of_check(found: Changes, experiment: str) -> Since:
+    """The changes of one experiment in a line."""
+    mine = [each for each in found.changes if each.check == experiment]
+    tested = [each.verdict for each in mine if each.verdict is not None]
+    return Since(
+        verdict=min(tested, key=lambda one: RANK[one], default=None),
+        loss=next((each for each in mine if each.quantity == LOSS), None),
+    )
 
 
 def changes(found: Changes) -> RenderableType:
@@ -49,6 +70,15 @@ def summary(found: Changes) -> str:
 
 def who(run: RunSummary) -> str:
     return f"{run.model} ({run.run[:12]}, {run.timestamp[:10]})"
+
+
+def day(run: RunSummary) -> str:
+    """The day of a run, as "3 May 2026"; as it is written where that is no date."""
+    try:
+        when = datetime.fromisoformat(run.timestamp)
+    except ValueError:
+        return run.timestamp[:10]
+    return f"{when.day} {when:%B} {when.year}"
 
 
 def title(found: Change) -> str:

@@ -1,6 +1,7 @@
 """Why a check did not pass, in the order in which one asks: how much, how sure, where, made by what, seen how."""
 
 from perturb.records import Experiment, Finding
+from perturb.render.headline import experiment_of
 from perturb.render.phases import both
 from perturb.render.terminal import cause, describe, number, unread, would_decide
 from perturb.report import Report
@@ -13,7 +14,7 @@ def diagnosis(report: Report, check: str) -> str:
     report, check = plained((report, check))
     finding = next(f for f in report.findings if f.check == check)
     lines = [headline(report, finding)]
-    lines += [f"  {line}" for line in (*_numbers(finding, _experiment(report, check)), *_where(report))]
+    lines += [f"  {line}" for line in (*_numbers(finding, experiment_of(report, check)), *_where(report))]
     if report.provenance.command:
         lines.append(f"  again: {report.provenance.command}")
     return "\n".join(lines)
@@ -68,9 +69,3 @@ def _where(report: Report) -> list[str]:
     if summary.makers:
         lines.append(f"made by: {', '.join(summary.makers)}")
     return lines
-
-
-def _experiment(report: Report, check: str) -> Experiment | None:
-    """The experiment that the check's claim is about: its own, or the one that it shares."""
-    own = [e for e in report.experiments if e.name == check]
-    return own[0] if own else (report.experiments[0] if len(report.experiments) == 1 else None)

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from perturb.render import changes, headline, levels
 from perturb.render.badges import BADGES, verdict
@@ -46,6 +47,7 @@ def environment(*, markup: bool) -> Environment:
         autoescape=markup,
     )
     made.filters.update(number=number, rate=rate, scaled=scaled, trained=trained, code=code, unmarked=unmarked)
+    made.filters.update(with_code=with_code, breakable=breakable, day=changes.day)
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, verdict=verdict, quantity=headline.quantity, clean=clean)
     made.filters.update(mark=lambda verdict: BADGES[verdict].mark)
@@ -68,3 +70,15 @@ def unmarked(text: str) -> str:
 def code(text: object) -> str:
     """A code span of Markdown that no name can break out of, in a table cell too."""
     return "`" + str(text).replace("`", "'").replace("|", "¦").replace("\n", " ") + "`"
+
+
+def with_code(text: object) -> Markup:
+    """Text for a page: what stands between backticks becomes <code>, and no name marks anything else up."""
+    parts = [escape(part) for part in re.split(r"`([^`]+)`", str(text))]
+    parts[1::2] = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
+    return Markup("").join(parts)
+
+
+def breakable(name: str) -> Markup:
+    """A name for a page, which a narrow column may break behind its signs."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[-_./:@])", name))

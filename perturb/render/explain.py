@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -78,7 +79,7 @@ def measured(found: Explanation) -> str:
     return f"{found.photographs} pictures ({found.source}), phases of {found.period} x {found.period} pixels."
 
 
-def _values(found: Explanation) -> dict[str, object]:
+def _values(found: Explanation) -> dict[str, Any]:
     return {"found": found, "head": head(found), "measured": measured(found), "sections": sections(found)}
 
 

@@ -3,7 +3,7 @@
 from perturb.changes import Changes, ChangeVerdict
 from perturb.kinds import load_kind
 from perturb.quantities import KINDS
-from perturb.records import Effect, Finding, Verdict
+from perturb.records import Effect, Experiment, Finding, Verdict
 from perturb.render import changes
 from perturb.render.badges import RANK
 from perturb.render.terminal import number
@@ -13,6 +13,12 @@ from perturb.report import Report
 def decisive(found: Report) -> Finding:
     """The finding that the claims' verdict hangs on."""
     return min(found.findings, key=lambda f: RANK[f.verdict])
+
+
+def experiment_of(report: Report, check: str) -> Experiment | None:
+    """The experiment that the check's claim is about: its own, or the one that it shares."""
+    own = [e for e in report.experiments if e.name == check]
+    return own[0] if own else (report.experiments[0] if len(report.experiments) == 1 else None)
 
 
 def title(found: Report, since: Changes | None = None) -> str:
@@ -25,13 +31,14 @@ def title(found: Report, since: Changes | None = None) -> str:
 
 def _of_change(since: Changes) -> str:
     """The largest change of those that make the verdict, in words."""
+    when = changes.day(since.baseline)
     if since.verdict == ChangeVerdict.INCOMPARABLE:
-        return f"The baseline cannot be compared: {since.differs[0]}"
+        return f"The baseline of {when} cannot be compared: {since.differs[0]}"
     if since.verdict == ChangeVerdict.INCONCLUSIVE:
-        return "Whether it changed since the baseline is not decided"
+        return f"Whether it changed since {when} is not decided"
     largest = max((c for c in since.changes if c.verdict == since.verdict), key=lambda c: abs(c.effect.value))
-    words = "Worse" if since.verdict == ChangeVerdict.REGRESSED else "Better"
-    return f"{words} than the baseline: {changes.title(largest)}, {largest.before:.2f} -> {largest.after:.2f}"
+    moved = f"{largest.after - largest.before:+.2f} ({largest.before:.2f} -> {largest.after:.2f})"
+    return f"{since.verdict} since {when}: {changes.title(largest)} {moved}"
 
 
 def _of_claims(found: Report) -> str:

@@ -1,17 +1,15 @@
 """report.html: one file that opens offline, fetches nothing, and runs no code that a name could contain."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from statistics import mean
 from typing import Any
 
 import numpy as np
 
 from perturb.changes import Changes
-from perturb.figures import Figures, Specimen
-from perturb.records import Experiment, Finding
-from perturb.render import charts, embed, page
+from perturb.figures import Figures
+from perturb.render import charts, checks, curves, embed, gallery, page
 from perturb.render.headline import decisive, outdated, quantity
 from perturb.render.phases import heat_map
 from perturb.render.terminal import describe
@@ -27,37 +25,39 @@ def report(found: Report, sides: Sequence[Side] = (), since: Changes | None = No
     """
     finding, figures, networks = decisive(found), found.figures, _networks(sides)
     experiment = next((e for e in found.experiments if e.name == finding.check), found.experiments[0])
-    hung = [s for s in figures.specimens if s.experiment == experiment.name] if figures else []
+    walls = gallery.walls(figures.specimens, found.experiments, experiment) if figures else []
+    drawn = _drawn(found) | {"before_after": _before_after(sides) if len(networks) > 1 else None}
     return page.fill(
         "report.html.j2",
+        charts=any(drawn.values()),
         r=found,
         since=since,
         note=outdated(found),
         description=describe(found.model),
         worst=finding,
         experiment=experiment,
-        intervals=list(intervals(found.findings)),
+        checks=checks.rows([found], since)[0],
         whole=_whole(figures) if figures else None,
         period=_period(found),
-        sweeps=_sweeps(found),
-        curves=[(e, charts.probability_of_detection(e.levels, e.verb)) for e in found.experiments if e.levels],
         answered=bool(experiment.phases) and experiment.phases_of == "calibration",
         by_phase=[(e, shown) for e in found.experiments if (shown := heat_map(e))],
-        gallery=_gallery(hung),
-        scale=hung[0].scale if hung else "",
+        gallery=walls,
+        cases=gallery.misses(walls),
         networks=networks,
-        before_after=_before_after(sides) if len(networks) > 1 else None,
+        **drawn,
     )
 
 
-def intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
-    """A chart for each quantity: its checks share an axis."""
-    ordered = sorted(findings, key=lambda f: f.claim.quantity)
-    for _, group in groupby(ordered, key=lambda f: f.claim.quantity):
-        checks = list(group)
-        rows = [charts.interval(f, f.check) for f in checks if max(-f.effect.low, f.effect.high) < charts.FINITE]
-        if rows:
-            yield charts.intervals(rows, quantity(checks[0].effect))
+def _drawn(found: Report) -> dict[str, Any]:
+    """The charts of each experiment."""
+    sweeps = found.figures.sweeps if found.figures else {}
+    return {
+        "sweeps": [(e, curves.detection(sweeps[e.name], e)) for e in found.experiments if e.name in sweeps],
+        "curves": [(e, curves.probability_of_detection(e.levels, e.verb)) for e in found.experiments if e.levels],
+        "free_response": {
+            e.name: curves.free_response(e.free_response, e.verb) for e in found.experiments if e.free_response
+        },
+    }
 
 
 def _whole(figures: Figures) -> dict[str, Any]:
@@ -99,36 +99,6 @@ def _map(values: np.ndarray, label: str, *, period: int = 0) -> dict[str, Any]:
         "values": embed.packed(values),
         "ramp": embed.painted(np.linspace(0, 1, 256)[None], 1.0),
         "end": f"{ceiling:.2g} × the mean",
-    }
-
-
-def _sweeps(found: Report) -> list[tuple[Experiment, dict[str, Any]]]:
-    sweeps = found.figures.sweeps if found.figures else {}
-    return [(e, charts.detection(sweeps[e.name], e)) for e in found.experiments if e.name in sweeps]
-
-
-def _gallery(specimens: Sequence[Specimen]) -> Mapping[str, list[dict[str, Any]]]:
-    return {
-        heading: [_hung(s) for s in specimens if s.role == role]
-        for role, heading in (
-            ("pair", "The same thing in the same picture, missed and seen"),
-            ("least", "Least visible to the network"),
-            ("most", "Most visible to the network"),
-        )
-        if any(s.role == role for s in specimens)
-    }
-
-
-def _hung(specimen: Specimen) -> dict[str, Any]:
-    change = specimen.perturbed.astype(float) - specimen.clean
-    largest = max(float(np.abs(change).max()), 1.0)
-    return {
-        "of": specimen,
-        "whole": embed.jpeg(specimen.whole),
-        "clean": embed.png(specimen.clean),
-        "perturbed": embed.png(specimen.perturbed),
-        "difference": embed.png((128 + 127 * change / largest).round().astype(np.uint8)),
-        "stretched": 127 / largest,
     }
 
 

@@ -1,7 +1,6 @@
 """Several models by one suite, side by side: in the terminal, as Markdown, as a page."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +8,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from perturb.records import Effect, Finding, Verdict
-from perturb.render import charts, page
+from perturb.render import checks, page
 from perturb.render.badges import BADGES, RANK
 from perturb.render.columns import table_of
 from perturb.render.environment import fill
-from perturb.render.headline import quantity
 from perturb.render.terminal import describe, named, number
 from perturb.report import Report
 from perturb.visible import plained
@@ -96,7 +94,13 @@ def markdown(found: SideBySide) -> str:
 
 def page_of(found: SideBySide) -> str:
     """The page index.html, one file as a report is."""
-    return page.fill("models.html.j2", charts=list(_charts(found)), **_values(found))
+    found = plained(found)
+    lines = iter(checks.rows([row.report for row in found.rows if row.report]))
+    shown = [(row, next(lines) if row.report else []) for row in found.rows]
+    verdicts = {each.verdict for _, of in shown for each in of} | {"ERROR" for row in found.rows if not row.report}
+    names = list(dict.fromkeys(each.finding.check for _, of in shown for each in of))
+    ranked = sorted(verdicts, key=lambda verdict: RANK[verdict])
+    return page.fill("models.html.j2", charts=False, shown=shown, verdicts=ranked, names=names, **_values(found))
 
 
 def _values(found: SideBySide) -> dict[str, Any]:
@@ -112,15 +116,3 @@ def measured(effect: Effect) -> str:
 def judged(row: Row) -> str:
     """How many photographs were judged."""
     return str(row.report.images.judged.photographs) if row.report else ""
-
-
-def _charts(found: SideBySide) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The models' intervals, for each check that has some."""
-    of: dict[str, list[tuple[str, Finding]]] = {}
-    for row in plained(found.rows):
-        for finding in row.findings:
-            if finding.effect.high > finding.effect.low and finding.effect.high < charts.FINITE:
-                of.setdefault(finding.check, []).append((row.folder, finding))
-    for check, given in of.items():
-        lines = [charts.interval(finding, label) for label, finding in given]
-        yield check, charts.intervals(lines, quantity(given[0][1].effect))

@@ -11,16 +11,18 @@ from markupsafe import Markup
 from perturb.render import environment
 
 
-def fill(template: str, **values: Any) -> str:
-    """A template that extends page.html.j2, filled in."""
-    style, script, vega = _file("report.css"), _file("report.js"), _vega()
+def fill(template: str, *, charts: bool = True, **values: Any) -> str:
+    """A template that extends page.html.j2, filled in. A page without charts is 0.9 MB lighter."""
+    style, scripts = _file("report.css"), [_file("report.js")]
+    if charts:
+        scripts.insert(0, _vega())
     return environment.fill(
         template,
         markup=True,
         style=Markup(style),
-        scripts=(Markup(vega), Markup(script)),
+        scripts=[Markup(script) for script in scripts],
         policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src {_hash(style)}; "
-        f"script-src {_hash(vega)} {_hash(script)}",
+        f"script-src {' '.join(map(_hash, scripts))}",
         **values,
     )
 

@@ -17,27 +17,42 @@ MARGIN = 0.05  # of right answers: the non-inferiority margin
 def table(rows: Sequence[Treated], refused: Mapping[str, str], model: str, *, learnt: bool = False) -> RenderableType:
     """The question, what each remedy costs, what it cures, and how to read both; `learnt`: the last is fine-tuned."""
     loss = rows[0].loss
-    parts: list[RenderableType] = [_head(rows[0], model), Text(), _costs(rows)]
+    parts: list[RenderableType] = [head(rows[0], model), Text(), _costs(rows)]
     if loss is not None:
         parts += [Text(), _losses(rows)]
-    parts += [Text(f"penalty {row.name}: {decibels(row.penalty)}") for row in rows if row.penalty]
-    fates = " or ".join(sorted({row.done.weights for row in rows if row.done and row.done.changed}))
-    told = f"Weights of the changed networks: {fates}. " if fates else ""
-    if told or loss:
-        parts += [Text(), Text(f"{told}{_legend(loss) if loss else ''}", "dim")]
-    if not learnt and any(row.done and (row.done.kind, row.done.weights) == ("padding", "kept") for row in rows):
-        kept = "Padded with its weights kept, a network does what it did: its dead pixels stay until it learns more."
-        parts.append(Text(kept, "yellow"))
-    if any(row.loss and row.loss.saturated for row in rows):
-        parts.append(Text("* too little or nearly all is seen at its own level: a small loss says nothing.", "yellow"))
-    for why in dict.fromkeys(refused.values()):
-        alike = ", ".join(name for name, reason in refused.items() if reason == why)
-        parts.append(Text(f"Does not apply: {alike}: {why}", "dim"))
+    said = remarks(rows, learnt=learnt)
+    parts += [Text(), *(Text(line) for line in said)] if said else []
+    if loss is not None:
+        parts += [Text(), Text(legend(loss), "dim")]
+    parts += [Text(f"Does not apply: {names}: {why}", "dim") for names, why in grouped(refused)]
     parts.append(Text("Of a picture that is cut into tiles, `perturb tiles` finds the overlap that cures.", "dim"))
     return Group(*parts)
 
 
-def _head(built: Treated, model: str) -> Text:
+def remarks(rows: Sequence[Treated], *, learnt: bool = False) -> list[str]:
+    """How to read the rows, where that is not plain; `learnt`: the last is fine-tuned."""
+    said = [f"penalty {row.name}: {decibels(row.penalty)}" for row in rows if row.penalty]
+    if fates := " or ".join(sorted({row.done.weights for row in rows if row.done and row.done.changed})):
+        said.append(f"Weights of the changed networks: {fates}.")
+    if not learnt and any(row.done and (row.done.kind, row.done.weights) == ("padding", "kept") for row in rows):
+        said.append(
+            "Padded with its weights kept, a network does what it did: its dead pixels stay until it learns more."
+        )
+    if any(row.loss and row.loss.saturated for row in rows):
+        said.append("* too little or nearly all is seen at its own level: a small loss says nothing.")
+    return said
+
+
+def grouped(refused: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The names of remedies that do not apply for the same reason, and the reason."""
+    return [
+        (", ".join(name for name, reason in refused.items() if reason == why), why)
+        for why in dict.fromkeys(refused.values())
+    ]
+
+
+def head(built: Treated, model: str) -> Text:
+    """The question, and below it what an imbalance is."""
     if built.loss is None and built.structural is not None and built.structural < FLAT:
         return Text(f"By its structure {model} has no dead pixels: nothing to cure there.", "bold")
     seen = "its output" if built.layer == "output" else f"`{built.layer}`"
@@ -48,26 +63,27 @@ def _head(built: Treated, model: str) -> Text:
 
 
 def _costs(rows: Sequence[Treated]) -> Table:
-    built, known = rows[0], rows[0].parameters is not None
+    built, network = rows[0], rows[0].parameters is not None
     exact = ("windows\nchanged", "parameters", "", "multiply-\nadds", "", "imbalance")
-    grid = _grid("network", *(exact if known else ("looks",)), *(("meas-\nured", "time") if built.loss else ()))
+    grid = _grid("network", *(exact if network else ("looks",)), *(("meas-\nured", "time") if built.loss else ()))
     for row in rows:
         grid.add_row(
             _name(row),
-            *(_known(row, built) if known else (f"{row.cost:.0f}",)),
-            *(("infinite" if row.energy is None else f"{row.energy:.2f}", _times(row)) if row.loss else ()),
+            *(known(row, built) if network else (f"{row.cost:.0f}",)),
+            *(("infinite" if row.energy is None else f"{row.energy:.2f}", times(row)) if row.loss else ()),
         )
     return grid
 
 
-def _known(row: Treated, built: Treated) -> tuple[str | Text, ...]:
+def known(row: Treated, built: Treated) -> tuple[str | Text, ...]:
     """What is exact of a network."""
     pairs = (row.parameters, built.parameters), (row.multiply_adds, built.multiply_adds)
     counts = (text for now, before in pairs if now and before for text in (_short(now), _more(now, before)))
     return str(len(row.done.changed)) if row.done else "", *counts, _ratio(row)
 
 
-def _times(row: Treated) -> str:
+def times(row: Treated) -> str:
+    """Seconds of a picture, in units of those as built."""
     return "" if row.time is None else f"{row.time:.2f} x"
 
 
@@ -82,7 +98,7 @@ def _losses(rows: Sequence[Treated]) -> Table:
         grid.add_row(
             _name(row),
             f"{row.accuracy:.0%}",
-            _kept(row),
+            kept(row),
             f"{row.dead:.0%}",
             f"{row.live:.0%}",
             Text(f"{row.loss.value:+.2f}", colour),
@@ -92,7 +108,7 @@ def _losses(rows: Sequence[Treated]) -> Table:
     return grid
 
 
-def _kept(row: Treated) -> str:
+def kept(row: Treated) -> str:
     """Whether the share of right answers is shown to be no more than MARGIN below that as built."""
     if row.done is None or row.kept is None:
         return ""
@@ -117,7 +133,8 @@ def _ratio(row: Treated) -> Text:
     return Text(f"{row.structural:.2f}", "green" if row.structural < FLAT else "")
 
 
-def _legend(loss: Effect) -> str:
+def legend(loss: Effect) -> str:
+    """What the columns mean, where a loss was measured."""
     return (
         "measured: the same ratio of the measured map; of a map of root mean square gradients it is about the square "
         "root of the exact one. time: of a picture, relative to the model as built. right: share of right answers. "

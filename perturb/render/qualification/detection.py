@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from perturb.records import Breakdown, Experiment, FittedCurve, LevelTable, PhaseRate, Rate
-from perturb.render import charts, embed, levels
+from perturb.render import charts, curves, embed, levels
 from perturb.render.lattice import repeats
 from perturb.render.phases import arms, both, heat_map, ranked
 from perturb.render.qualification.document import MISSING, Block, Facts, Figure, Points, Section, Table, Text, joined
@@ -48,7 +48,7 @@ def _single(experiments: Sequence[Experiment]) -> Table:
 
 
 def _curve(e: Experiment, found: LevelTable) -> Iterator[Block]:
-    chart = charts.probability_of_detection(found, e.verb)
+    chart = curves.probability_of_detection(found, e.verb)
     words = (
         f"{e.name}: share {e.verb} against level, {e.photographs} judged photographs. Marks: tested levels with 95 % "
         "intervals. Lines: fitted curves. Upright lines: a90; wide bars: its interval."

@@ -37,6 +37,43 @@ for (const map of document.querySelectorAll(".map")) {
   });
 }
 
+// Filters: rows of their table by verdict, check and text; what the page shows of a check goes with its rows.
+for (const filter of document.querySelectorAll(".filter")) {
+  const rows = [...document.getElementById(filter.dataset.table).tBodies[0].rows];
+  const asked = name => filter.querySelector(`[name=${name}]`).value;
+  const apply = () => {
+    const [verdict, check, text] = [asked("verdict"), asked("check"), asked("text").trim().toLowerCase()];
+    for (const row of rows) {
+      const { dataset } = row;
+      row.hidden = Boolean(verdict && dataset.verdict !== verdict || check && dataset.check !== check
+        || text && !row.textContent.toLowerCase().includes(text));
+    }
+    for (const part of document.querySelectorAll("[data-of]")) {
+      const mine = rows.filter(row => row.dataset.experiment === part.dataset.of);
+      part.hidden = mine.length > 0 && mine.every(row => row.hidden);
+    }
+    filter.querySelector("output").textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length} shown`;
+  };
+  filter.addEventListener("input", apply);
+  filter.hidden = false;
+  apply();
+}
+
+// Commands: copied, or selected where the browser lets no page copy.
+for (const command of document.querySelectorAll(".command")) {
+  const button = command.querySelector("button"), text = command.querySelector("pre"), told = command.querySelector("output");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      told.textContent = "Copied.";
+    } catch {
+      getSelection().selectAllChildren(text);
+      told.textContent = "Selected: press Ctrl+C or ⌘C to copy.";
+    }
+  });
+  button.hidden = false;
+}
+
 async function inflate(text) {
   const packed = Uint8Array.from(atob(text), character => character.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
