@@ -32,7 +32,7 @@ from perturb.records import (
     Training,
     Verdict,
 )
-from perturb.render import charts, qualification
+from perturb.render import charts, curves, qualification
 from perturb.render.qualification import conditions
 from perturb.render.qualification.writing import document
 from perturb.report import from_json
@@ -128,8 +128,8 @@ def recall():
 def plainly(monkeypatch):
     """Without drawing: what a figure shows stands in a table beside it."""
     monkeypatch.setattr(charts, "svg", lambda *_, **__: "")
-    monkeypatch.setattr(charts, "probability_of_detection", lambda *_: {})
-    monkeypatch.setattr(conditions, "intervals", lambda _: iter(()))
+    monkeypatch.setattr(curves, "probability_of_detection", lambda *_: {})
+    monkeypatch.setattr(conditions, "_intervals", lambda _: iter(()))
     return qualification.markdown
 
 
