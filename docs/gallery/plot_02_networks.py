@@ -10,13 +10,13 @@ import matplotlib.pyplot as plt
 import perturb
 from perturb.contribution import structural
 
-names = ["mobilenet_v3_small", "resnet18", "vgg11"]
+names = ["mobilenet_v3_small", "resnet18"]
 found = {name: structural(perturb.load(f"torchvision:{name}")) for name in names}
 
 # %%
 # A value of 1 is the mean. Each picture is one period; it repeats over the whole input.
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 for ax, (name, contribution) in zip(axes, found.items(), strict=True):
     perturb.ContributionDisplay(contribution).plot(ax)
     ratio = contribution.values.max() / contribution.values.min()

@@ -17,12 +17,12 @@ from perturb.locations import fold
 from perturb.shipped import shipped_example
 
 model = perturb.load(f"{shipped_example('efficientnet_lite0.py')}:build")
-photographs = load_images("built-in", shape=model.input_shape, crops=1, seed=0).pixels[:8]
+photographs = load_images("built-in", shape=model.input_shape, crops=1, seed=0).pixels[:4]
 
 # %%
-# The energy map is measured: the root mean square gradient of the output at each pixel, over eight photographs.
+# The energy map is measured: the root mean square gradient of the output at each pixel, over four photographs.
 
-exact, measured = structural(model), energy(model, photographs, options=Options(probes=4))
+exact, measured = structural(model), energy(model, photographs, options=Options(probes=2))
 phases = fold(exact, 32), fold(measured, 32)
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
