@@ -86,11 +86,12 @@ def _line(model: str, remedy: str, given: Sequence[tuple[str, Report]]) -> Line:
     experiments: list[Experiment] = [one.experiments[0] for _, one in given]
     effects = [one.findings[0].effect for _, one in given]
     losses = tuple(effect.value for effect in effects)
-    half = float(np.mean([effect.high - effect.low for effect in effects])) / 2
+    low, high = effects[0].low, effects[0].high
     if len(losses) > 1:
+        within = float(np.mean([effect.high - effect.low for effect in effects])) / 2
         among = stats.t.ppf(0.975, len(losses) - 1) * np.std(losses, ddof=1) / len(losses) ** 0.5
-        half = float(np.hypot(half, among))
-    loss = float(np.mean(losses))
+        loss, half = float(np.mean(losses)), float(np.hypot(within, among))
+        low, high = max(loss - half, -1.0), min(loss + half, 1.0)
     return Line(
         model=model,
         remedy=remedy,
@@ -99,8 +100,8 @@ def _line(model: str, remedy: str, given: Sequence[tuple[str, Report]]) -> Line:
         dead=float(np.mean([e.detected.dead.value for e in experiments])),
         live=float(np.mean([e.detected.live.value for e in experiments])),
         losses=losses,
-        low=max(loss - half, -1.0),
-        high=min(loss + half, 1.0),
+        low=low,
+        high=high,
         photographs=effects[0].n,
         verdicts=tuple(one.verdict for _, one in given),
     )

@@ -25,7 +25,7 @@ class Line:
     dead: float  # means over seeds
     live: float
     losses: tuple[float, ...]
-    low: float  # half widths over photographs (the seeds' mean) and over seeds (t), added in squares
+    low: float  # of one seed its interval; of several, half widths over photographs and seeds (t), added in squares
     high: float
     photographs: int
     verdicts: tuple[str, ...]
