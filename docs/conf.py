@@ -31,7 +31,7 @@ sphinx_gallery_conf = {
 }
 exclude_patterns = ["_build", "gallery"]
 html_theme, html_title, html_show_copyright = "furo", project, False
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 default_role = "literal"  # `name` in a docstring
 python_maximum_signature_line_length = 88
 

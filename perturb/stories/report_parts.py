@@ -95,7 +95,8 @@ def describe_images(pictures: Pictures, region: str, *, at_most: int | None) -> 
 
 def provenance(model: Sees, suite: Suite, command: str) -> Provenance:
     """What it takes to run it again."""
-    packages = ("perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow")
+    packages = ["perturb-suite", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow"]
+    packages += ["onnxruntime"] if model.name.startswith("onnx:") else []
     return Provenance(
         command=command,
         device=device_name(model.device),

@@ -135,8 +135,8 @@ def _calls(e: Experiment) -> Sequence[str]:
         return e.name, what, f"{number(told.value)} [{number(told.low)}, {number(told.high)}]" if told else "", _n(e)
     if e.detected.clean is None:
         return e.name, "nothing: clean pictures were not asked about", "not asked", "none"
-    alarm = f"share of pictures without the object in which it was {e.verb} all the same"
-    what = alarm if e.clean == "absent" else f"no alarm: share of pictures without the object answered {e.verb}"
+    trial = "share of trials without the object (of maps and boxes a trial is one place, not a picture)"
+    what = f"{trial}, {e.verb} all the same" if e.clean == "absent" else f"no alarm: {trial}, answered {e.verb}"
     return e.name, what, rate(e.detected.clean), _n(e)
 
 

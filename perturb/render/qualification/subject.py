@@ -104,7 +104,8 @@ def reading(e: Experiment) -> str:
 
 def camera(found: Report) -> str:
     """What happens between the camera's picture and the network, as far as the run had a part in it."""
-    return " ".join(sentences(found.map.lattice)) or "nothing that this run knows of: pictures had the input's size"
+    otherwise = "nothing but cutting or fitting pictures to the input's size, as their source does"
+    return " ".join(sentences(found.map.lattice)) or otherwise
 
 
 def _remedy(found: Report) -> str:
