@@ -190,3 +190,14 @@ def test_the_table_says_the_same_in_the_terminal_in_markdown_and_on_the_page():
     assert 'href="a/report.html"' in page
     assert 'href="b/report.html"' not in page
     assert "no | &lt;b&gt;" in page
+
+
+def test_a_run_that_was_cut_off_names_the_models_that_it_did_not_come_to():
+    found = SideBySide(suite="s", description="", rows=(row("a", "FAIL"),), waiting=("net.py:next",))
+    text, page = models.markdown(found), models.page_of(found)
+    assert "2 models" in text
+    assert "1 FAIL, 1 not measured" in text
+    assert "| `net.py:next` | not measured |" in text
+    assert "Not measured: " in page
+    whole = SideBySide(suite="s", description="", rows=(row("a", "FAIL"),))
+    assert "ot measured" not in models.markdown(whole) + models.page_of(whole)

@@ -258,7 +258,9 @@ def _several(choices: tuple[Choice, ...], order: Order, where: Path | None) -> N
 
     found = models.SideBySide(suite=order.suite.name, description=order.suite.description)
     for row in rows(by_folder(choices), measure):
-        found = replace(found, rows=(*found.rows, row))
+        measured = (*found.rows, row)
+        waiting = tuple(choice.model for choice in choices[len(measured) :])
+        found = replace(found, rows=measured, waiting=waiting)
         if where is not None and order.shard is None:
             write_tables(found, where)
     view = console()

@@ -47,6 +47,7 @@ class SideBySide:
     suite: str
     description: str
     rows: tuple[Row, ...] = ()
+    waiting: tuple[str, ...] = ()  # references of the models that are not measured yet
 
     @property
     def verdict(self) -> str:
@@ -57,7 +58,8 @@ class SideBySide:
     def counts(self) -> str:
         """How many models have each verdict, the worst first."""
         found = Counter(row.verdict for row in self.rows)
-        return ", ".join(f"{found[verdict]} {verdict}" for verdict in RANK if found[verdict])
+        known = [f"{found[verdict]} {verdict}" for verdict in RANK if found[verdict]]
+        return ", ".join([*known, *([f"{len(self.waiting)} not measured"] if self.waiting else [])])
 
 
 def table(found: SideBySide) -> RenderableType:
