@@ -336,7 +336,7 @@ def test_a_grid_of_phases_names_its_check_on_a_phone_too():
 
 
 def test_a_task_shows_its_measures_and_trainings():
-    published = Path(__file__).parents[1] / "reports" / "paper-fine-tuned" / "micro-resnet.json"
+    published = Path(__file__).parents[1] / "reports" / "paper-presence" / "micro-resnet.json"
     found = from_json(published.read_text(encoding="utf-8"))
     text = html.report(found)
     assert "a small box was put into 90 photographs" in text

@@ -282,7 +282,7 @@ def test_clipping_above_one_percent_is_told(share, told):
 
 def test_a_finding_in_the_terminal():
     assert printed(terminal.finding(FINDING)) == [
-        "INCONCLUSIVE pixel: accuracy-loss 0.35 [0.06, 0.64] at 0.975, claimed at most 0.1",
+        "INCONCLUSIVE pixel: accuracy-loss 0.35 [0.06, 0.64] (97.5 %), claimed at most 0.1",
         "             the interval contains 0.1; t over 10 clusters",
     ]
     needed = Needed(photographs=110, least=60, most=300)
@@ -405,7 +405,7 @@ def test_the_model_index_as_a_reader_of_yaml_sees_it():
 def test_markdown_begins_with_the_verdict_and_holds_every_interval():
     text = markdown.report(REPORT)
     assert re.match(r"# .*INCONCLUSIVE", text)
-    for number in ("0.35 | [0.06, 0.64] at 0.975", "-0.05 | [-0.18, 0.08]", "0.45 [0.31, 0.60]", "0.80 [0.65, 0.90]"):
+    for number in ("0.35 | [0.06, 0.64] (97.5 %)", "-0.05 | [-0.18, 0.08]", "0.45 [0.31, 0.60]", "0.80 [0.65, 0.90]"):
         assert number in text
     assert "&" not in text  # nothing is escaped as HTML
 

@@ -97,7 +97,7 @@ def why(found: Change) -> str:
     else:
         counts = f"{found.fell} of {found.effect.n} photographs fell, {found.rose} rose"
     needed = f"; about {found.needed} photographs would decide" if found.needed else ""
-    return f"{counts}; {found.reason or 'shown, not tested'}; interval at {found.effect.confidence:.4g}{needed}"
+    return f"{counts}; {found.reason or 'shown, not tested'}; interval at {100 * found.effect.confidence:.4g} %{needed}"
 
 
 def change(found: Change) -> Text:

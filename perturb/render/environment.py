@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from perturb.render import changes, headline, levels
+from perturb.render import changes, headline, levels, threshold
 from perturb.render.badges import BADGES, verdict
 from perturb.render.lattice import repeats, sentences
 from perturb.render.phases import arms, both, extremes, phase_grid
@@ -50,6 +50,7 @@ def environment(*, markup: bool) -> Environment:
     made.filters.update(with_code=with_code, breakable=breakable, day=changes.day)
     made.filters.update(percent=lambda share: f"{share:.0%}", by_name=lambda e: {m.name: m for m in e.measures})
     made.filters.update(title=headline.title, verdict=verdict, quantity=headline.quantity, clean=clean)
+    made.filters.update(threshold=threshold.words)
     made.filters.update(mark=lambda verdict: BADGES[verdict].mark)
     made.filters.update(design=moved, phase_grid=phase_grid, region=region, until=until, limits=limits, loss=loss)
     made.filters.update(reached=levels.rows, decibels=levels.decibels, remarks=levels.remarks, spacing=levels.spacing)

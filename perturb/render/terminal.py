@@ -172,7 +172,7 @@ def finding(found: Finding) -> Text:
         f"{effect.quantity} {number(effect.value)}",
     )
     if effect.high > effect.low:
-        text.append(f" [{number(effect.low)}, {number(effect.high)}] at {effect.confidence:.4g}")
+        text.append(f" [{number(effect.low)}, {number(effect.high)}] ({100 * effect.confidence:.4g} %)")
     text.append(f", claimed at most {claim.at_most:g}")
     text.append(f"\n{'':13}{found.reason}; {effect.method}", "dim")
     if found.needed:

@@ -6,11 +6,10 @@ from typing import Any
 
 from perturb.images.generated import GENERATED
 from perturb.records import Experiment, Finding, Verdict
-from perturb.render import charts, embed, levels
+from perturb.render import charts, embed, levels, threshold
 from perturb.render.headline import outdated, quantity
 from perturb.render.lattice import repeats
-from perturb.render.qualification.document import MISSING, Block, Figure, Points, Section, Table, Text, joined
-from perturb.render.qualification.procedure import applied, point
+from perturb.render.qualification.document import MISSING, Block, Figure, Points, Section, Table, Text, joined, recorded
 from perturb.render.qualification.status import UNTRAINED, VOID
 from perturb.render.qualification.subject import camera, reading
 from perturb.render.terminal import cause, number, unproven, would_decide
@@ -42,8 +41,8 @@ def _essential(found: Report) -> Iterator[tuple[str, str]]:
     yield "period of the stride lattice, pixels", repeats(found.map)
     yield "change to the network", model.remedy.kind if model.remedy else "none"
     yield "reading of the outputs", joined([reading(e) for e in each])
-    yield "threshold", joined([f"{e.name}: {applied(e) or MISSING}" for e in each])
-    yield "operating point", joined([point(e) for e in each])
+    yield "threshold", joined([f"{e.name}: {recorded(threshold.applied(e))}" for e in each])
+    yield "operating point", joined([recorded(threshold.source(e)) for e in each])
     yield "engine", joined([e.engine for e in each])
     yield "libraries", ", ".join(f"{name} {told}" for name, told in sorted(origin.versions.items()))
     yield "Python", origin.python

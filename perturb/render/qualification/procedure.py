@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from perturb.records import Experiment
+from perturb.render import threshold
 from perturb.render.phases import arms
-from perturb.render.qualification.document import MISSING, Facts, Section, Table, Text, joined
+from perturb.render.qualification.document import MISSING, Facts, Section, Table, Text, joined, recorded
 from perturb.render.qualification.subject import reading
 from perturb.render.terminal import moved, number, rate, region, unproven, until
 from perturb.report import Report, Sample
@@ -79,9 +80,13 @@ def operating(found: Report) -> Section:
     """When the answer counts as yes, and where that limit comes from."""
     table = Table(
         ("check", "found means", "operating point", "threshold applied"),
-        [(e.name, f"{e.verb}, by {reading(e)}", point(e), applied(e)) for e in found.experiments],
+        [_limit(e) for e in found.experiments],
     )
     return Section("Operating points", [table, *(_free_response(e) for e in found.experiments if e.free_response)])
+
+
+def _limit(e: Experiment) -> Sequence[str]:
+    return e.name, f"{e.verb}, by {reading(e)}", recorded(threshold.source(e)), threshold.applied(e)
 
 
 def _free_response(e: Experiment) -> Table:
@@ -91,31 +96,6 @@ def _free_response(e: Experiment) -> Table:
     ]
     head = ("false alarms a picture", "came out", "threshold", "at dead places", "at live places")
     return Table(head, rows, f"{e.name}: detection at other rates of false alarms.")
-
-
-def point(e: Experiment) -> str:
-    """Where the threshold comes from."""
-    if e.threshold is not None:
-        return "given by the user"
-    if e.point is None:
-        return f"{MISSING}; pinned to a rate of false alarms, as none was given" if e.clean == "absent" else MISSING
-    if e.point.false_alarms is None:
-        return "none: the model's own answer is right or wrong"
-    pinned = e.point.false_alarms
-    rate_ = (
-        f"{pinned:g} false alarms a picture"
-        if e.clean == "unmatched"
-        else f"false alarms in {pinned:.4g} of clean ones"
-    )
-    return f"pinned to {rate_}, on {e.pinned_on or MISSING}"
-
-
-def applied(e: Experiment) -> str:
-    """The threshold in the evidence's own unit."""
-    if e.thresholds is None:
-        return "" if e.threshold is None else f"{e.threshold:.4g}"
-    least, most = e.thresholds
-    return f"{least:.4g}" if least == most else f"{least:.4g} to {most:.4g}, by crop"
 
 
 def false_calls(found: Report) -> Section:
