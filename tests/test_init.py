@@ -12,7 +12,7 @@ from PIL import Image
 from perturb.cli import main
 from perturb.errors import UsageError
 from perturb.stories.answer_kind import AnswerKind, answer_kind
-from perturb.stories.suite_text import Survey, suite_text
+from perturb.stories.suite_text import Survey, facts, suite_text
 from perturb.suite import load_suite, parse_suite
 
 OWN = """
@@ -158,6 +158,7 @@ def survey(**changed):
         "network": False,
         "period": None,
         "untrained": False,
+        "pixels": "pixels from 0 to 1, minus 0, divided by 1; float32, NCHW, torch",
         "source": "folder:pictures",
         "photographs": 20,
     }
@@ -233,3 +234,10 @@ def test_every_comment_of_the_file_is_a_sentence_of_the_terminal(work):
     assert comments[0] == "Written by `perturb init` for own.py:marks."
     assert comments[-1] == "Every key: docs/suites.md"
     assert [line for line in comments[1:-1] if line not in told] == []
+
+
+@pytest.mark.parametrize(("pixels", "hinted"), [("minus 0, divided by 1", True), ("minus 0.5, divided by 0.5", False)])
+def test_a_model_without_mean_and_std_is_told_of_them(pixels, hinted):
+    (line,) = (fact for fact in facts(survey(pixels=f"pixels from 0 to 1, {pixels}")) if "Preprocessing" in fact)
+    assert pixels in line
+    assert ("mean and std" in line) == hinted

@@ -19,6 +19,7 @@ from perturb.protocols import Differentiable, Sees, Taps
 from perturb.records import Images
 from perturb.stories.answer_kind import AnswerKind, answer_kind
 from perturb.stories.operating import Supply, outlooks
+from perturb.stories.report_parts import preprocessing_of
 from perturb.stories.suite_text import LOOKED_FOR, Survey, decides, facts, suite_text, too_few
 from perturb.suite import parse_suite
 
@@ -44,6 +45,7 @@ def first_suite(
         network=isinstance(model, Taps),
         period=_period(model),
         untrained=model.untrained,
+        pixels=preprocessing_of(model),
         source=source,
         photographs=len(images.names),
     )

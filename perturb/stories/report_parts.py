@@ -64,7 +64,7 @@ def describe(model: Sees, remedy: Remedy | None, *, taught: bool) -> ModelSummar
         untrained=model.untrained and not taught,
         settled=isinstance(model, Differentiable) and has_statistics(model.module),
         remedy=remedy,
-        preprocessing=_preprocessing(model),
+        preprocessing=preprocessing_of(model),
     )
 
 
@@ -115,7 +115,7 @@ def _sample(images: Images) -> Sample:
     return Sample(photographs=len(images.names), crops=len(images.pixels), digest=digest)
 
 
-def _preprocessing(model: Sees) -> str:
+def preprocessing_of(model: Sees) -> str:
     """How a picture becomes the model's input; empty for a model that does not say."""
     asked = getattr(model, "preprocessing", None)
     if not isinstance(asked, Preprocessing):

@@ -31,6 +31,7 @@ class Survey:
     network: bool  # whether it shows its layers
     period: tuple[int, int] | None  # of rows and columns, where the model tells
     untrained: bool
+    pixels: str  # how a picture becomes the input, in words; empty where the model does not say
     source: str
     photographs: int  # that can be used
     pairs: int = PAIRS  # of a dead and a live place on each crop
@@ -72,8 +73,10 @@ def facts(found: Survey) -> tuple[str, ...]:
     channels, rows, columns = found.shape
     period = "not told by the model" if found.period is None else "{} x {} pixels".format(*found.period)
     drawn = "Weights: drawn at random; name trained ones, as in torchvision:NAME@DEFAULT or --weights FILE."
+    plain = " Name the mean and std if you trained with them (docs/models.md)." if "minus 0," in found.pixels else ""
     return (
         f"Input: {rows} x {columns} pixels, {channels} channel{'s' * (channels > 1)}.",
+        *([f"Preprocessing: {found.pixels}.{plain}"] if found.pixels else []),
         f"Answer: {found.answer.words}.",
         f"Period of the lattice, of rows and of columns: {period}.",
         f"Photographs that can be used: {found.photographs}, from {found.source}.",
