@@ -14,6 +14,7 @@ from typing import Any
 
 from perturb import evaluators, perturbations, quantities, tasks
 from perturb.kinds import Kinds, load_kind
+from perturb.kinds import table as words_of
 from perturb.suite import TABLES, EvaluatorTable, PerturbationTable, Suite
 
 NONE = (None, "", "common")  # "common": a threshold that is pinned
@@ -117,16 +118,14 @@ def options(kind: str, kinds: Kinds) -> dict[str, Any]:
 
 
 def of_kinds(kinds: Kinds) -> str:
-    """Each kind, what it is, and its keys with their defaults."""
+    """Each kind, what it is, and its keys where it has some."""
+    if kinds not in OF_KINDS.values():
+        return words_of(kinds)
     rows = []
     for kind in kinds:
-        keys = [f"`{key}`" for key in options(kind, kinds)] if kinds in OF_KINDS.values() else []
+        keys = [f"`{key}`" for key in options(kind, kinds)]
         rows.append((f"`{kind}`", load_kind(kind, kinds).words, ", ".join(keys)))
-    return _table(("kind", "what it is", "its keys"), rows) if any(row[2] for row in rows) else _short(rows)
-
-
-def _short(rows: Iterable[tuple[str, str, str]]) -> str:
-    return _table(("kind", "what it is"), [row[:2] for row in rows])
+    return _table(("kind", "what it is", "its keys"), rows)
 
 
 def _code(value: object) -> str:
