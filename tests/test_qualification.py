@@ -33,7 +33,6 @@ from perturb.records import (
     Verdict,
 )
 from perturb.render import charts, curves, qualification
-from perturb.render.qualification import conditions
 from perturb.render.qualification.writing import document
 from perturb.report import from_json
 
@@ -129,7 +128,7 @@ def plainly(monkeypatch):
     """Without drawing: what a figure shows stands in a table beside it."""
     monkeypatch.setattr(charts, "svg", lambda *_, **__: "")
     monkeypatch.setattr(curves, "probability_of_detection", lambda *_: {})
-    monkeypatch.setattr(conditions, "_intervals", lambda _: iter(()))
+    monkeypatch.setattr(charts, "by_quantity", lambda _: iter(()))
     return qualification.markdown
 
 

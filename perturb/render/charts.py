@@ -4,13 +4,15 @@ Colours are the page's own variables, so that light and dark are the page's affa
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import altair as alt
 
 from perturb.records import Finding, Verdict
+from perturb.render.headline import quantity
 
 INK, FAINT, LINE, PAPER = "var(--ink)", "var(--faint)", "var(--line)", "var(--paper)"
 DEAD, LIVE, MARGIN = "var(--dead)", "var(--live)", "var(--margin)"
@@ -67,6 +69,16 @@ def interval(finding: Finding, label: str) -> Interval:
         margin=finding.claim.at_most,
         verdict=finding.verdict,
     )
+
+
+def by_quantity(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+    """A chart of intervals for each quantity: its checks share an axis."""
+    ordered = sorted(findings, key=lambda f: f.claim.quantity)
+    for _, group in groupby(ordered, key=lambda f: f.claim.quantity):
+        checks = list(group)
+        rows = [interval(f, f.check) for f in checks if max(-f.effect.low, f.effect.high) < FINITE]
+        if rows:
+            yield intervals(rows, quantity(checks[0].effect))
 
 
 def intervals(rows: Sequence[Interval], title: str) -> dict[str, Any]:

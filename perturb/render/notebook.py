@@ -1,24 +1,19 @@
 """How a Report and a Contribution show themselves in Jupyter; `perturb/__init__.py` tells IPython."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import Any
-
 import numpy as np
 from markupsafe import Markup
 
 from perturb.locations import fold, imbalance, one_cell
-from perturb.records import Contribution, Finding
+from perturb.records import Contribution
 from perturb.render import charts, embed
 from perturb.render.environment import fill
-from perturb.render.headline import quantity
 from perturb.report import Report
 from perturb.visible import plained
 
 
 def report(found: Report) -> str:
     """The verdict and why, the intervals, each check. On white under either theme; nothing runs."""
-    pictures = [Markup(charts.svg(spec, width=560)) for spec in _intervals(plained(found.findings))]
+    pictures = [Markup(charts.svg(spec, width=560)) for spec in charts.by_quantity(plained(found.findings))]
     return fill("notebook.html.j2", markup=True, r=found, pictures=pictures)
 
 
@@ -28,13 +23,3 @@ def contribution(found: Contribution) -> str:
     side = 8 * max(1, 24 // len(phases)) * len(phases)
     picture = embed.painted(np.kron(phases, np.ones((side // len(phases),) * 2)), float(phases.max()))
     return fill("notebook_map.html.j2", markup=True, c=found, ratio=imbalance(fold(found)), picture=picture)
-
-
-def _intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
-    """A chart for each quantity: its checks share an axis."""
-    ordered = sorted(findings, key=lambda f: f.claim.quantity)
-    for _, group in groupby(ordered, key=lambda f: f.claim.quantity):
-        checks = list(group)
-        rows = [charts.interval(f, f.check) for f in checks if max(-f.effect.low, f.effect.high) < charts.FINITE]
-        if rows:
-            yield charts.intervals(rows, quantity(checks[0].effect))

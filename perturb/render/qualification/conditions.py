@@ -1,8 +1,6 @@
 """Essential parameters, results and limits: under which conditions the document holds, and what it shows."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import Any
 
 from perturb.images.generated import GENERATED
 from perturb.records import Experiment, Finding, Verdict
@@ -54,7 +52,7 @@ def results(found: Report) -> Section:
     """Each claim with its verdict, and how often the rule errs."""
     blocks: list[Block] = [Text(f"The instrument failed. {VOID}")] if found.verdict == Verdict.INVALID else []
     blocks.append(Table(HEAD, [_result(f) for f in found.findings]))
-    for spec in _intervals(found.findings):
+    for spec in charts.by_quantity(found.findings):
         words = "Estimates with their intervals; shaded: where the claim holds."
         blocks.append(Figure(embed.drawn(charts.svg(spec, colours=charts.PRINT)), words))
     blocks.append(Table(("check", "why"), [(f.check, _why(f)) for f in found.findings]))
@@ -64,19 +62,6 @@ def results(found: Report) -> Section:
     ]
     blocks.append(Points(list(_assumed(found))))
     return Section("Results against claims", blocks)
-
-
-def _intervals(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
-    """A chart for each quantity: its checks share an axis."""
-    for _, group in groupby(sorted(findings, key=_quantity), key=_quantity):
-        checks = list(group)
-        rows = [charts.interval(f, f.check) for f in checks if max(-f.effect.low, f.effect.high) < charts.FINITE]
-        if rows:
-            yield charts.intervals(rows, quantity(checks[0].effect))
-
-
-def _quantity(finding: Finding) -> str:
-    return finding.claim.quantity
 
 
 HEAD = ("check", "claim", "measured", "interval", "its confidence", "photographs", "verdict")
