@@ -18,7 +18,9 @@ NEAREST = 1 / 3  # of the places are near the edge
 
 ByTrial = Float[np.ndarray, "seed image pair"]
 HELP = {
-    "structural": "Padded kernels should help, once fine-tuned if trained: `perturb remedy --suite NAME` measures it",
+    "structural": (
+        "Padded kernels should help; a trained network needs fine-tuning too. `perturb remedy --suite NAME` measures it"
+    ),
     "learned": "It is these weights, and padded kernels do not help by themselves",
     "border": "Pad the pictures, or let tiles overlap, so that objects lie further inside",
     "blind area": "No training helps there: the resizing, the crop or the strides have to change",
